@@ -1,0 +1,132 @@
+"""Pure maths on clips: how much of a video they cover, what a class scores, which classes apply.
+
+Nothing here knows a model, a file or a network. The embedded engine and the v1.3 client both
+turn what they found into clips and leave the judging to this module, so that the same clips get
+the same verdict on every platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+# What a class gains or loses over its best clip for the share of the video it covers, as
+# (duration ratio, points). The vendor never published its formula; these are the steps read off
+# 34 recorded answers of its v1.1/v1.2 API, straight lines between them.
+COVERAGE_POINTS: tuple[tuple[float, float], ...] = (
+    (0.0, -6.0),
+    (0.11, -5.5),
+    (0.18, -4.3),
+    (0.33, -2.6),
+    (0.45, 0.0),
+    (0.51, 2.0),
+    (0.58, 4.8),
+    (0.68, 7.4),
+    (0.75, 8.8),
+    (0.85, 10.5),
+    (1.0, 10.5),
+)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A stretch of a video that matches a prompt; times in seconds, score 0-100."""
+
+    start: float
+    end: float
+    score: float
+    option: str
+    prompt: str
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a class needs to apply; the defaults are those the v1.1.2 documentation prints."""
+
+    min_video_score: float = 75.0
+    min_clip_score: float = 65.0
+    min_duration_ratio: float = 0.5
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """A class that applies to a video, with its proof; scores 0-100, ratio 0-1."""
+
+    name: str
+    score: float
+    duration_ratio: float
+    clips: tuple[Clip, ...]
+    max_score: float
+    avg_score: float
+
+
+def union(intervals: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Merge overlapping and touching intervals; the result is disjoint and in order."""
+    merged: list[tuple[float, float]] = []
+    for start, end in sorted(intervals):
+        if end <= start:
+            continue
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def duration_ratio(clips: Iterable[Clip], duration_s: float) -> float:
+    """Share of the video that the clips cover together, 0-1, rounded to two places.
+
+    Clips of different prompts overlap, so their union counts and not their sum. It is rounded here,
+    before any threshold sees it, so that a class shown with 0.5 is one that was judged with 0.5.
+    """
+    if duration_s <= 0:
+        return 0.0
+    covered_s = sum(end - start for start, end in union((clip.start, clip.end) for clip in clips))
+    return round(min(covered_s / duration_s, 1.0), 2)
+
+
+def coverage_bonus(ratio: float) -> float:
+    """Points that a duration ratio adds to (or takes from) the best clip of a class."""
+    for (left, low), (right, high) in pairwise(COVERAGE_POINTS):
+        if ratio <= right:
+            return low + (high - low) * (ratio - left) / (right - left)
+    return COVERAGE_POINTS[-1][1]
+
+
+def judge(
+    name: str, clips: Sequence[Clip], duration_s: float, thresholds: Thresholds
+) -> ClassScore | None:
+    """Judge one class by its clips; None where it does not apply.
+
+    Clips below `min_clip_score` are dropped first: neither the score nor the ratio counts them.
+    """
+    kept = sorted(
+        (clip for clip in clips if clip.score >= thresholds.min_clip_score),
+        key=lambda clip: (-clip.score, clip.start, clip.end, clip.prompt, clip.option),
+    )
+    if not kept:
+        return None
+    ratio = duration_ratio(kept, duration_s)
+    best = kept[0].score
+    score = round(min(max(best + coverage_bonus(ratio), 0.0), 100.0), 2)
+    if score < thresholds.min_video_score or ratio < thresholds.min_duration_ratio:
+        return None
+    mean = sum(clip.score for clip in kept) / len(kept)
+    return ClassScore(name, score, ratio, tuple(kept), best, round(mean, 2))
+
+
+def classify(
+    clips_by_class: Mapping[str, Sequence[Clip]], duration_s: float, thresholds: Thresholds
+) -> list[ClassScore]:
+    """Judge every class of one video; those that apply, best first, equal scores by name."""
+    judged = (judge(name, clips, duration_s, thresholds) for name, clips in clips_by_class.items())
+    return sorted(
+        (result for result in judged if result), key=lambda result: (-result.score, result.name)
+    )
+
+
+def normalized_scores(scores: Sequence[float]) -> list[float]:
+    """Each score's share of the classes that apply to one video, 0-100; 100 for a single one."""
+    total = sum(scores)
+    return [100.0 * score / total if total else 0.0 for score in scores]
