@@ -11,6 +11,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +54,7 @@ class Evidence:
 def write_evidence(path: Path, evidence: Evidence) -> None:
     """Write beside `path` and rename; a reader never sees half a file."""
     sizes = np.array([len(image) for image in evidence.thumbnails], dtype=np.int64)
-    tensors = {
+    tensors: dict[str, npt.NDArray[Any]] = {
         "frame_times": evidence.frame_times.astype(np.float32),
         "frame_vectors": evidence.frame_vectors.astype(np.float16),
         "scene_starts": evidence.scene_starts.astype(np.float32),
