@@ -6,8 +6,9 @@ over both: they are laid over with `dataclasses.replace`.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -20,10 +21,16 @@ class SettingError(ValueError):
 
 
 def setting(
-    default: Any, help_text: str, *, least: float | None = None, most: float | None = None
+    default: Any,
+    help_text: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    choices: tuple[str, ...] = (),
 ) -> Any:
-    """One row of the table; numbers outside `least`..`most` are refused."""
-    return field(default=default, metadata={"help": help_text, "least": least, "most": most})
+    """One row of the table: numbers from `least` to `most`, words out of `choices`."""
+    rule = {"help": help_text, "least": least, "most": most, "choices": choices}
+    return field(default=default, metadata=rule)
 
 
 @dataclass(frozen=True)
@@ -45,9 +52,12 @@ class Settings:
     options: tuple[str, ...] = setting(
         ("visual", "conversation", "text_in_video"),
         "Evidence to use, separated by commas: visual, conversation, text_in_video",
+        choices=("visual", "conversation", "text_in_video"),
     )
     conversation_option: str = setting(
-        "semantic", "How speech is matched: semantic (by meaning) or exact_match (by words)"
+        "semantic",
+        "How speech is matched: semantic (by meaning) or exact_match (by words)",
+        choices=("semantic", "exact_match"),
     )
     min_video_score: float = setting(
         75.0, "A class applies from this score on, 0-100", least=0, most=100
@@ -104,30 +114,48 @@ def load_settings(
 ) -> Settings:
     """Read all settings; raises SettingError for a value outside its type or range."""
     values = {**dotenv_values(dotenv_file), **(os.environ if environ is None else environ)}
-    types = get_type_hints(Settings)
     given: dict[str, Any] = {}
     for row in fields(Settings):
         text = (values.get(environment_name(row.name)) or "").strip()
         if text:
-            given[row.name] = _parse(row.name, text, types[row.name], row.metadata)
+            given[row.name] = parse_setting(row.name, text)
     return Settings(**given)
 
 
-def _parse(name: str, text: str, kind: Any, rule: Mapping[str, Any]) -> Any:
-    variable = environment_name(name)
+def parse_setting(field_name: str, text: str, shown_as: str = "") -> Any:
+    """The value of one setting out of text, held to the rules of its row.
+
+    Raises SettingError that calls the setting `shown_as`, or by its environment variable.
+    """
+    (row,) = (row for row in fields(Settings) if row.name == field_name)
+    kind = get_type_hints(Settings)[field_name]
+    rule, what = row.metadata, shown_as or environment_name(field_name)
+    if kind is str and not rule.get("choices"):
+        return text
+    if not text.strip():
+        raise SettingError(f"{what} is empty: give a value or leave it out")
     if kind in (int, float):
-        try:
-            number = kind(text)
-        except ValueError:
-            wanted = "a whole number" if kind is int else "a number"
-            raise SettingError(f"{variable}={text!r} is not {wanted}") from None
-        least, most = rule.get("least"), rule.get("most")
-        if not (least is None or number >= least) or not (most is None or number <= most):
-            span = f"at least {least}" if most is None else f"from {least} to {most}"
-            raise SettingError(f"{variable}={text} is out of range: it must be {span}")
-        return number
+        return _number(what, text, kind, rule)
     if kind is Path:
         return Path(text).expanduser()
-    if kind is str:
-        return text
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    words = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    unknown = [word for word in words if word not in rule["choices"]]
+    if unknown or not words or (kind is str and len(words) > 1):
+        wanted = "one" if kind is str else "one or more, separated by commas,"
+        raise SettingError(f"{what}={text!r} must be {wanted} of: {', '.join(rule['choices'])}")
+    return words[0] if kind is str else words
+
+
+def _number(what: str, text: str, kind: Callable[[str], float], rule: Mapping[str, Any]) -> float:
+    try:
+        number = kind(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        wanted = "a whole number" if kind is int else "a number"
+        raise SettingError(f"{what}={text!r} is not {wanted}")
+    least, most = rule.get("least"), rule.get("most")
+    if not (least is None or number >= least) or not (most is None or number <= most):
+        span = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise SettingError(f"{what}={text} is out of range: it must be {span}")
+    return number
