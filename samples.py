@@ -16,7 +16,6 @@ it. The speech is a LibriVox volunteer reading "A Tale of Two Cities", public do
 from __future__ import annotations
 
 import argparse
-import mimetypes
 import os
 import sys
 import textwrap
@@ -34,6 +33,7 @@ import numpy.typing as npt
 from av.container import OutputContainer
 from PIL import Image, ImageDraw, ImageFont
 
+from preflight import find_videos
 from settings import SettingError, load_settings
 
 WIDTH, HEIGHT = 640, 360
@@ -150,15 +150,6 @@ SAMPLES = (
         ),
     ),
 )
-
-
-def has_video(folder: Path) -> bool:
-    """Whether the folder or a folder in it holds a video already, going by the files' names."""
-    return any(
-        (mimetypes.guess_type(path.name)[0] or "").startswith("video/")
-        for path in folder.rglob("*")
-        if path.is_file()
-    )
 
 
 def compose_missing(folder: Path, samples: Sequence[Sample]) -> Iterator[Path]:
@@ -278,7 +269,9 @@ def _wheel_file(package: str, name: str) -> Path:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(description="Compose sample videos to classify.")
-    parser.add_argument("--videos", type=Path, metavar="DIR", help="folder to compose them in")
+    parser.add_argument(
+        "--videos", type=Path, metavar="DIR", help="folder to compose them in (default: VIDEOS_DIR)"
+    )
     parser.add_argument(
         "--force",
         action="store_true",
@@ -286,15 +279,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        folder = options.videos or load_settings().videos_dir
-        if has_video(folder) and not options.force:
+        folder: Path = options.videos or load_settings().videos_dir
+        if any(find_videos(folder)) and not options.force:
             print(f"{folder} has videos already; --force adds the samples to them")
             return 0
-        folder.mkdir(parents=True, exist_ok=True)
         for path in compose_missing(folder, SAMPLES):
             print(f"composed {path} ({path.stat().st_size / 1000:.0f} kB)")
-    except (SampleError, SettingError, OSError) as error:
+    except (SampleError, SettingError) as error:
         print(f"samples.py: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"samples.py: {folder} cannot be used: {error.strerror or error}", file=sys.stderr)
         return 2
     return 0
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import samples
-from samples import SAMPLES, Sample, Shot, View, compose, compose_missing, has_video, main
+from samples import SAMPLES, Sample, Shot, View, compose, compose_missing, main
 
 ROOT = Path(__file__).parent.parent
 SHORT = Sample(
@@ -97,23 +97,6 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "is_video"),
-    [
-        ("a.mp4", True),
-        ("A.MP4", True),
-        ("folder/b.mov", True),
-        ("notes.txt", False),
-        (".gitkeep", False),
-        ("cat.jpg", False),
-    ],
-)
-def test_what_counts_as_a_video(tmp_path: Path, name: str, is_video: bool) -> None:
-    (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / name).touch()
-    assert has_video(tmp_path) is is_video
-
-
 def test_a_folder_with_videos_gets_no_samples(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,12 +115,19 @@ def test_force_adds_them_beside_the_videos_there(
     assert {path.name for path in tmp_path.iterdir()} == {"holiday.mp4", SHORT.name}
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_with_its_name(
+def test_an_empty_folder_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "SAMPLES", (SHORT,))
+    (tmp_path / "notes.txt").write_text("no video")
+    assert main(["--videos", str(tmp_path)]) == 0
+    assert (tmp_path / SHORT.name).is_file()
+
+
+def test_a_folder_that_is_not_there_is_an_error_with_its_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "file").touch()
-    assert main(["--videos", str(tmp_path / "file" / "videos")]) == 2
-    assert "file" in capsys.readouterr().err
+    assert main(["--videos", str(tmp_path / "typing slip")]) == 2
+    assert "typing slip" in capsys.readouterr().err
+    assert not (tmp_path / "typing slip").exists()
 
 
 def test_skimage_is_not_imported_for_its_pictures() -> None:
