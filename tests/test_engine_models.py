@@ -1,0 +1,188 @@
+"""The default models on real pictures and real speech, all from inside wheels."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import moonshine_voice
+import numpy as np
+import pytest
+import skimage.data
+import skimage.io
+
+from engine.models import default_models
+from engine.models.imagenet import read_labels
+from engine.models.lazy import Lazy
+
+
+@pytest.fixture(scope="module")
+def models():
+    return default_models(threads=1)
+
+
+def picture(name: str) -> np.ndarray:
+    image = skimage.io.imread(Path(skimage.data.__file__).parent / name)
+    return image[..., :3] if image.ndim == 3 else np.stack([image] * 3, axis=-1)
+
+
+@pytest.fixture(scope="module")
+def speech() -> np.ndarray:
+    path = Path(moonshine_voice.__file__).parent / "assets" / "two_cities.wav"
+    samples, rate = moonshine_voice.load_wav_file(path)
+    assert rate == 48_000
+    return np.asarray(samples, dtype=np.float32)[::3]
+
+
+def test_labels_are_in_the_order_of_the_network(models):
+    labels = read_labels()
+    assert len(labels) == models.visual.dimension == 1000
+    assert labels[281].words == ["tabby", "tabby cat"]
+    assert {"cat", "feline", "animal"} <= set(labels[281].broader)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("chelsea.png", {"Egyptian cat", "tabby", "tiger cat"}),
+        ("coffee.png", {"espresso"}),
+        ("rocket.jpg", {"missile", "projectile", "space shuttle"}),
+        ("motorcycle_left.png", {"moped", "motor scooter"}),
+        ("camera.png", {"tripod"}),
+        ("page.png", {"web site", "menu", "crossword puzzle"}),
+    ],
+)
+def test_best_label_of_a_known_picture(models, name, wanted):
+    logits = models.visual.encode_frames([picture(name)])
+    assert logits.shape == (1, 1000)
+    assert wanted & set(read_labels()[int(logits.argmax())].words)
+
+
+def test_prompts_find_their_pictures(models):
+    names = ["chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"]
+    prompts = ["a cat", "a cup of coffee", "space rocket", "motorcycle"]
+    vectors = models.visual.encode_frames([picture(name) for name in names])
+    scores = models.visual.score(vectors, models.visual.encode_prompts(prompts))
+    assert scores.shape == (4, 4)
+    assert scores.argmax(axis=0).tolist() == [0, 1, 2, 3]
+    assert ((scores >= 0) & (scores <= 100)).all()
+
+
+def test_no_frames_give_no_vectors(models):
+    assert models.visual.encode_frames([]).shape == (0, 1000)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 900, 3), (900, 2, 3), (224, 224, 3)])
+def test_frames_of_any_shape(models, shape):
+    frame = np.full(shape, 127, dtype=np.uint8)
+    assert np.isfinite(models.visual.encode_frames([frame])).all()
+
+
+def test_speech_has_words_and_times(models, speech):
+    lines = models.speech.transcribe(speech)
+    said = " ".join(line.text for line in lines).lower()
+    for words in ("best of times", "age of wisdom", "spring of hope"):
+        assert words in said
+    best, season = lines[0], next(line for line in lines if "season of light" in line.text)
+    assert best.start == pytest.approx(1.0, abs=0.3)
+    assert season.start == pytest.approx(13.2, abs=0.3)
+    assert all(0 <= line.start < line.end <= len(speech) / 16_000 for line in lines)
+
+
+def test_speech_does_not_depend_on_what_was_heard_before(models, speech):
+    sentence = speech[: 16_000 * 6]
+    before = models.speech.transcribe(sentence)
+    models.speech.transcribe(speech[16_000 * 20 : 16_000 * 26])
+    after = models.speech.transcribe(sentence)
+    assert [line.text for line in after] == [line.text for line in before]
+    assert [line.start for line in after] == pytest.approx([line.start for line in before], abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        np.zeros(0),
+        np.zeros(1),
+        np.zeros(32_000),
+        np.random.default_rng(0).standard_normal(48_000) / 10,
+        np.sin(np.arange(48_000) / 6) / 2,
+    ],
+    ids=["none", "one sample", "silence", "noise", "tone"],
+)
+def test_sound_without_speech(models, sound):
+    assert models.speech.transcribe(sound.astype(np.float32)) == []
+
+
+def caption(*lines: str) -> np.ndarray:
+    image = np.full((360, 640, 3), 255, dtype=np.uint8)
+    for row, line in enumerate(lines):
+        where = (30, 80 + 90 * row)
+        cv2.putText(image, line, where, cv2.FONT_HERSHEY_SIMPLEX, 1.5, (0, 0, 160), 3)
+    return image
+
+
+def test_text_is_read_top_to_bottom(models):
+    assert models.reader.read(caption("Road closed", "Long delays")) == [
+        "Road closed",
+        "Long delays",
+    ]
+
+
+def test_picture_without_text(models):
+    assert models.reader.read(np.full((360, 640, 3), 127, dtype=np.uint8)) == []
+
+
+def test_text_is_read_by_several_threads_at_once(models):
+    words = ["Weather", "Kitchen", "Football", "Galaxy"] * 2
+    with ThreadPoolExecutor(4) as pool:
+        read = list(pool.map(models.reader.read, [caption(word) for word in words]))
+    assert read == [[word] for word in words]
+
+
+def test_likeness_of_texts(models):
+    vectors = models.text.encode(["dog", "a puppy and its owner", "rain and thunder", ""])
+    likeness = vectors @ vectors.T
+    assert likeness[0, 1] > likeness[0, 2] + 0.2
+    assert np.diag(likeness) == pytest.approx([1, 1, 1, 0], abs=1e-5)
+
+
+def test_models_say_their_names(models):
+    names = models.names()
+    assert set(names) == {"visual", "conversation", "text_in_video", "text"}
+    assert all(names.values())
+
+
+def test_lazy_makes_once_for_all_threads():
+    made = []
+    barrier = threading.Barrier(4)
+
+    def make():
+        made.append(1)
+        return "value"
+
+    lazy = Lazy(make)
+
+    def ask(_):
+        barrier.wait()
+        return lazy()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(4))) == ["value"] * 4
+    assert made == [1]
+
+
+def test_lazy_tries_again_after_a_failure():
+    answers = iter([OSError("no weights"), "value"])
+
+    def make():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    lazy = Lazy(make)
+    with pytest.raises(OSError, match="no weights"):
+        lazy()
+    assert lazy() == "value"
