@@ -1,0 +1,206 @@
+"""The walls of the house: who may import whom, and that importing builds nothing.
+
+A new module needs a row in OUTSIDE or ENGINE. That is on purpose: say where it stands.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Each module outside the engine, with the modules of ours that it may import.
+OUTSIDE: dict[str, set[str]] = {
+    "app": {"results", "settings", "classification"},
+    "pipeline": {
+        "backends",
+        "classes",
+        "classification",
+        "console",
+        "monitor",
+        "preflight",
+        "results",
+        "settings",
+        "twelvelabs_client",
+    },
+    "samples": {"preflight", "settings"},
+    "monitor": {"console", "twelvelabs_client"},
+    "backends": {"settings", "twelvelabs_client", "engine.server"},
+    "twelvelabs_client": {"classification", "twelvelabs_http"},
+    "twelvelabs_http": set(),
+    "preflight": {"engine.media"},
+    "console": set(),
+    "classes": {"results"},
+    "results": {"classification"},
+    "settings": set(),
+    "classification": set(),
+}
+
+# The engine's floors from the top: a module may import from the floors below its own.
+ENGINE: tuple[set[str], ...] = (
+    {"engine.__main__"},
+    {"engine.server"},
+    {"engine.api"},
+    {"engine.answers", "engine.pages", "engine.schemas"},
+    {"engine.service"},
+    {"engine.indexing", "engine.scoring"},
+    {"engine.gathering"},
+    {"engine.catalog", "engine.media", "engine.models"},
+    {"engine.evidence"},
+)
+# What the engine may import of the rest of the house.
+ENGINE_OUTSIDE: dict[str, set[str]] = {
+    "engine.__main__": {"settings"},
+    "engine.answers": {"classification"},
+    "engine.schemas": {"classification"},
+    "engine.service": {"classification"},
+    "engine.scoring": {"classification"},
+}
+
+# Packages of others that only some modules may know; "engine.models" includes what is in it.
+ONLY_KNOWN_TO: dict[str, set[str]] = {
+    "av": {"engine.media", "samples"},
+    "flask": {"app", "engine.api"},
+    "werkzeug": {"app", "engine.api"},
+    "cheroot": {"app", "engine.server"},
+    "waitress": {"app", "engine.server"},
+    "sqlalchemy": {"engine.catalog", "engine.indexing", "engine.service"},
+    "requests": {"twelvelabs_client", "twelvelabs_http"},
+    "dotenv": {"settings"},
+    "onnx": {"engine.models"},
+    "onnxruntime": {"engine.models"},
+    "moonshine_voice": {"engine.models"},
+    "rapidocr": {"engine.models"},
+    "tokenizers": {"engine.models"},
+    "wordllama": set(),  # its files are read; importing it reconfigures the root logger
+    "torch": set(),
+}
+
+# What no module may hold once it is imported; made on request, never by an import.
+BUILT = {"Flask", "Session", "InferenceSession", "Engine", "ThreadPoolExecutor", "Thread"}
+
+# Imports each module as the first of ours and prints what it did besides. What the packages of
+# others do while they are imported is their own affair (urllib3 binds a socket to learn whether
+# there is IPv6), and they are imported once only.
+IMPORT_EACH_ALONE = """
+import importlib, json, os, sys, threading
+root, names = sys.argv[1], sys.argv[2:]
+def is_ours(path):
+    return path.startswith(root + os.sep) and "site-packages" not in path
+def caller():
+    frame = sys._getframe(2)
+    while frame and frame.f_code.co_filename.startswith(("<frozen", sys.base_prefix)):
+        frame = frame.f_back
+    return frame.f_code.co_filename if frame else ""
+def watch(event, arguments):
+    acts = event in ("os.mkdir", "os.remove", "os.rename", "socket.__new__", "subprocess.Popen")
+    if (acts or event == "open" and set(str(arguments[1])) & set("wax+")) and is_ours(caller()):
+        done.append(f"{event} {arguments[0]}")
+sys.addaudithook(watch)
+found = {}
+for name in names:
+    for loaded in sys.modules.keys() & names:
+        del sys.modules[loaded]
+    done, before = [], threading.enumerate()
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:
+        done.append(repr(error))
+    else:
+        values = vars(module).items()
+        done += [f"{key} is built" for key, value in values if type(value).__name__ in BUILT]
+    done += [f"{thread} is started" for thread in threading.enumerate() if thread not in before]
+    found[name] = done
+json.dump(found, sys.stdout)
+"""
+
+
+def files() -> Iterator[tuple[str, Path]]:
+    for path in sorted([*ROOT.glob("*.py"), *(ROOT / "engine").rglob("*.py")]):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__"), path
+
+
+FILES = dict(files())
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, at its top or in a function."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports are not used here"
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= submodules & FILES.keys() or {str(node.module)}
+    return found
+
+
+def ours(module: str) -> set[str]:
+    return imported(FILES[module]) & FILES.keys()
+
+
+def room(module: str) -> str:
+    """The row a module stands in: what is in a package stands where the package does."""
+    return "engine.models" if module.startswith("engine.models.") else module
+
+
+def floor(module: str) -> int | None:
+    return next((at for at, modules in enumerate(ENGINE) if room(module) in modules), None)
+
+
+@pytest.mark.parametrize("module", sorted(FILES.keys() - {"engine"}))
+def test_imports_only_what_its_row_allows(module: str) -> None:
+    own_floor = floor(module)
+    if own_floor is None:
+        assert module in OUTSIDE, f"{module} has no row yet: say what it may import"
+        allowed = OUTSIDE[module]
+    else:
+        below = set().union(*ENGINE[own_floor + 1 :])
+        allowed = below | {room(module)} | ENGINE_OUTSIDE.get(module, set())
+    strangers = {name for name in ours(module) if room(name) not in allowed}
+    assert not strangers, f"{module} imports {strangers}: only {sorted(allowed)} are allowed"
+
+
+def test_no_row_is_left_of_a_module_that_is_gone() -> None:
+    rooms = {room(module) for module in FILES}
+    assert set(OUTSIDE) | set().union(*ENGINE) | set(ENGINE_OUTSIDE) <= rooms
+
+
+def test_there_are_no_cycles() -> None:
+    TopologicalSorter({module: ours(module) - {module} for module in FILES}).prepare()
+
+
+@pytest.mark.parametrize("package", sorted(ONLY_KNOWN_TO))
+def test_package_is_known_only_where_it_is_used(package: str) -> None:
+    users = {
+        room(module)
+        for module, path in FILES.items()
+        if package in {name.split(".")[0] for name in imported(path)}
+    }
+    assert users <= ONLY_KNOWN_TO[package]
+
+
+@pytest.fixture(scope="module")
+def done_by_imports() -> dict[str, list[str]]:
+    code = IMPORT_EACH_ALONE.replace("BUILT", repr(BUILT))
+    command = [sys.executable, "-B", "-W", "error", "-c", code, str(ROOT), *FILES]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return dict(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("module", sorted(FILES))
+def test_importing_it_alone_builds_nothing(
+    done_by_imports: dict[str, list[str]], module: str
+) -> None:
+    assert done_by_imports[module] == []
