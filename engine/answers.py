@@ -120,7 +120,7 @@ def _class_answer(result: ClassScore, share: float, *, clips: bool, details: boo
         answer["clips"] = [_clip_answer(clip) for clip in result.clips]
     if details:
         answer["detailed_scores"] = {
-            "max_score": result.max_score,
+            "max_score": round(result.max_score, 2),
             "avg_score": result.avg_score,
             "normalized_score": share,
         }
@@ -129,9 +129,9 @@ def _class_answer(result: ClassScore, share: float, *, clips: bool, details: boo
 
 def _clip_answer(clip: Clip) -> Json:
     return {
-        "start": clip.start,
-        "end": clip.end,
-        "score": clip.score,
+        "start": round(clip.start, 3),
+        "end": round(clip.end, 3),
+        "score": round(clip.score, 2),
         "option": clip.option,
         "prompt": clip.prompt,
     }

@@ -102,7 +102,7 @@ def create_app(service: Service, api_key: str = "") -> Flask:
 
 
 def _routes(version: str) -> Blueprint:
-    routes = Blueprint(version, __name__)
+    routes = Blueprint(version.replace(".", "_"), __name__)
     for rule, method, view in (
         ("/indexes", "POST", create_index),
         ("/indexes", "GET", list_indexes),

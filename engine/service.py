@@ -210,10 +210,11 @@ class Service:
     def delete_index(self, index_id: str) -> None:
         """Delete an index with its videos, tasks and evidence."""
         with self._catalog.transaction() as session:
-            session.delete(_get(session, Index, index_id))
+            index = _get(session, Index, index_id)
             videos = list(session.scalars(select(Video.id).where(Video.index_id == index_id)))
             session.execute(delete(Video).where(Video.index_id == index_id))
             session.execute(delete(Task).where(Task.index_id == index_id))
+            session.delete(index)
         for video_id in videos:
             self._indexer.forget(video_id)
 
