@@ -107,8 +107,14 @@ SAMPLES = (
     Sample(
         "launch day.mp4",
         (
-            Shot("rocket.jpg", 8, View(0.5, 0.6), View(0.5, 0.6, 1.35)),
-            Shot("astronaut.png", 6, View(0.45, 0.2), View(0.45, 0.35, 1.15)),
+            Shot("rocket.jpg", 8, View(0.5, 0.65, 1.2), View(0.5, 0.7, 1.8)),
+            Shot(
+                "astronaut.png",
+                6,
+                View(0.45, 0.2),
+                View(0.45, 0.3, 1.1),
+                caption="An astronaut in her space suit",
+            ),
         ),
     ),
     Sample(
@@ -134,6 +140,13 @@ SAMPLES = (
             Shot("brick.png", 4, View(0.5, 0.3), View(0.5, 0.4), caption="Big summer sale"),
             Shot("brick.png", 4, View(0.5, 0.4), View(0.5, 0.5), caption="50% discount on books"),
             Shot("brick.png", 4, View(0.5, 0.5), View(0.5, 0.6), caption="Buy one, get one free"),
+        ),
+    ),
+    Sample(
+        "garden path.mp4",
+        (
+            Shot("gravel.png", 4, View(0.5, 0.3, 1.2), View(0.5, 0.5, 1.2)),
+            Shot("grass.png", 4, View(0.4, 0.5, 1.3), View(0.6, 0.5, 1.3)),
         ),
     ),
     Sample(
