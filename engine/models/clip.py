@@ -1,0 +1,227 @@
+"""Picture encoders of the CLIP and SigLIP families: two ONNX graphs and a tokeniser in a folder.
+
+The folder is laid out as the hub's usual conversions are (Xenova/clip-vit-base-patch32,
+Xenova/siglip-base-patch16-224): onnx/vision_model*.onnx, onnx/text_model*.onnx, tokenizer.json,
+config.json, preprocessor_config.json. The picture tower is loaded on first use and kept; the text
+tower is loaded to encode prompts it has not seen, and let go.
+
+Scores use the scales these models were published with, not figures measured on video here:
+- CLIP: softmax at scale 100 (its trained temperature) of the prompt against a pool of everyday
+  descriptions. A pool entry that says the same as the prompt would share its chance, so the
+  three entries nearest to a prompt in meaning stay out of its softmax.
+- SigLIP: its own sigmoid, at the scale and bias of the base model at 224 pixels unless config.json
+  gives `logit_scale` (the natural logarithm, as in the weights) and `logit_bias`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from engine.models.clip_inputs import PromptTokens, read_picture_rules
+from engine.models.lazy import Lazy
+from engine.models.store import ModelError, label, read_json
+
+FloatArray = npt.NDArray[np.float32]
+
+CLIP_SCALE = np.float32(100)
+SAME_MEANING = 3
+# google/siglip-base-patch16-224: exp(logit_scale) and logit_bias
+SIGLIP_SCALE = 117.33
+SIGLIP_BIAS = -12.93
+BATCH = 8
+# 20 MB of vectors at most, should someone try prompts for ever
+PROMPTS_KEPT = 10_000
+STEEPEST = np.float32(80.0)  # its exponential still is a float32
+
+INT8 = ("_quantized", "_int8", "_uint8")
+FLOAT = ("", "_fp16")
+OUTPUTS = {
+    ("clip", "vision_model"): ("image_embeds",),
+    ("clip", "text_model"): ("text_embeds",),
+    ("siglip", "vision_model"): ("image_embeds", "pooler_output"),
+    ("siglip", "text_model"): ("text_embeds", "pooler_output"),
+}
+DTYPES: dict[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+}
+
+
+class ClipEncoder:
+    """Pictures and prompts as unit vectors of one space. Safe to call from several threads."""
+
+    def __init__(self, folder: Path, threads: int, *, quantized: bool = True) -> None:
+        """Check the folder; nothing is loaded yet.
+
+        Args:
+            threads: processors that one call may use.
+            quantized: take the int8 graphs where the folder has both kinds.
+
+        Raises ModelError where a file is missing, or is of a family not known here.
+        """
+        self._folder = folder
+        self._threads = threads
+        self._family, self._scale, self._bias = _read_config(folder)
+        self._rules = read_picture_rules(folder)
+        self._vision_path = _graph(folder, "vision_model", quantized)
+        self._text_path = _graph(folder, "text_model", quantized)
+        self.name = f"{label(folder, self._vision_path)} ({self._vision_path.stem})"
+        self._vision = Lazy(lambda: self._load(self._vision_path, "vision_model"))
+        self._dimension = Lazy(self._measure)
+        self._background = Lazy(lambda: self.encode_prompts(background_prompts()))
+        self._known: dict[str, FloatArray] = {}
+        self._lock = Lock()
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+        return self._dimension()
+
+    def encode_frames(self, frames: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
+        """Pictures uint8[h, w, 3] RGB of any size to unit vectors float32[n, dimension]."""
+        if not len(frames):
+            return np.zeros((0, self.dimension), np.float32)
+        vision = self._vision()
+        size = vision.fixed("pixel_values", 0) or BATCH
+        batches = [frames[at : at + size] for at in range(0, len(frames), size)]
+        pixels = (np.stack([self._rules.apply(frame) for frame in batch]) for batch in batches)
+        return np.concatenate([_unit(vision.run({"pixel_values": batch})) for batch in pixels])
+
+    def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
+        """Texts to unit vectors float32[m, dimension]; a text seen before costs nothing."""
+        if not prompts:
+            return np.zeros((0, self.dimension), np.float32)
+        with self._lock:
+            new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._known]
+            if new:
+                self._learn(new)
+            vectors = np.stack([self._known[prompt] for prompt in prompts])
+            for oldest in list(self._known)[: max(len(self._known) - PROMPTS_KEPT, 0)]:
+                del self._known[oldest]
+        return vectors
+
+    def score(self, frame_vectors: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
+        """Chance in percent, float32[n, m], that each frame shows each prompt."""
+        if self._family == "clip":
+            margins = self._margins(frame_vectors, prompt_vectors)
+        else:
+            margins = self._scale * (frame_vectors @ prompt_vectors.T) + self._bias
+        percent = 100 / (1 + np.exp(np.clip(-margins, -STEEPEST, STEEPEST)))
+        return np.asarray(percent, dtype=np.float32)
+
+    def _margins(self, frames: FloatArray, prompts: FloatArray) -> FloatArray:
+        """By how much each prompt's logit leads the pool's log-sum-exp; its sigmoid is softmax."""
+        background = self._background()
+        competes = np.ones((len(prompts), len(background)), np.float32)
+        nearest = np.argsort(prompts @ background.T, axis=1)[:, -SAME_MEANING:]
+        np.put_along_axis(competes, nearest, 0, axis=1)
+        logits = self._scale * (frames @ background.T)
+        highest = logits.max(axis=1, keepdims=True)
+        others = np.exp(logits - highest) @ competes.T
+        least = np.finfo(np.float32).tiny
+        own = self._scale * (frames @ prompts.T)
+        return np.asarray(own - highest - np.log(np.maximum(others, least)), dtype=np.float32)
+
+    def _learn(self, prompts: list[str]) -> None:
+        # one at a time: an int8 graph rounds a text by what stands beside it in the batch
+        text = self._load(self._text_path, "text_model")
+        tokens = PromptTokens(self._folder, self._family, text.fixed("input_ids", 1))
+        for prompt in prompts:
+            self._known[prompt] = _unit(text.run(tokens(prompt)))[0]
+
+    def _load(self, path: Path, stem: str) -> _Tower:
+        return _Tower(path, OUTPUTS[self._family, stem], self._threads)
+
+    def _measure(self) -> int:
+        return int(self.encode_frames([np.zeros((8, 8, 3), np.uint8)]).shape[1])
+
+
+class _Tower:
+    """One graph: its inputs and its output are looked up in the file, not assumed."""
+
+    def __init__(self, path: Path, outputs: Sequence[str], threads: int) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        try:
+            self._session = ort.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's errors have no base of their own
+            raise ModelError(f"{path} is not a graph that can be run: {error}") from error
+        self._path = path
+        self._inputs = {one.name: one for one in self._session.get_inputs()}
+        offered = [one.name for one in self._session.get_outputs()]
+        try:
+            self._output = next(name for name in outputs if name in offered)
+        except StopIteration:
+            raise ModelError(
+                f"{path} gives {', '.join(offered)}: one of {', '.join(outputs)} is needed"
+            ) from None
+
+    def fixed(self, name: str, axis: int) -> int | None:
+        """The length of an input's axis if the graph fixes it, else None."""
+        length = self._inputs[name].shape[axis] if name in self._inputs else None
+        return length if isinstance(length, int) else None
+
+    def run(self, values: Mapping[str, npt.NDArray[Any]]) -> FloatArray:
+        """The output for those of `values` that the graph asks for."""
+        unknown = self._inputs.keys() - values.keys()
+        if unknown:
+            raise ModelError(
+                f"{self._path} asks for {', '.join(sorted(unknown))}: only "
+                f"{', '.join(values)} can be given"
+            )
+        given = {name: values[name].astype(DTYPES[one.type]) for name, one in self._inputs.items()}
+        try:
+            (output,) = self._session.run([self._output], given)
+        except Exception as error:  # ONNX Runtime's errors have no base of their own
+            raise ModelError(f"{self._path} does not run: {error}") from error
+        return np.asarray(output, dtype=np.float32)
+
+
+def background_prompts() -> list[str]:
+    """Everyday descriptions to compare a prompt with; one list for every model."""
+    text = files("engine.models").joinpath("data/background_prompts.txt")
+    return text.read_text(encoding="utf-8").splitlines()
+
+
+def _read_config(folder: Path) -> tuple[str, np.float32, np.float32]:
+    """Family, and the scale and bias of its logits, from config.json.
+
+    `logit_scale_init_value` is where training began, so it is not used.
+    """
+    path = folder / "config.json"
+    config = read_json(path)
+    kind = str(config.get("model_type"))
+    family = kind.removesuffix("2")
+    if family == "clip":
+        return family, CLIP_SCALE, np.float32(0)
+    if family != "siglip":
+        raise ModelError(f"{path} says model_type {kind}: it must be clip or siglip")
+    scale = np.exp(config["logit_scale"]) if "logit_scale" in config else SIGLIP_SCALE
+    return family, np.float32(scale), np.float32(config.get("logit_bias", SIGLIP_BIAS))
+
+
+def _graph(folder: Path, stem: str, quantized: bool) -> Path:
+    kinds = (*INT8, *FLOAT) if quantized else (*FLOAT, *INT8)
+    for kind in kinds:
+        path = folder / "onnx" / f"{stem}{kind}.onnx"
+        if path.is_file():
+            return path
+    raise ModelError(f"{folder / 'onnx'} has no {stem}.onnx: the model's folder is not complete")
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)

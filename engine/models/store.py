@@ -1,0 +1,159 @@
+"""Models that do not come in a wheel: where they lie, what is known of them, which one is meant.
+
+A model fetched from the hub has a folder of its own in the models folder, and in it a record of
+where it came from. A folder that somebody filled by hand needs no record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+RECORD = "fetched.json"
+CLIP_REPOSITORY = "Xenova/clip-vit-base-patch32"
+MAIN = "main"
+AUTO = "auto"
+IMAGENET = "imagenet"
+MOONSHINE = "moonshine"
+WHISPER = "whisper:"
+REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+WHISPER_SIZE = re.compile(r"(tiny|base|small|medium)(\.en)?|large-v[123]")
+
+
+class ModelError(Exception):
+    """A model cannot be used; the message names it, or its file, and says what to do."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Where a fetched model came from.
+
+    `revision` is what was asked for and `commit` what it stood for; `files` gives the SHA-256 of
+    each file; `fetched_at` is RFC 3339.
+    """
+
+    repository: str
+    revision: str
+    commit: str
+    licence: str
+    fetched_at: str
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def folder_name(repository: str) -> str:
+    """The folder, in the models folder, that a repository of the hub is fetched to."""
+    return repository.replace("/", "--")
+
+
+def write_record(folder: Path, record: Fetched) -> None:
+    """Say where the files of a folder came from; written last, so it also says they are whole."""
+    beside = folder / f"{RECORD}.part"
+    beside.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
+    os.replace(beside, folder / RECORD)
+
+
+def read_record(folder: Path) -> Fetched | None:
+    """Where a folder's files came from; None for a folder that was not fetched as a whole."""
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        return Fetched(**read_json(path))
+    except TypeError as error:
+        raise ModelError(f"{path} is not a record of a fetched model: {error}") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object out of a JSON file; raises ModelError that names the file."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing: the model's folder is not complete") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} holds no JSON object")
+    return value
+
+
+def fetched(models_dir: Path) -> list[tuple[Path, Fetched]]:
+    """The whole models in the models folder, the one fetched last first."""
+    folders = [path.parent for path in models_dir.glob(f"*/{RECORD}")]
+    found = [(folder, record) for folder in folders if (record := read_record(folder))]
+    return sorted(found, key=lambda one: one[1].fetched_at, reverse=True)
+
+
+def visual_folder(choice: str, revision: str, models_dir: Path) -> Path | None:
+    """The picture encoder's folder that VISUAL_MODEL and its revision stand for.
+
+    None stands for the encoder in the wheel. Raises ModelError for one that is not there.
+    """
+    if choice == IMAGENET:
+        return None
+    if choice == AUTO:
+        encoders = (folder for folder, _ in fetched(models_dir) if (folder / "onnx").is_dir())
+        return next(encoders, None)
+    if Path(choice).is_dir():
+        return Path(choice)
+    if not REPOSITORY.fullmatch(choice):
+        raise ModelError(
+            f"VISUAL_MODEL={choice} is no folder: give {AUTO}, {IMAGENET}, a folder with an ONNX "
+            f"encoder, or a repository of the hub such as {CLIP_REPOSITORY}"
+        )
+    return _fetched_folder("VISUAL_MODEL", choice, revision, models_dir)
+
+
+def whisper_folder(choice: str, models_dir: Path) -> Path:
+    """The folder that SPEECH_MODEL=whisper:... stands for; raises ModelError if it is not there."""
+    wanted = choice.removeprefix(WHISPER)
+    if Path(wanted).is_dir():
+        return Path(wanted)
+    repository = f"Systran/faster-whisper-{wanted}" if WHISPER_SIZE.fullmatch(wanted) else wanted
+    if choice == wanted or not REPOSITORY.fullmatch(repository):
+        raise ModelError(
+            f"SPEECH_MODEL={choice} is not known: give {MOONSHINE}, or {WHISPER} followed by a "
+            "size (tiny, base, small, medium, large-v3), a folder, or a repository of the hub"
+        )
+    return _fetched_folder("SPEECH_MODEL", repository, MAIN, models_dir)
+
+
+def _fetched_folder(setting: str, repository: str, revision: str, models_dir: Path) -> Path:
+    folder = models_dir / folder_name(repository)
+    record = read_record(folder)
+    pinned = "" if revision == MAIN else f" --revision {revision}"
+    command = f"python -m engine.models fetch --repository {repository}{pinned}"
+    if record is None:
+        raise ModelError(
+            f"{setting} asks for {repository}, which is not in {models_dir}: {command}"
+        )
+    if revision not in (MAIN, record.revision, record.commit):
+        raise ModelError(
+            f"{setting} asks for revision {revision} of {repository}, and {folder} holds "
+            f"{record.revision}: {command}"
+        )
+    return folder
+
+
+def label(folder: Path, weights: Path) -> str:
+    """Names the weights of a folder: where they are from, and the start of their SHA-256."""
+    record = read_record(folder)
+    known = record.files.get(weights.relative_to(folder).as_posix()) if record else None
+    title = record.repository if record else folder.resolve().name
+    return f"{title} {(known or sha256(weights))[:12]}"
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal digits; raises ModelError if it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    return digest.hexdigest()
