@@ -1,0 +1,440 @@
+"""Classifies a folder of videos: index, upload, monitor, list, classify, save.
+
+    python pipeline.py --videos classify --classes classes.json --results results
+
+Only what is new or changed is uploaded, so a run may be stopped at any moment and simply started
+again. Results are written at the end and together: a run that fails leaves the earlier ones whole.
+Exit codes: 0 all videos classified; 1 results written, but some video was refused or failed;
+2 nothing done, earlier results untouched; 130 stopped with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Container, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from backends import Platform, PlatformUnavailable, open_platform
+from classes import ClassesError, load_classes
+from classification import Thresholds
+from console import Console
+from monitor import FAILED, READY, StatusLog, status_log, utc_now, watch
+from preflight import EMBEDDED, HOSTED, STILL_WRITTEN, Refused, VideoFile, check_all, find_videos
+from results import PromptClass, write_results
+from settings import SettingError, Settings, environment_name, load_settings, parse_setting
+from summary import print_counts, print_left_out, print_summary
+from twelvelabs_client import ApiConnectionError, ApiError, Conflict, TwelveLabsClient
+
+ALL_CLASSIFIED, SOME_LEFT_OUT, NOTHING_DONE, STOPPED = 0, 1, 2, 130
+
+OPTIONS = {
+    "--videos": "videos_dir",
+    "--classes": "classes_file",
+    "--results": "results_dir",
+    "--index": "index_name",
+    "--api-url": "api_url",
+    "--options": "options",
+    "--conversation-option": "conversation_option",
+    "--min-video-score": "min_video_score",
+    "--min-clip-score": "min_clip_score",
+    "--min-duration-ratio": "min_duration_ratio",
+    "--workers": "upload_workers",
+    "--poll-seconds": "poll_seconds",
+    "--stall-seconds": "stall_seconds",
+    "--engine-data-dir": "engine_data_dir",
+}
+
+Json = dict[str, Any]
+
+
+class PipelineError(Exception):
+    """The run cannot go on; the message says why and what to do."""
+
+
+@dataclass
+class Job:
+    """One run: what its steps work with, and what became of the files of the folder."""
+
+    settings: Settings
+    console: Console
+    classes: Sequence[PromptClass]
+    platform: Platform
+    index: Json
+    videos: list[VideoFile]
+    refused: list[Refused]
+    failed: list[Refused] = field(default_factory=list)
+    uploaded: dict[str, str] = field(default_factory=dict)  # name to video id, "" until ready
+
+    @property
+    def client(self) -> TwelveLabsClient:
+        return self.platform.client
+
+    @property
+    def index_id(self) -> str:
+        return str(self.index["_id"])
+
+    def left_out(self) -> set[str]:
+        """Names that will not be classified in this run."""
+        return {entry.name for entry in (*self.refused, *self.failed)}
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What the index holds of the folder.
+
+    `current` are the folder's own videos by name, `replaced` the ids of their older versions;
+    `others` counts the rest: videos of other folders, and of files that are gone or have changed.
+    """
+
+    current: dict[str, Json]
+    replaced: list[str]
+    others: int
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the pipeline as a command; returns its exit code."""
+    console = Console()
+    try:
+        return run(read_settings(argv), console)
+    except KeyboardInterrupt:
+        console.say("Stopped. Run the same command again: it goes on from here.")
+        return STOPPED
+    except (SettingError, ClassesError, PipelineError, PlatformUnavailable, ApiError) as error:
+        console.say(f"No new results: {error}")
+    except OSError as error:
+        console.say(f"No new results: {error.filename or 'a file'}: {error.strerror or error}")
+    return NOTHING_DONE
+
+
+def read_settings(argv: Sequence[str] | None = None) -> Settings:
+    """The settings in force, with the command's options laid over them."""
+    purpose, _, *notes = (__doc__ or "").split("\n\n")
+    parser = argparse.ArgumentParser(
+        description=purpose,
+        epilog="\n\n".join(notes),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    rows = {row.name: row for row in fields(Settings)}
+    for option, name in OPTIONS.items():
+        default = rows[name].default
+        shown = ",".join(default) if isinstance(default, tuple) else str(default)
+        text = f"{rows[name].metadata['help']} (default: {shown or 'empty'}"
+        parser.add_argument(option, metavar="...", help=f"{text}; or set {environment_name(name)})")
+    given = parser.parse_args(argv)
+    laid_over = {}
+    for option, name in OPTIONS.items():
+        text = getattr(given, option[2:].replace("-", "_"))
+        if text is not None:
+            laid_over[name] = parse_setting(name, text, option)
+    return replace(load_settings(), **laid_over)
+
+
+def run(settings: Settings, console: Console) -> int:
+    """All steps in their order; returns the exit code, raises where nothing can be done."""
+    started_at, begun = utc_now(), time.monotonic()
+    classes = load_classes(settings.classes_file)
+    videos, refused = list_folder(settings)
+    with open_platform(settings) as platform:
+        index = create_index(platform.client, settings)
+        job = Job(settings, console, classes, platform, index, videos, refused)
+        holdings = update_index(job)
+        if not holdings.current:
+            print_left_out(console.say, job.refused, job.failed)
+            raise PipelineError(f"no video of {settings.videos_dir} could be taken; see above")
+        remove_replaced(job, holdings)
+        names = [
+            {"video_id": video["_id"], "video_name": name}
+            for name, video in holdings.current.items()
+        ]
+        console.say(f"Classifying {len(names)} videos by {len(classes)} classes")
+        duration_data = classify(job, holdings, include_clips=False)
+        clips_data = classify(job, holdings, include_clips=True)
+    report = describe_run(job, holdings) | {
+        "started_at": started_at,
+        "finished_at": utc_now(),
+        "elapsed_s": round(time.monotonic() - begun, 3),
+    }
+    results = {
+        "video_id_name_list": names,
+        "duration_data": duration_data,
+        "clips_data": clips_data,
+    }
+    write_results(settings.results_dir, results, report)
+    print_summary(console, names, clips_data["data"])
+    print_left_out(console.answer, job.refused, job.failed)
+    print_counts(console, report)
+    return SOME_LEFT_OUT if job.left_out() else ALL_CLASSIFIED
+
+
+def list_folder(settings: Settings) -> tuple[list[VideoFile], list[Refused]]:
+    """What the videos folder holds; raises PipelineError where that is no video at all."""
+    how = "name your videos folder with --videos"
+    if settings.videos_dir == Settings().videos_dir:
+        how = "put your videos there, or make samples with: python samples.py"
+    try:
+        videos, refused = find_videos(settings.videos_dir)
+    except OSError as error:
+        raise PipelineError(
+            f"the videos folder {settings.videos_dir} cannot be read: {error.strerror}: {how}"
+        ) from None
+    if not videos and not refused:
+        raise PipelineError(f"the videos folder {settings.videos_dir} holds no video: {how}")
+    return videos, refused
+
+
+def create_index(client: TwelveLabsClient, settings: Settings) -> Json:
+    """The index of the name in the settings, made if there is none.
+
+    Raises PipelineError where the one that is there lacks an option that is asked for.
+    """
+    index = client.find_index(settings.index_name)
+    if index is None:
+        try:
+            index = client.index(client.create_index(settings.index_name, settings.options))
+        except Conflict:  # another run was faster
+            index = client.find_index(settings.index_name)
+            if index is None:
+                raise
+    held = set(index.get("index_options") or ()).union(
+        *(engine.get("engine_options") or () for engine in index.get("engines") or ())
+    )
+    lacking = [option for option in settings.options if held and option not in held]
+    if lacking:
+        raise PipelineError(
+            f"the index {settings.index_name!r} was made without {', '.join(lacking)}: take another"
+            f" one with --index, or only {','.join(sorted(held))} with --options"
+        )
+    return index
+
+
+def update_index(job: Job) -> Holdings:
+    """Upload and await what the index lacks of the folder, until nothing more can be had.
+
+    One round does it, unless a file has changed since an earlier run uploaded it: tasks do not tell
+    sizes, so that shows only when its task has ended.
+    """
+    job.settings.results_dir.mkdir(parents=True, exist_ok=True)
+    with status_log(job.settings.results_dir / "upload_status.csv") as log:
+        while True:
+            holdings = list_videos(job)
+            settled = holdings.current.keys() | job.left_out() | job.uploaded.keys()
+            missing = [video for video in job.videos if video.name not in settled]
+            if not missing:
+                break
+            running = find_running_tasks(job, {video.name for video in missing})
+            names = set(running.values())
+            sound = preflight(job, [video for video in missing if video.name not in names])
+            monitor_tasks(job, running | upload_videos(job, sound), log)
+    for name in job.uploaded.keys() - holdings.current.keys() - job.left_out():
+        job.failed.append(Refused(name, "is ready, but the index does not list it: run again"))
+    return holdings
+
+
+def list_videos(job: Job) -> Holdings:
+    """Compare the index, all pages, with the folder.
+
+    A video is the folder's own if it has the name and the size of a file there, or was made in this
+    run; of several the newest counts. All others stay out of the results: the page could not play
+    them, or would show the clips of another cut.
+    """
+    versions: dict[str, list[Json]] = defaultdict(list)
+    for video in job.client.videos(job.index_id):  # newest first
+        versions[_metadata(video).get("filename", "")].append(video)
+    current: dict[str, Json] = {}
+    left_out = job.left_out()
+    for file in job.videos:
+        for video in versions[file.name]:
+            is_own = video["_id"] == job.uploaded.get(file.name)
+            is_same = is_own or _metadata(video).get("size") == file.size
+            if is_same and file.name not in left_out:
+                current[file.name] = video
+                break
+    replaced = [
+        video["_id"]
+        for name, newest in current.items()
+        for video in versions[name]
+        if video is not newest
+    ]
+    others = sum(map(len, versions.values())) - len(current) - len(replaced)
+    return Holdings(current, replaced, others)
+
+
+def find_running_tasks(job: Job, names: Container[str]) -> dict[str, str]:
+    """Unfinished tasks of an earlier run for these names, id to name, the newest for each."""
+    running: dict[str, str] = {}
+    for task in job.client.tasks(job.index_id):  # newest first
+        name = _metadata(task).get("filename", "")
+        if name in names and task["status"] not in (READY, FAILED) and name not in running.values():
+            running[task["_id"]] = name
+    return running
+
+
+def preflight(job: Job, videos: Sequence[VideoFile]) -> list[VideoFile]:
+    """Those videos that the platform would take; the others are refused with their reason."""
+    # Only the engine's own indexes name the models that made them.
+    is_engine = job.platform.embedded or "models" in job.index
+    sound = []
+    with job.console.bars("Checking", len(videos), "file") as bars:
+        answers = check_all(videos, EMBEDDED if is_engine else HOSTED, os.cpu_count() or 1)
+        for video, answer in zip(videos, answers, strict=True):
+            if isinstance(answer, Refused):
+                job.refused.append(answer)
+                bars.done(video.name, f"Refused {answer}")
+            else:
+                sound.append(video)
+                bars.done(video.name)
+    return sound
+
+
+def upload_videos(job: Job, videos: Sequence[VideoFile]) -> dict[str, str]:
+    """Upload several videos side by side; returns the names by task id.
+
+    A file that cannot be uploaded is noted and the others go on. Raises ApiError where the platform
+    is out of reach altogether.
+    """
+    stopping = threading.Event()
+    tasks: dict[str, str] = {}
+    pool = ThreadPoolExecutor(job.settings.upload_workers, thread_name_prefix="upload")
+    with job.console.bars("Uploading", len(videos), "B") as bars:
+
+        def upload(video: VideoFile) -> str:
+            def moved(sent: int, total: int) -> None:
+                if stopping.is_set():
+                    raise CancelledError
+                bars.move(video.name, sent, total)
+
+            return job.client.upload_video(job.index_id, video.path, video.name, on_progress=moved)
+
+        try:
+            uploads = {pool.submit(upload, video): video for video in videos}
+            for done in as_completed(uploads):
+                bars.done(uploads[done].name, note_upload(job, uploads[done], done, tasks))
+        except BaseException:
+            stopping.set()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return tasks
+
+
+def note_upload(job: Job, video: VideoFile, upload: Future[str], tasks: dict[str, str]) -> str:
+    """Note how an upload ended, and say it in a line."""
+    try:
+        task_id = upload.result()
+        job.uploaded[video.name] = ""
+        if video.is_unchanged():
+            tasks[task_id] = video.name
+            return f"Uploaded {video.name}"
+        failure = Refused(video.name, STILL_WRITTEN)
+    except ApiConnectionError as error:
+        job.client.index(job.index_id)  # raises where the platform is gone, and not one upload
+        failure = Refused(video.name, str(error))
+    except (ApiError, OSError) as error:
+        failure = Refused(video.name, str(error))
+    job.failed.append(failure)
+    return f"Failed {failure}"
+
+
+def monitor_tasks(job: Job, tasks: Mapping[str, str], log: StatusLog) -> None:
+    """Wait until every task has ended; failed and stalled ones are noted with their reason."""
+    with job.console.bars("Indexing", len(tasks), "%") as bars:
+        pause_s, stall_s = pause_between_looks(job), job.settings.stall_seconds
+        for seen in watch(job.client, job.index_id, tasks, log, bars, pause_s, stall_s):
+            if seen.status == FAILED:
+                job.failed.append(Refused(seen.file_name, seen.error))
+            elif seen.file_name in job.uploaded:
+                job.uploaded[seen.file_name] = seen.video_id
+
+
+def pause_between_looks(job: Job) -> Callable[[int], float]:
+    """Seconds to wait for a number of tasks: as the settings say, or longer for many tasks.
+
+    So a look never costs much of the machine that is indexing, and the log of a thousand videos
+    can still be opened in a spreadsheet.
+    """
+    given = job.settings.poll_seconds
+    least = 0.5 if job.platform.embedded else 5.0
+    return lambda left: given or max(least, min(least * left / 20, 10.0))
+
+
+def remove_replaced(job: Job, holdings: Holdings) -> None:
+    """Delete older versions of the folder's videos, now that the newer ones are there."""
+    for video_id in holdings.replaced:
+        try:
+            job.client.delete_video(job.index_id, video_id)
+        except ApiError as error:
+            job.console.say(f"An older version stays in the index: {error}")
+
+
+def classify(job: Job, holdings: Holdings, *, include_clips: bool) -> Json:
+    """The platform's answer for the whole index, all pages, kept to the videos of the folder."""
+    settings = job.settings
+    answer = job.client.classify_index(
+        job.index_id,
+        [asdict(each) for each in job.classes],
+        options=settings.options,
+        conversation_option=settings.conversation_option,
+        thresholds=thresholds_of(settings),
+        include_clips=include_clips,
+        show_detailed_score=include_clips,
+    )
+    own = {video["_id"] for video in holdings.current.values()}
+    return {"data": [video for video in answer if video["video_id"] in own]}
+
+
+def thresholds_of(settings: Settings) -> Thresholds:
+    """What a class needs to apply, as the settings say."""
+    return Thresholds(
+        settings.min_video_score, settings.min_clip_score, settings.min_duration_ratio
+    )
+
+
+def describe_run(job: Job, holdings: Holdings) -> Json:
+    """What `run.json` tells of a run besides its times."""
+    settings, platform = job.settings, job.platform
+    return {
+        "classes": [asdict(each) for each in job.classes],
+        "options": settings.options,
+        "conversation_option": settings.conversation_option,
+        "thresholds": asdict(thresholds_of(settings)),
+        "index": {"id": job.index_id, "name": settings.index_name},
+        "platform": {
+            "name": platform.name,
+            "url": platform.url,
+            "embedded": platform.embedded,
+            "models": job.index.get("models") or {},
+        },
+        "videos_dir": str(settings.videos_dir.resolve()),
+        "counts": {
+            "videos": len(holdings.current) + len(job.left_out()),
+            "uploaded": len(job.uploaded),
+            "already_indexed": len(holdings.current.keys() - job.uploaded.keys()),
+            "refused": len(job.refused),
+            "failed": len(job.failed),
+            "classified": len(holdings.current),
+            "other_videos_in_index": holdings.others,
+        },
+        "refused": [_left_out(entry) for entry in job.refused],
+        "failed": [_left_out(entry) for entry in job.failed],
+    }
+
+
+def _left_out(entry: Refused) -> Json:
+    return {"video_name": entry.name, "reason": entry.reason}
+
+
+def _metadata(item: Json) -> Json:
+    found = item.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
