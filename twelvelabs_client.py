@@ -1,0 +1,369 @@
+"""A platform that speaks the Twelve Labs API v1.1 or v1.2: one method per call.
+
+    with TwelveLabsClient("https://api.twelvelabs.io/v1.2", api_key) as client:
+        index_id = client.create_index("demo", ["visual", "conversation"])
+        task_id = client.upload_video(index_id, Path("clip.mp4"))
+
+Ids are strings; other answers are the API's JSON as it is. Failures are the errors drawn at the
+top of `twelvelabs_http`, all of them ApiError; they can be imported from here:
+
+    ApiError > ApiSetupError, BadAnswer
+    ApiError > ApiConnectionError > ApiTimeout
+    ApiError > ApiStatusError > BadRequest, AuthError, NotFound, Conflict, RateLimited, ServerError
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from requests_toolbelt import (  # type: ignore[import-untyped]
+    MultipartEncoder,
+    MultipartEncoderMonitor,
+)
+
+from twelvelabs_http import (
+    LONGEST_PAGE,
+    ApiConnectionError,
+    ApiError,
+    ApiSetupError,
+    ApiStatusError,
+    ApiTimeout,
+    AuthError,
+    BadAnswer,
+    BadRequest,
+    Conflict,
+    Fetch,
+    Json,
+    NotFound,
+    RateLimited,
+    ServerError,
+    Transport,
+    call_of,
+    unseen,
+)
+
+if TYPE_CHECKING:
+    from classification import Thresholds
+
+__all__ = [
+    "ApiConnectionError",
+    "ApiError",
+    "ApiSetupError",
+    "ApiStatusError",
+    "ApiTimeout",
+    "AuthError",
+    "BadAnswer",
+    "BadRequest",
+    "Conflict",
+    "NotFound",
+    "RateLimited",
+    "ServerError",
+    "TwelveLabsClient",
+]
+
+# The engine that each version's own documentation creates its indexes with.
+ENGINES = {"v1.1": "marengo2.5", "v1.2": "marengo2.6"}
+
+
+class TwelveLabsClient:
+    """The calls of v1.1 and v1.2; the version is the last part of `api_url`.
+
+    May be shared by the threads of a pool: each gets its own connections, and `close` (or the end
+    of the `with` block) closes them all; call it when the threads have finished. Raises
+    ApiSetupError for an address or key that cannot be used. `sleep` is what waits between tries.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        api_key: str = "",
+        *,
+        connect_timeout_s: float = 10.0,
+        read_timeout_s: float = 60.0,
+        max_retries: int = 5,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._http = Transport(
+            api_url,
+            api_key,
+            connect_timeout_s=connect_timeout_s,
+            read_timeout_s=read_timeout_s,
+            max_retries=max_retries,
+            sleep=sleep,
+        )
+        self.version = _version(self._http.base_url)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._http.base_url!r})"
+
+    def __enter__(self) -> TwelveLabsClient:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections of all threads; a later call opens new ones."""
+        self._http.close()
+
+    # Indexes
+
+    def create_index(
+        self, name: str, options: Sequence[str], addons: Sequence[str] = ("thumbnail",)
+    ) -> str:
+        """Create an index and return its id; raises Conflict where the name is taken.
+
+        Where an answer got lost, an index of that name that is there afterwards is the one made.
+        """
+        body: Json = {"index_name": name, "addons": list(addons)}
+        engine = ENGINES[self.version]
+        if self.version == "v1.1":
+            body |= {"engine_id": engine, "index_options": list(options)}
+        else:
+            body["engines"] = [{"engine_name": engine, "engine_options": list(options)}]
+
+        def send() -> str:
+            return self._made("indexes", json=body)
+
+        def look() -> str | None:
+            found = self._index_named(name, self._http.fetch)
+            return found["_id"] if found else None
+
+        return self._http.send_once(send, look)
+
+    def indexes(self, **filters: Any) -> Iterator[Json]:
+        """All indexes that pass the filters (index_name, created_at, sort_by, ...)."""
+        return self._http.items(self._http.call, ("indexes",), filters)
+
+    def find_index(self, name: str) -> Json | None:
+        """The index of exactly that name; None where there is none."""
+        return self._index_named(name, self._http.call)
+
+    def index(self, index_id: str) -> Json:
+        """One index."""
+        return self._http.json(self._http.call("GET", "indexes", index_id), "_id")
+
+    def rename_index(self, index_id: str, name: str) -> None:
+        """Give an index another name."""
+        self._http.call("PUT", "indexes", index_id, json={"index_name": name})
+
+    def delete_index(self, index_id: str) -> None:
+        """Delete an index with all its videos."""
+        self._http.call("DELETE", "indexes", index_id)
+
+    # Tasks
+
+    def upload_video(
+        self,
+        index_id: str,
+        path: Path,
+        filename: str | None = None,
+        *,
+        on_progress: Callable[[int, int], None] | None = None,
+        language: str = "en",
+    ) -> str:
+        """Upload a file and return the id of its indexing task; memory does not grow with the file.
+
+        `filename` is the name the platform is told (default: the file's own). `on_progress` gets
+        (bytes sent, bytes in all) and starts again at 0 when the upload does. An upload whose
+        answer got lost is looked for among the index's tasks before it is sent again. Raises
+        OSError where the file cannot be opened, else an ApiError.
+        """
+        name = path.name if filename is None else filename
+        form_name = _form_name(name)
+        search = {"index_id": index_id, "filename": name}
+        seen = {task["_id"] for task in self.tasks(**search)}
+
+        def report(form: MultipartEncoderMonitor) -> None:
+            if on_progress:
+                on_progress(form.bytes_read, form.len)
+
+        def send() -> str:
+            with path.open("rb") as video:
+                fields = {
+                    "index_id": index_id,
+                    "language": language,
+                    "video_file": (form_name, video, _video_type(path)),
+                }
+                form = MultipartEncoderMonitor(MultipartEncoder(fields), report)
+                headers = {"Content-Type": form.content_type}
+                return self._made("tasks", data=form, headers=headers)
+
+        def look() -> str | None:
+            tasks = self._http.items(self._http.fetch, ("tasks",), search)
+            return next((task["_id"] for task in tasks if is_this_upload(task)), None)
+
+        def is_this_upload(task: Json) -> bool:
+            of_this_name = (task.get("metadata") or {}).get("filename", name) == name
+            # A failed one may be the half file of the broken try: it does not count.
+            return of_this_name and task["_id"] not in seen and task.get("status") != "failed"
+
+        return self._http.send_once(send, look)
+
+    def tasks(self, index_id: str, **filters: Any) -> Iterator[Json]:
+        """All tasks of an index that pass the filters (filename, created_at, ...)."""
+        return self._http.items(self._http.call, ("tasks",), {"index_id": index_id, **filters})
+
+    def task(self, task_id: str) -> Json:
+        """One task."""
+        return self._http.json(self._http.call("GET", "tasks", task_id), "_id", "status")
+
+    def delete_task(self, task_id: str) -> None:
+        """Delete a task that is ready (its video deleted first) or failed, else Conflict."""
+        self._http.call("DELETE", "tasks", task_id)
+
+    # Videos
+
+    def videos(self, index_id: str, **filters: Any) -> Iterator[Json]:
+        """All videos of an index that pass the filters (filename, duration, ...)."""
+        return self._http.items(self._http.call, ("indexes", index_id, "videos"), filters)
+
+    def video(self, index_id: str, video_id: str) -> Json:
+        """One video."""
+        return self._http.json(
+            self._http.call("GET", "indexes", index_id, "videos", video_id), "_id"
+        )
+
+    def update_video(
+        self,
+        index_id: str,
+        video_id: str,
+        *,
+        title: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Set a video's title, its own metadata, or both."""
+        given = {"video_title": title, "metadata": dict(metadata) if metadata is not None else None}
+        body = {field: value for field, value in given.items() if value is not None}
+        self._http.call("PUT", "indexes", index_id, "videos", video_id, json=body)
+
+    def delete_video(self, index_id: str, video_id: str) -> None:
+        """Delete a video."""
+        self._http.call("DELETE", "indexes", index_id, "videos", video_id)
+
+    # Classification
+
+    def classify_videos(
+        self,
+        video_ids: Sequence[str],
+        classes: Sequence[Mapping[str, Any]],
+        *,
+        options: Sequence[str],
+        conversation_option: str | None = "semantic",
+        thresholds: Thresholds | None = None,
+        include_clips: bool = False,
+        show_detailed_score: bool = False,
+        page_limit: int = LONGEST_PAGE,
+    ) -> list[Json]:
+        """Classify chosen videos: all pages of `data`, videos to which no class applies left out.
+
+        `classes` are {"name", "prompts"}; without `thresholds` the platform's own apply.
+        """
+        return self._classified(
+            ("classify",),
+            video_ids=list(video_ids),
+            classes=[dict(entry) for entry in classes],
+            options=list(options),
+            conversation_option=conversation_option,
+            threshold=asdict(thresholds) if thresholds else None,
+            include_clips=include_clips,
+            show_detailed_score=show_detailed_score,
+            page_limit=page_limit,
+        )
+
+    def classify_index(
+        self,
+        index_id: str,
+        classes: Sequence[Mapping[str, Any]],
+        *,
+        options: Sequence[str],
+        conversation_option: str | None = "semantic",
+        thresholds: Thresholds | None = None,
+        include_clips: bool = False,
+        show_detailed_score: bool = False,
+        page_limit: int = LONGEST_PAGE,
+    ) -> list[Json]:
+        """Classify every video of an index; the rest as in `classify_videos`."""
+        return self._classified(
+            ("classify", "bulk"),
+            index_id=index_id,
+            classes=[dict(entry) for entry in classes],
+            options=list(options),
+            conversation_option=conversation_option,
+            threshold=asdict(thresholds) if thresholds else None,
+            include_clips=include_clips,
+            show_detailed_score=show_detailed_score,
+            page_limit=page_limit,
+        )
+
+    def classify_page(self, token: str) -> Json:
+        """One further page of a classification, as it is; tokens live for about five minutes."""
+        return self._http.json(self._http.call("GET", "classify", token))
+
+    def _classified(self, path: tuple[str, ...], **fields: Any) -> list[Json]:
+        body = {field: value for field, value in fields.items() if value is not None}
+        response = self._http.call("POST", *path, json=body)
+        call, answer = call_of(response), self._http.json(response)
+        videos: list[Json] = []
+        seen: set[str] = set()
+        tokens: set[str] = set()
+        while True:
+            fresh = unseen(answer, "video_id", seen, call)
+            videos += fresh
+            token = _next_token(answer)
+            if not token:
+                return videos
+            if token in tokens or (answer["data"] and not fresh):
+                raise BadAnswer(f"{call}: the platform gives a page that it has given before")
+            tokens.add(token)
+            answer = self.classify_page(token)
+
+    def _made(self, collection: str, **content: Any) -> str:
+        """One try to make an index or a task; its id."""
+        answer = self._http.json(self._http.fetch("POST", collection, **content), "_id")
+        return str(answer["_id"])
+
+    def _index_named(self, name: str, fetch: Fetch) -> Json | None:
+        for index in self._http.items(fetch, ("indexes",), {"index_name": name}):
+            # v1.1 may still list an index that has been deleted.
+            if index.get("index_name") == name and not index.get("deleted"):
+                return index
+        return None
+
+
+def _version(base_url: str) -> str:
+    version = urlsplit(base_url).path.rpartition("/")[2]
+    if version in ENGINES:
+        return version
+    reason = "must end with /v1.1 or /v1.2, for example https://api.twelvelabs.io/v1.2"
+    if version == "v1.3":
+        reason = "speaks v1.3, which has no classify calls and is not for this client: it " + reason
+    raise ApiSetupError(f"API_URL={base_url!r} {reason}")
+
+
+def _video_type(path: Path) -> str:
+    guess = mimetypes.guess_type(path.name)[0] or ""
+    return guess if guess.startswith("video/") else "video/mp4"
+
+
+def _form_name(filename: str) -> str:
+    """The name so that a form's header carries it unchanged; the encoder sees to quotes."""
+    if re.search(r"[\r\n\0]|%22|[\ud800-\udfff]", filename):
+        raise ApiError(
+            f"{filename!r} cannot be sent as a file name: rename the file so that its name is "
+            "Unicode text without a line break and without %22"
+        )
+    return filename.replace("\\", "\\\\")
+
+
+def _next_token(answer: Json) -> str | None:
+    page_info = answer.get("page_info")
+    token = page_info.get("next_page_token") if isinstance(page_info, dict) else None
+    return token if isinstance(token, str) else None
