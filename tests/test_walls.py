@@ -19,7 +19,8 @@ ROOT = Path(__file__).parent.parent
 
 # Each module outside the engine, with the modules of ours that it may import.
 OUTSIDE: dict[str, set[str]] = {
-    "app": {"results", "settings", "classification"},
+    "app": {"results", "settings", "view_models"},
+    "view_models": {"classification", "results"},
     "pipeline": {
         "backends",
         "classes",
