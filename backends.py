@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from engine.models import ModelChoice
 from engine.server import EngineError, EngineOptions, running_engine
 from settings import Settings
 from twelvelabs_client import TwelveLabsClient
@@ -49,6 +50,12 @@ def open_platform(settings: Settings) -> Iterator[Platform]:
         data_dir=settings.engine_data_dir,
         workers=settings.engine_workers,
         database_url=settings.database_url,
+        models=ModelChoice(
+            visual=settings.visual_model,
+            visual_revision=settings.visual_model_revision,
+            speech=settings.speech_model,
+            models_dir=settings.models_dir,
+        ),
     )
     try:
         with running_engine(options) as engine_url:

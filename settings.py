@@ -97,6 +97,20 @@ class Settings:
     engine_workers: int = setting(
         0, "Videos the engine indexes side by side; 0: one per processor", least=0, most=256
     )
+    visual_model: str = setting(
+        "auto",
+        "Picture encoder: auto (the one fetched last, else the one in the wheel), imagenet (the "
+        "one in the wheel), a folder with CLIP or SigLIP in ONNX, or a fetched hub repository",
+    )
+    visual_model_revision: str = setting(
+        "main", "Branch, tag or commit of VISUAL_MODEL's repository; main: whichever was fetched"
+    )
+    speech_model: str = setting(
+        "moonshine",
+        "Speech recogniser: moonshine (in the wheel), or whisper: and a size, a folder or a "
+        "fetched hub repository",
+    )
+    models_dir: Path = setting(Path("models"), "Folder that models are fetched to")
     database_url: str = setting(
         "", "Database of the engine's catalogue; empty: an SQLite file in ENGINE_DATA_DIR"
     )

@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from engine.models import ModelChoice
 from engine.server import EngineError, EngineOptions, running_engine
 from settings import SettingError, Settings, load_settings
 
@@ -58,6 +59,12 @@ def _options(arguments: list[str] | None, settings: Settings) -> EngineOptions:
         api_key=settings.engine_api_key if given.api_key is None else given.api_key,
         workers=settings.engine_workers,
         database_url=settings.database_url,
+        models=ModelChoice(
+            visual=settings.visual_model,
+            visual_revision=settings.visual_model_revision,
+            speech=settings.speech_model,
+            models_dir=settings.models_dir,
+        ),
     )
 
 

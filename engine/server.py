@@ -6,14 +6,15 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cheroot.wsgi import Server
 from filelock import FileLock, Timeout
 
 from engine.api import create_app
-from engine.models import default_models
+from engine.models import ModelChoice, chosen_models
+from engine.models.store import ModelError
 from engine.service import Service
 
 # Enough for every upload worker a client may have, its polls and a few callers more.
@@ -34,19 +35,25 @@ class EngineOptions:
     api_key: str = ""
     workers: int = 0
     database_url: str = ""
+    models: ModelChoice = field(default_factory=ModelChoice)
 
 
 @contextmanager
 def running_engine(options: EngineOptions) -> Iterator[str]:
     """Serve for as long as the body runs; yields the URL, without a version.
 
-    Raises EngineError where another engine uses the folder or the address is taken.
+    Raises EngineError where another engine uses the folder, the address is taken, or a model that
+    was asked for is not there.
     """
+    try:
+        models = chosen_models(options.models, threads=1)
+    except ModelError as error:
+        raise EngineError(str(error)) from error
     with _sole_use(options.data_dir):
         workers = options.workers or os.cpu_count() or 1
         service = Service(
             options.data_dir,
-            default_models(threads=1),
+            models,
             workers=workers,
             database_url=options.database_url,
         )

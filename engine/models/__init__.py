@@ -1,6 +1,6 @@
 """The models that turn video into evidence, each behind a small protocol.
 
-    models = default_models(threads=2)
+    models = chosen_models(ModelChoice(visual="auto"), threads=2)
     vectors = models.visual.encode_frames(frames)
     lines = models.speech.transcribe(samples)
 
@@ -11,16 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.evidence import TextSpan
+from engine.models.clip import ClipEncoder
 from engine.models.imagenet import ImageNetEncoder
 from engine.models.speech import MoonshineRecogniser
+from engine.models.store import IMAGENET, MAIN, MOONSHINE, visual_folder, whisper_folder
 from engine.models.text_encoder import WordLlamaEncoder
 from engine.models.text_reader import RapidTextReader
+from engine.models.whisper import WhisperRecogniser
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -98,16 +102,41 @@ class Models:
         }
 
 
-def default_models(threads: int) -> Models:
-    """The models that come inside their wheels; none needs the network.
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which models to use; as it stands, those that come inside their wheels.
+
+    Attributes:
+        visual: imagenet (in the wheel), auto (the one fetched last, else imagenet), a folder with
+            a CLIP or SigLIP encoder, or a fetched repository of the hub.
+        visual_revision: the revision that a fetched repository must be at; main: any.
+        speech: moonshine (in the wheel), or whisper: followed by a size, a folder or a repository.
+        models_dir: where fetched models lie.
+    """
+
+    visual: str = IMAGENET
+    visual_revision: str = MAIN
+    speech: str = MOONSHINE
+    models_dir: Path = Path("models")
+
+
+def chosen_models(choice: ModelChoice, threads: int) -> Models:
+    """The models of a choice; raises store.ModelError for one that is not on this machine.
 
     `threads` is what one call may use: with several videos side by side, 1 keeps them from
     taking each other's processors.
     """
     text = WordLlamaEncoder()
-    return Models(
-        visual=ImageNetEncoder(text, threads),
-        speech=MoonshineRecogniser(),
-        reader=RapidTextReader(threads),
-        text=text,
+    folder = visual_folder(choice.visual, choice.visual_revision, choice.models_dir)
+    visual: VisualEncoder = (
+        ClipEncoder(folder, threads) if folder else ImageNetEncoder(text, threads)
     )
+    speech: SpeechRecogniser = MoonshineRecogniser()
+    if choice.speech != MOONSHINE:
+        speech = WhisperRecogniser(whisper_folder(choice.speech, choice.models_dir), threads)
+    return Models(visual=visual, speech=speech, reader=RapidTextReader(threads), text=text)
+
+
+def default_models(threads: int) -> Models:
+    """The models that come inside their wheels; none needs the network."""
+    return chosen_models(ModelChoice(), threads)

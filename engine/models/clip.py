@@ -196,6 +196,11 @@ def background_prompts() -> list[str]:
     return text.read_text(encoding="utf-8").splitlines()
 
 
+def graph_kinds(quantized: bool) -> tuple[str, ...]:
+    """What may stand after a graph's name in its file's name, the best first."""
+    return (*INT8, *FLOAT) if quantized else (*FLOAT, *INT8)
+
+
 def _read_config(folder: Path) -> tuple[str, np.float32, np.float32]:
     """Family, and the scale and bias of its logits, from config.json.
 
@@ -214,8 +219,7 @@ def _read_config(folder: Path) -> tuple[str, np.float32, np.float32]:
 
 
 def _graph(folder: Path, stem: str, quantized: bool) -> Path:
-    kinds = (*INT8, *FLOAT) if quantized else (*FLOAT, *INT8)
-    for kind in kinds:
+    for kind in graph_kinds(quantized):
         path = folder / "onnx" / f"{stem}{kind}.onnx"
         if path.is_file():
             return path
