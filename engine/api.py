@@ -74,6 +74,14 @@ class UploadRequest(Request):
         self.environ.setdefault("engine.incoming", []).append(Path(stream.name))
         return stream
 
+    def on_json_loading_failed(self, e: ValueError | None) -> Any:
+        raise PlatformError(
+            "parameter_invalid",
+            f"The body is not valid JSON: {e}."
+            if e
+            else "The body must be JSON, with Content-Type: application/json.",
+        )
+
 
 class EngineApp(Flask):
     """A Flask app whose requests stream uploads to disk."""

@@ -1,0 +1,196 @@
+"""The task state machine: restarts, deletions and failures in the middle of the work."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import pytest
+
+from engine.catalog import Task
+from engine.models import Models
+from engine.server import EngineError, EngineOptions, running_engine
+from engine.service import PageRequest, Service
+from tests.media import write_video
+from tests.stand_ins import NumberEncoder, quick_models
+from twelvelabs_client import TwelveLabsClient
+
+ROOT = Path(__file__).parent.parent
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+class HeldEncoder(NumberEncoder):
+    """Waits in the middle of a video until it is let go."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.let_go = threading.Event()
+
+    def encode_frames(self, frames: Any) -> npt.NDArray[Any]:
+        self.reached.set()
+        assert self.let_go.wait(60)
+        return super().encode_frames(frames)
+
+
+def held_models() -> tuple[Models, HeldEncoder]:
+    encoder = HeldEncoder()
+    quick = quick_models()
+    return Models(encoder, quick.speech, quick.reader, quick.text), encoder
+
+
+def submit(service: Service, index_id: str, tmp_path: Path, name: str = "a.mp4") -> Task:
+    incoming = service.incoming_path()
+    write_video(incoming, seconds=2, fps=10, container_format="mp4")
+    return service.create_task(index_id, incoming, name)
+
+
+def new_index(service: Service) -> str:
+    return service.create_index("films", "marengo2.6", ["visual"], []).id
+
+
+def ended(service: Service, task_id: str) -> bool:
+    return service.task(task_id).status in ("ready", "failed")
+
+
+def test_what_a_stop_interrupts_goes_on_at_the_next_start(tmp_path: Path) -> None:
+    models, encoder = held_models()
+    with Service(tmp_path, models, workers=1) as service:
+        index_id = new_index(service)
+        tasks = [submit(service, index_id, tmp_path, f"{number}.mp4") for number in range(3)]
+        assert encoder.reached.wait(60)
+        stopper = threading.Thread(target=service.close)
+        stopper.start()
+        time.sleep(0.1)
+        encoder.let_go.set()
+        stopper.join()
+    with Service(tmp_path, quick_models(), workers=2) as service:
+        until(lambda: all(ended(service, task.id) for task in tasks))
+        assert [service.task(task.id).status for task in tasks] == ["ready"] * 3
+        assert service.videos(index_id, PageRequest()).total == 3
+    assert not list((tmp_path / "uploads").iterdir())
+
+
+def test_files_that_no_row_names_are_removed_at_the_start(tmp_path: Path) -> None:
+    for name in ("uploads/half.part", "uploads/lost.video", "evidence/half.safetensors.part"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"rubbish")
+    with Service(tmp_path, quick_models(), workers=1):
+        assert not list((tmp_path / "uploads").iterdir())
+        assert not list((tmp_path / "evidence").iterdir())
+
+
+def test_an_index_deleted_under_a_running_task_leaves_nothing(tmp_path: Path) -> None:
+    models, encoder = held_models()
+    with Service(tmp_path, models, workers=1) as service:
+        index_id = new_index(service)
+        submit(service, index_id, tmp_path)
+        submit(service, index_id, tmp_path, "waiting.mp4")
+        assert encoder.reached.wait(60)
+        service.delete_index(index_id)
+        encoder.let_go.set()
+        until(lambda: not list((tmp_path / "uploads").iterdir()))
+        assert not list((tmp_path / "evidence").iterdir())
+        assert service.tasks(PageRequest()).total == 0
+
+
+def test_a_model_that_breaks_fails_its_task_and_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(NumberEncoder):
+        def encode_frames(self, frames: Any) -> npt.NDArray[Any]:
+            if len(frames) < 3:
+                raise RuntimeError("weights are gone")
+            return super().encode_frames(frames)
+
+    quick = quick_models()
+    models = Models(Broken(), quick.speech, quick.reader, quick.text)
+    with Service(tmp_path, models, workers=2) as service:
+        index_id = new_index(service)
+        bad = submit(service, index_id, tmp_path)
+        incoming = service.incoming_path()
+        write_video(incoming, seconds=4, fps=10, container_format="mp4")
+        good = service.create_task(index_id, incoming, "good.mp4")
+        until(lambda: ended(service, bad.id) and ended(service, good.id))
+        assert service.task(bad.id).status == "failed"
+        assert service.task(bad.id).error_message
+        assert service.task(good.id).status == "ready"
+    assert "weights are gone" in caplog.text
+    caplog.clear()
+
+
+def test_two_engines_never_share_a_folder(tmp_path: Path) -> None:
+    options = EngineOptions(data_dir=tmp_path)
+    with (
+        running_engine(options),
+        pytest.raises(EngineError, match="Another engine"),
+        running_engine(options),
+    ):
+        pass
+
+
+# The HTTP server leaves closing the socket that it could not bind to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_address_that_is_taken_is_an_error_in_words(tmp_path: Path) -> None:
+    with running_engine(EngineOptions(data_dir=tmp_path / "one")) as url:
+        port = int(url.rpartition(":")[2])
+        second = EngineOptions(data_dir=tmp_path / "two", port=port)
+        with pytest.raises(EngineError, match=f"127.0.0.1:{port}"), running_engine(second):
+            pass
+
+
+def start_engine(data_dir: Path) -> tuple[subprocess.Popen[str], str]:
+    """A real engine in a process of its own, and its URL."""
+    command = [sys.executable, "-m", "engine", "--port", "0", "--data-dir", str(data_dir)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+    assert found
+    return process, found.group() + "/v1.2"
+
+
+def test_a_killed_engine_goes_on_where_it_was(tmp_path: Path) -> None:
+    videos = [
+        write_video(tmp_path / f"{number}.mp4", seconds=5, fps=10, size=(320, 192))
+        for number in range(3)
+    ]
+    process, url = start_engine(tmp_path / "data")
+    try:
+        with TwelveLabsClient(url) as client:
+            index_id = client.create_index("films", ["visual", "conversation"])
+            tasks = [client.upload_video(index_id, path) for path in videos]
+            until(lambda: any(client.task(task)["status"] == "indexing" for task in tasks))
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.communicate()
+    process, url = start_engine(tmp_path / "data")
+    try:
+        with TwelveLabsClient(url) as client:
+            until(lambda: all(client.task(task)["status"] == "ready" for task in tasks), 120)
+            assert len(list(client.videos(index_id))) == 3
+            assert {client.task(task)["video_id"] for task in tasks} == {
+                video["_id"] for video in client.videos(index_id)
+            }
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    assert not list((tmp_path / "data" / "uploads").iterdir())
+    assert len(list((tmp_path / "data" / "evidence").iterdir())) == 3
