@@ -1,4 +1,5 @@
-# One menu of commands; `make help` prints it. Only the set-up uses the network, for pip.
+# One menu of commands; `make help` prints it. Only the set-up uses the network,
+# for pip, and `make demo`, which tries to fetch a better picture model and goes on without it.
 # Set-up happens once, and again for a changed requirements file. Works in a path with spaces.
 
 .SILENT:
@@ -50,6 +51,7 @@ help:
 	echo 'Another Python (3.10 or newer):  make demo PYTHON=python3.12'
 
 demo: samples
+	$(PY) -m engine.models fetch --optional
 	$(PY) pipeline.py $${VIDEOS:+--videos "$$VIDEOS"} $${CLASSES:+--classes "$$CLASSES"} || [ $$? -eq 1 ]
 	exec $(PY) app.py $${VIDEOS:+--videos "$$VIDEOS"}
 

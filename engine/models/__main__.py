@@ -109,6 +109,8 @@ def _wanted(options: argparse.Namespace, settings: Settings) -> tuple[str, str]:
 
 def _is_settled(settings: Settings, models_dir: Path) -> bool:
     """Whether there is nothing to fetch for the picture encoder that the settings ask for."""
+    if settings.api_url:
+        return True
     try:
         folder = visual_folder(settings.visual_model, settings.visual_model_revision, models_dir)
     except ModelError:
