@@ -70,8 +70,10 @@ check: $(DEV_INSTALLED)
 	$(PY) -m ruff check .
 	$(PY) -m mypy .
 
-bench: $(INSTALLED)
-	for program in bench/bench_*.py; do $(PY) "$$program"; done
+bench: samples
+	set -e; for program in $(filter-out bench/make_%,$(wildcard bench/*.py)); do \
+		echo "## $$program"; $(PY) "$$program"; echo; \
+	done
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
