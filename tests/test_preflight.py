@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from clips import make_clip, make_sound
+from media import cut, write_video
 
 import preflight
 from engine.media import MediaInfo
@@ -17,7 +17,7 @@ from preflight import EMBEDDED, HOSTED, Limits, Refused, VideoFile, check, check
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4").read_bytes()
+    return write_video(tmp_path_factory.mktemp("clip") / "clip.mp4", seconds=1).read_bytes()
 
 
 def put(folder: Path, name: str, content: bytes = b"x") -> Path:
@@ -134,11 +134,13 @@ def test_refuses_what_it_may_not_read(tmp_path: Path, clip: bytes) -> None:
 # Checking
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".MP4", ".mkv"])
-def test_takes_a_sound_video(tmp_path: Path, suffix: str) -> None:
-    info = check(found(make_clip(tmp_path / f"clip{suffix}", 0.5)), EMBEDDED)
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.MKV", "clip.avi", "clip.ts", "clip.webm"])
+def test_takes_the_containers_that_ffmpeg_reads(tmp_path: Path, name: str) -> None:
+    codec, sound = ("libvpx", "libopus") if name.endswith("webm") else ("libx264", "aac")
+    path = write_video(tmp_path / name, codec=codec, sound_codec=sound, sound_rate=48_000)
+    info = check(found(path), EMBEDDED)
     assert isinstance(info, MediaInfo)
-    assert (info.width, info.height, info.has_audio) == (320, 240, False)
+    assert (info.width, info.height, info.has_audio) == (160, 96, True)
 
 
 def test_says_what_is_wrong_with_a_file(tmp_path: Path, clip: bytes) -> None:
@@ -148,8 +150,8 @@ def test_says_what_is_wrong_with_a_file(tmp_path: Path, clip: bytes) -> None:
             "empty": put(tmp_path, "empty.mp4", b""),
             "text": put(tmp_path, "text.mp4", b"Dear diary,\n" * 500),
             "noise": put(tmp_path, "noise.mp4", os.urandom(5000)),
-            "cut": put(tmp_path, "cut.mp4", clip[: len(clip) // 2]),
-            "sound": make_sound(tmp_path / "sound.mp4"),
+            "cut": cut(put(tmp_path, "cut.mp4", clip), 0.5),
+            "sound": write_video(tmp_path / "sound.mp4", times=[]),
         }.items()
     }
     assert reasons["empty"] == "is empty (0 bytes): copy it again"
@@ -219,7 +221,7 @@ def test_holds_files_to_the_limits_of_a_hosted_platform(
 
 
 def test_the_engine_takes_any_length(tmp_path: Path) -> None:
-    short = found(make_clip(tmp_path / "one frame.mp4", 1 / 8))
+    short = found(write_video(tmp_path / "one picture.mp4", times=[0.0], size=(640, 480)))
     assert isinstance(check(short, EMBEDDED), MediaInfo)
     assert "s long" in reason(check(short, HOSTED))
     assert EMBEDDED.max_duration_s == math.inf

@@ -1,0 +1,549 @@
+"""The pipeline on the real engine over loopback: whole runs, second runs, changes, kills.
+
+Only what a real platform cannot be made to do on time (stall, vanish, refuse one upload) is played
+by small stand-ins for the client.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from media import write_video
+
+import pipeline
+import samples
+from backends import Platform, open_platform
+from console import Console
+from engine.catalog import Catalog, Index, Video, new_id, sqlite_url
+from engine.server import EngineOptions, running_engine
+from pipeline import Job, main, update_index
+from preflight import STILL_WRITTEN, find_videos
+from results import RESULT_NAMES, load_run, read_result
+from samples import Sample, Shot
+from settings import Settings
+from twelvelabs_client import ApiConnectionError, BadRequest, TwelveLabsClient
+
+ROOT = Path(__file__).parent.parent
+PETS = {"classes": [{"name": "Pets", "prompts": ["a cat", "a dog"]}]}
+SIZE = {"size": (640, 480)}
+
+
+@pytest.fixture(scope="module")
+def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_engine(EngineOptions(tmp_path_factory.mktemp("engine"), workers=2)) as url:
+        yield f"{url}/v1.2"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a classes file, and no setting of the machine in force."""
+    for name in Settings.__dataclass_fields__:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "classes.json").write_text(json.dumps(PETS), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def run(
+    place: Path, engine_url: str, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., SimpleNamespace]:
+    """Run the command on the engine, with an index for each test; gives code, out and err."""
+
+    def run_main(*more: str) -> SimpleNamespace:
+        options = ["--videos", "videos", "--api-url", engine_url, "--index", place.name]
+        capsys.readouterr()
+        code = main([*options, "--poll-seconds", "0.1", *more])
+        out, err = capsys.readouterr()
+        return SimpleNamespace(code=code, out=out, err=err)
+
+    return run_main
+
+
+@pytest.fixture
+def client(engine_url: str) -> Iterator[TwelveLabsClient]:
+    with TwelveLabsClient(engine_url) as open_client:
+        yield open_client
+
+
+def clip(path: Path, seconds: float = 1.0) -> Path:
+    """A small silent video; another length gives another size."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_video(path, seconds=seconds, fps=8, sound=[], container_format="mp4")
+
+
+def report(place: Path) -> dict:
+    return json.loads((place / "results" / "run.json").read_text(encoding="utf-8"))
+
+
+def status_rows(place: Path) -> list[dict[str, str]]:
+    with open(place / "results" / "upload_status.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".csv"}
+
+
+def listed(client: TwelveLabsClient, index_name: str) -> list[tuple[str, int]]:
+    index = client.find_index(index_name)
+    assert index is not None
+    videos = (video["metadata"] for video in client.videos(index["_id"]))
+    return sorted((video["filename"], video["size"]) for video in videos)
+
+
+# Whole runs
+
+
+def test_a_folder_becomes_results(place: Path, run: Callable[..., SimpleNamespace]) -> None:
+    names = ["-dash.mp4", '=sub folder/a "quoted" clip.MP4', "Übung 映画.mp4"]
+    for place_in_list, name in enumerate(names):
+        clip(place / "videos" / name, 1 + place_in_list / 2)
+    (place / "videos" / "diary.mp4").write_text("Dear diary")
+
+    done = run("--min-clip-score", "0", "--min-video-score", "0", "--min-duration-ratio", "0")
+
+    assert done.code == 1
+    assert "Refused diary.mp4: cannot be read as a video" in done.out
+    assert "3 of 4 videos classified (3 uploaded, 0 already indexed, 1 refused" in done.out
+    assert "Traceback" not in done.err
+    kept = load_run(place / "results")
+    assert [video.name for video in kept.videos] == names
+    assert kept.counts == {
+        "videos": 4,
+        "uploaded": 3,
+        "already_indexed": 0,
+        "refused": 1,
+        "failed": 0,
+        "classified": 3,
+        "other_videos_in_index": 0,
+    }
+    assert [entry.video_name for entry in kept.refused] == ["diary.mp4"]
+    assert kept.platform.models.keys() == {"visual", "conversation", "text_in_video", "text"}
+    assert (kept.index_name, kept.videos_dir) == (place.name, place / "videos")
+    assert kept.thresholds == pipeline.Thresholds(0, 0, 0)
+    for name in RESULT_NAMES:
+        as_json = json.loads((place / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        (place / "results" / f"{name}.json").rename(place / f"{name}.json")
+        assert read_result(place / "results", name) == as_json
+
+
+def test_the_log_tells_every_task_to_its_end(
+    place: Path, run: Callable[..., SimpleNamespace]
+) -> None:
+    for name in ("a.mp4", "=b.mp4", "c.mp4"):
+        clip(place / "videos" / name)
+    assert run().code == 0
+    rows = status_rows(place)
+    assert list(rows[0]) == [
+        "time",
+        "task_id",
+        "file_name",
+        "status",
+        "upload_percentage",
+        "remaining_seconds",
+        "elapsed_seconds",
+        "error",
+    ]
+    assert {row["file_name"] for row in rows} == {"a.mp4", "'=b.mp4", "c.mp4"}
+    for task_id in {row["task_id"] for row in rows}:
+        seen = [row["status"] for row in rows if row["task_id"] == task_id]
+        assert seen[-1] == "ready"
+        assert seen.count("ready") == 1
+    assert all(row["time"].endswith("Z") and float(row["elapsed_seconds"]) >= 0 for row in rows)
+
+
+def test_a_second_run_uploads_nothing(place: Path, run: Callable[..., SimpleNamespace]) -> None:
+    for name in ("a.mp4", "sub/b.mp4"):
+        clip(place / "videos" / name)
+    assert run().code == 0
+    before, rows = report(place), status_rows(place)
+    done = run()
+    assert done.code == 0
+    assert "2 of 2 videos classified (0 uploaded, 2 already indexed" in done.out
+    assert status_rows(place) == rows
+    assert report(place)["index"] == before["index"]
+
+
+def test_a_changed_file_replaces_its_older_version(
+    place: Path, run: Callable[..., SimpleNamespace], client: TwelveLabsClient
+) -> None:
+    clip(place / "videos" / "same.mp4")
+    clip(place / "videos" / "a.mp4", 1)
+    assert run().code == 0
+    old = load_run(place / "results").videos
+    newer = clip(place / "videos" / "a.mp4", 2)
+    assert run().code == 0
+    new = load_run(place / "results").videos
+    assert [video.name for video in new] == ["a.mp4", "same.mp4"]
+    assert (new[0].video_id != old[0].video_id, new[1]) == (True, old[1])
+    assert ("a.mp4", newer.stat().st_size) in listed(client, place.name)
+    assert len(listed(client, place.name)) == 2
+
+
+def test_only_what_the_folder_holds_is_in_the_results(
+    place: Path, run: Callable[..., SimpleNamespace], client: TwelveLabsClient
+) -> None:
+    for name in ("stays.mp4", "goes.mp4", "breaks.mp4"):
+        clip(place / "videos" / name)
+    assert run().code == 0
+    (place / "videos" / "goes.mp4").unlink()
+    (place / "videos" / "breaks.mp4").write_bytes(b"")
+    done = run()
+    assert done.code == 1
+    assert [video.name for video in load_run(place / "results").videos] == ["stays.mp4"]
+    assert "Refused breaks.mp4: is empty" in done.out
+    assert "Left out 2 other videos" in done.out
+    assert len(listed(client, place.name)) == 3, "nothing is deleted that could not be replaced"
+
+
+def test_nothing_to_classify_leaves_earlier_results_whole(
+    place: Path, run: Callable[..., SimpleNamespace]
+) -> None:
+    path = clip(place / "videos" / "a.mp4")
+    assert run().code == 0
+    before = contents(place / "results")
+    path.write_text("Dear diary")
+    done = run()
+    assert (done.code, done.out) == (2, "")
+    assert "Refused a.mp4: cannot be read as a video" in done.err
+    assert contents(place / "results") == before
+
+
+def test_what_failed_or_was_left_earlier_is_taken_up(
+    place: Path, run: Callable[..., SimpleNamespace], client: TwelveLabsClient
+) -> None:
+    index_id = client.create_index(place.name, Settings().options)
+    bad = place / "bad"
+    bad.write_text("Dear diary")
+    failing = client.upload_video(index_id, bad, "retried.mp4")
+    while client.task(failing)["status"] != "failed":
+        time.sleep(0.05)
+    clip(place / "videos" / "retried.mp4")
+    # What another run has begun: one file as it still is, and one that has changed since.
+    client.upload_video(index_id, clip(place / "videos" / "running.mp4", 3), "running.mp4")
+    client.upload_video(index_id, clip(place / "older.mp4", 4), "changed.mp4")
+    changed = clip(place / "videos" / "changed.mp4", 2)
+
+    assert run().code == 0
+
+    assert len(load_run(place / "results").videos) == 3
+    assert report(place)["counts"]["uploaded"] == 2
+    videos = listed(client, place.name)
+    assert len(videos) == 3
+    assert ("changed.mp4", changed.stat().st_size) in videos
+
+
+def test_an_index_without_an_option_is_no_use(
+    place: Path, run: Callable[..., SimpleNamespace], client: TwelveLabsClient
+) -> None:
+    client.create_index(place.name, ["visual"])
+    clip(place / "videos" / "a.mp4")
+    done = run()
+    assert done.code == 2
+    assert "was made without conversation, text_in_video: take another one with --index" in done.err
+    assert run("--options", "visual").code == 0
+
+
+# Interrupted runs
+
+
+SHORT_SAMPLES = (
+    Sample("cat.mp4", (Shot("chelsea.png", 4),)),
+    Sample("two.mp4", (Shot("coffee.png", 2), Shot("chelsea.png", 3, caption="Not for the cat"))),
+    Sample("told.mp4", (Shot("camera.png", 5),), narration=(0.7, 5.7)),
+)
+
+
+@pytest.fixture(scope="module")
+def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("samples")
+    assert len(list(samples.compose_missing(folder, SHORT_SAMPLES))) == len(SHORT_SAMPLES)
+    return folder
+
+
+@pytest.fixture
+def start(place: Path, sample_folder: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the command as a process of its own, on the embedded engine and the samples."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start_process(*more: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(ROOT / "pipeline.py"), "--videos", str(sample_folder)]
+        options = ["--classes", str(ROOT / "classes.json"), "--poll-seconds", "0.05", *more]
+        process = subprocess.Popen(
+            command + options,
+            cwd=place,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start_process
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_until_indexing(place: Path, rows_before: int) -> None:
+    log = place / "results" / "upload_status.csv"
+    end = time.monotonic() + 120
+    while not log.exists() or "indexing" not in [
+        row["status"] for row in status_rows(place)[rows_before:]
+    ]:
+        assert time.monotonic() < end, "no task was seen indexing"
+        time.sleep(0.02)
+
+
+def test_interrupted_runs_are_gone_on_with(
+    place: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    stopped = start()
+    wait_until_indexing(place, rows_before=0)
+    stopped.send_signal(signal.SIGINT)
+    _, err = stopped.communicate(timeout=60)
+    assert stopped.returncode == 130
+    assert err.endswith("Stopped. Run the same command again: it goes on from here.\n")
+
+    killed = start()
+    wait_until_indexing(place, rows_before=len(status_rows(place)))
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    assert [path.name for path in (place / "results").iterdir()] == ["upload_status.csv"]
+
+    out, err = start().communicate(timeout=180)
+    assert "3 of 3 videos classified (0 uploaded, 3 already indexed" in out, err
+    names = ["cat.mp4", "told.mp4", "two.mp4"]
+    assert [video.name for video in load_run(place / "results").videos] == names
+    last = {row["task_id"]: row["status"] for row in status_rows(place)}
+    assert list(last.values()) == ["ready"] * 3, "the first run's tasks ended, there are no others"
+    with open_platform(Settings()) as platform:
+        videos = listed(platform.client, Settings().index_name)
+    assert [name for name, _ in videos] == names
+    assert not list((place / "engine_data" / "uploads").iterdir())
+
+
+# What cannot go on
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--videos", "gone"], "the videos folder gone cannot be read: No such file or directory"),
+        (["--videos", "classes.json"], "the videos folder classes.json cannot be read"),
+        (["--videos", "empty"], "the videos folder empty holds no video: name your videos folder"),
+        (["--videos", "classify"], "make samples with: python samples.py"),
+        (["--classes", "gone.json"], "gone.json: there is no such file"),
+        (["--classes", "bad.json"], "bad.json: class 1 ('Pets') has no prompts"),
+        (["--min-clip-score", "101"], "--min-clip-score=101 is out of range"),
+        (["--min-duration-ratio", "nan"], "--min-duration-ratio='nan' is not a number"),
+        (["--workers", "0"], "--workers=0 is out of range"),
+        (["--options", "visual,smell"], "--options='visual,smell' must be one or more"),
+        (["--conversation-option", "vague"], "--conversation-option='vague' must be one of"),
+        (["--api-url", "https://platform.example/v1.2"], "set API_KEY"),
+        (["--api-url", "http://127.0.0.1:9/v1.2"], "Connection refused"),
+        (["--api-url", "http://127.0.0.1:9/v7"], "v7"),
+        (["--engine-data-dir", "classes.json"], "classes.json"),
+        (["--results", "classes.json/x", "--api-url", "ENGINE"], "classes.json"),
+    ],
+)
+def test_says_in_a_line_why_nothing_is_done(
+    place: Path,
+    engine_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    message: str,
+) -> None:
+    monkeypatch.setenv("MAX_RETRIES", "0")
+    clip(place / "videos" / "a.mp4")
+    (place / "empty").mkdir()
+    (place / "classify").mkdir()
+    (place / "bad.json").write_text('[{"name": "Pets", "prompts": []}]')
+    (place / "results").mkdir()
+    (place / "results" / "run.json").write_text("earlier")
+    given = [engine_url if option == "ENGINE" else option for option in options]
+
+    assert main(["--videos", "videos", *given]) == 2
+
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert message in err
+    assert contents(place / "results") == {"run.json": b"earlier"}
+
+
+def test_an_unknown_option_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--video", "videos"])
+    assert stopped.value.code == 2
+    assert "unrecognized arguments: --video" in capsys.readouterr().err
+
+
+def test_help_tells_every_option_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for option, name in pipeline.OPTIONS.items():
+        assert option in text
+        assert name.upper() in text
+    assert "default: 75.0" in text
+    assert "Exit codes" in text
+
+
+def test_options_win_over_the_environment(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIN_CLIP_SCORE", "50")
+    monkeypatch.setenv("API_URL", "https://platform.example/v1.2")
+    settings = pipeline.read_settings(["--min-clip-score", "40", "--api-url", ""])
+    assert (settings.min_clip_score, settings.api_url) == (40.0, "")
+    assert pipeline.read_settings([]).min_clip_score == 50.0
+
+
+# Scale
+
+
+def test_a_thousand_unchanged_videos_are_recognised_at_once(place: Path) -> None:
+    data_dir = place / "engine"
+    data_dir.mkdir()
+    catalog = Catalog(sqlite_url(data_dir / "catalog.sqlite3"))
+    index_id = new_id()
+    with catalog.transaction() as session:
+        options = list(Settings().options)
+        session.add(
+            Index(id=index_id, name="big", engine_name="e", options=options, addons=[], models={})
+        )
+        session.flush()
+        for number in range(1000):
+            path = place / "videos" / f"{number % 10}" / f"{number}.mp4"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x" * (number + 1))
+            session.add(
+                Video(
+                    index_id=index_id,
+                    filename=f"{number % 10}/{number}.mp4",
+                    size=number + 1,
+                    duration=10.0,
+                    fps=25.0,
+                    width=640,
+                    height=360,
+                )
+            )
+    catalog.close()
+    settings = Settings(videos_dir=place / "videos", engine_data_dir=data_dir, index_name="big")
+    begun = time.process_time()  # of engine and pipeline together; the machine may be busy
+    with open_platform(settings) as platform:
+        videos, refused = find_videos(settings.videos_dir)
+        index = pipeline.create_index(platform.client, settings)
+        job = Job(settings, Console(), [], platform, index, videos, refused)
+        holdings = update_index(job)
+    assert time.process_time() - begun < 2
+    assert (len(holdings.current), holdings.replaced, holdings.others) == (1000, [], 0)
+    assert (job.uploaded, job.left_out()) == ({}, set())
+
+
+# Uploads, with a stand-in where a platform would have to fail on time
+
+
+def upload_job(place: Path, client: object, count: int) -> Job:
+    for number in range(count):
+        (place / "videos").mkdir(exist_ok=True)
+        (place / "videos" / f"{number}.mp4").write_bytes(b"x")
+    videos, refused = find_videos(place / "videos") if count else ([], [])
+    platform = Platform(client, "stand-in", "", embedded=True)  # type: ignore[arg-type]
+    return Job(Settings(upload_workers=2), Console(), [], platform, {"_id": "i"}, videos, refused)
+
+
+def test_one_bad_upload_stops_no_other(place: Path) -> None:
+    class Client:
+        def index(self, index_id: str) -> dict[str, str]:
+            return {"_id": index_id}
+
+        def upload_video(self, index_id: str, path: Path, name: str, on_progress: object) -> str:
+            if name == "1.mp4":
+                raise BadRequest(400, "video_file_broken", "The file is broken")
+            if name == "2.mp4":
+                raise ApiConnectionError("no answer")
+            if name == "3.mp4":
+                raise PermissionError(13, "Permission denied", str(path))
+            if name == "4.mp4":
+                path.write_bytes(b"more of it")
+            return f"task of {name}"
+
+    job = upload_job(place, Client(), 6)
+    tasks = pipeline.upload_videos(job, job.videos)
+    assert tasks == {"task of 0.mp4": "0.mp4", "task of 5.mp4": "5.mp4"}
+    reasons = {entry.name: entry.reason for entry in job.failed}
+    assert reasons.keys() == {"1.mp4", "2.mp4", "3.mp4", "4.mp4"}
+    assert "The file is broken" in reasons["1.mp4"]
+    assert "Permission denied" in reasons["3.mp4"]
+    assert reasons["4.mp4"] == STILL_WRITTEN
+
+
+def test_uploads_end_with_the_platform(place: Path) -> None:
+    class Client:
+        def index(self, index_id: str) -> dict[str, str]:
+            raise ApiConnectionError("nobody there")
+
+        def upload_video(self, *_: object, **__: object) -> str:
+            raise ApiConnectionError("no answer")
+
+    job = upload_job(place, Client(), 50)
+    with pytest.raises(ApiConnectionError, match="nobody there"):
+        pipeline.upload_videos(job, job.videos)
+
+
+def test_ctrl_c_cancels_uploads_at_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    first = threading.Event()
+
+    class Client:
+        def upload_video(
+            self, index_id: str, path: Path, name: str, on_progress: Callable[[int, int], None]
+        ) -> str:
+            begun.append(name)
+            first.set()
+            for sent in range(10_000):  # a minute and more, if nobody stops it
+                on_progress(sent, 10_000)
+                time.sleep(0.01)
+            return "task"
+
+    def interrupted(_: object) -> Iterator[object]:
+        assert first.wait(10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "as_completed", interrupted)
+    job = upload_job(place, Client(), 20)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.upload_videos(job, job.videos)
+    assert len(begun) <= 2
+
+
+def test_a_video_that_the_index_does_not_list_is_told(place: Path) -> None:
+    class Client:
+        def videos(self, index_id: str) -> Iterator[dict]:
+            return iter(())
+
+        def tasks(self, index_id: str) -> Iterator[dict]:
+            yield {"_id": "t", "status": "ready", "video_id": "v", "metadata": {}}
+
+        def upload_video(self, *_: object, **__: object) -> str:
+            return "t"
+
+    job = upload_job(place, Client(), 0)
+    path = clip(place / "videos" / "a.mp4")
+    job.videos, _ = find_videos(path.parent)
+    assert update_index(job).current == {}
+    assert [str(entry) for entry in job.failed] == [
+        "a.mp4: is ready, but the index does not list it: run again"
+    ]
