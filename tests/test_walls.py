@@ -158,7 +158,7 @@ def ours(module: str) -> set[str]:
 
 def room(module: str) -> str:
     """The row a module stands in: what is in a package stands where the package does."""
-    return "engine.models" if module.startswith("engine.models.") else module
+    return ".".join(module.split(".")[:2])
 
 
 def floor(module: str) -> int | None:

@@ -1,0 +1,251 @@
+"""Pictures: which are due, decoding no more than those take, and making them upright RGB."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import av
+import av.error
+import numpy as np
+import numpy.typing as npt
+from av.sidedata.sidedata import Type as SideDataType
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.stream import VideoStream
+from PIL import Image
+
+from engine.media.files import DecodeReport, Media, MediaError, opened, packets, remaining
+
+if TYPE_CHECKING:
+    from engine.media.files import AnyPacket
+
+Picture: TypeAlias = npt.NDArray[np.uint8]
+
+MOST_BROKEN = 1000  # a file is given up when more pictures than this, and than decoded, are broken
+KEYFRAME_SLACK = 1.1  # "a keyframe a second" of 29.97 pictures a second is one every 1.001 s
+LOOKAHEAD = 64  # packets; H.264 and HEVC reorder at most 16 pictures
+UNSPECIFIED_COLORS = 2  # AVCOL_SPC_UNSPECIFIED
+HIGH_DEFINITION = 720  # lines; players take such pictures for BT.709 when they do not tell
+ODDEST_PIXEL = 10  # a pixel's width to height; more is a mistake in the file
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture, uint8[h, w, 3] RGB, upright, in square pixels, and the time it appears."""
+
+    time_s: float
+    image: Picture
+
+
+def keyframes_suffice(path: Path, step_s: float) -> bool:
+    """Whether there is a keyframe in every step, each of which can be decoded by itself.
+
+    Reads packets only, and only up to the first gap that is too long.
+    """
+    with opened(path, audio=False) as media:
+        longest = step_s * KEYFRAME_SLACK / float(media.video.time_base or 1)
+        last: int | None = None
+        tried = False
+        for packet in packets(media):
+            if packet.pts is None or (last is None and not packet.is_keyframe):
+                return False
+            if last is not None and packet.pts - last > longest:
+                return False
+            if packet.is_keyframe:
+                if last is not None and not tried:
+                    if not _stands_alone(media.video, packet):
+                        return False
+                    tried = True
+                last = packet.pts
+    return tried
+
+
+def _stands_alone(video: VideoStream, packet: AnyPacket) -> bool:
+    """Some files call pictures keyframes that are not."""
+    video.codec_context.thread_count = 1
+    try:
+        pictures = [*video.codec_context.decode(packet), *remaining(video)]
+    except av.error.FFmpegError:
+        return False
+    return len(pictures) == 1 and pictures[0].key_frame and not pictures[0].is_corrupt
+
+
+class _Targets:
+    """The times at which pictures are due, on a stream's own clock."""
+
+    def __init__(self, step_s: float, time_base: Fraction) -> None:
+        self._step = Fraction(step_s).limit_denominator(1_000_000) / time_base
+        self.due = 0
+
+    def met_at(self, time: int) -> None:
+        """The next picture is due at the first multiple of the step after this one."""
+        self.due = -(-(time // self._step + 1) * self._step // 1)
+
+
+class Pictures:
+    """Decodes the picture stream and gives the pictures that are due.
+
+    Decoders can leave out pictures that no other refers to. All such are left out but those that
+    are due, which a short look ahead in the packets tells: what is shown at a time is known once
+    the packets to be decoded by that time have been read.
+    """
+
+    def __init__(self, media: Media, step_s: float, max_side: int, report: DecodeReport) -> None:
+        self._video = media.video
+        self._context = media.video.codec_context
+        self._context.open(strict=False)  # before any leaving out: some take that for good
+        time_base = media.video.time_base or Fraction(1, av.time_base)
+        self._tick_s = float(time_base)
+        self._spacing = max(1, round(1 / (media.rate * self._tick_s)))
+        self._half_step = step_s / 2 / self._tick_s
+        self._ahead = _Targets(step_s, time_base)
+        self._targets = _Targets(step_s, time_base)
+        self._waiting: deque[AnyPacket] = deque()
+        self._wanted: set[int | None] = {None}  # a picture without a time may be due
+        self._next = 0
+        self._max_side = max_side
+        self._reformatter = VideoReformatter()
+        self._report = report
+
+    def take(self, packet: AnyPacket) -> Iterator[Frame]:
+        """Give the pictures that are known to be due now that this packet is there."""
+        self._waiting.append(packet)
+        self._look_ahead(packet)
+        while self._waiting and self._is_settled(self._waiting[0]):
+            yield from self._decode_next()
+
+    def finish(self) -> Iterator[Frame]:
+        while self._waiting:
+            yield from self._decode_next()
+        yield from self._due(remaining(self._video))
+        self._report.end_s = max(self._report.end_s, self._next * self._tick_s)
+
+    def _look_ahead(self, newest: AnyPacket) -> None:
+        """Find out which pictures are due, as far as the newest packet tells."""
+        while newest.dts is not None:
+            times = [p.pts for p in self._waiting if p.pts is not None and not p.is_discard]
+            first = min((time for time in times if time >= self._ahead.due), default=None)
+            if first is None or newest.dts < first:
+                return
+            self._wanted.add(first)
+            self._ahead.met_at(first)
+
+    def _is_settled(self, packet: AnyPacket) -> bool:
+        if packet.pts is None or packet.dts is None or len(self._waiting) > LOOKAHEAD:
+            return True
+        return packet.pts < self._ahead.due
+
+    def _decode_next(self) -> Iterator[Frame]:
+        packet = self._waiting.popleft()
+        due = packet.pts in self._wanted or (packet.pts or 0) >= self._ahead.due
+        self._context.skip_frame = "DEFAULT" if due else "NONREF"
+        if packet.pts is not None:
+            self._wanted.discard(packet.pts)
+        yield from self._due(self._decoded(packet))
+
+    def _decoded(self, packet: AnyPacket) -> list[VideoFrame]:
+        try:
+            return self._context.decode(packet)
+        except av.error.FFmpegError:
+            self._count_broken()
+            return []
+
+    def _due(self, pictures: list[VideoFrame]) -> Iterator[Frame]:
+        for picture in pictures:
+            time = self._next if picture.pts is None else picture.pts
+            self._next = time + self._spacing
+            self._report.pictures += 1
+            if picture.is_corrupt:
+                self._count_broken()
+            patience = self._half_step if picture.is_corrupt else 0
+            if time >= self._targets.due + patience:
+                self._targets.met_at(time)
+                self._report.sampled += 1
+                yield Frame(time * self._tick_s, self._image(picture))
+
+    def _count_broken(self) -> None:
+        self._report.broken_pictures += 1
+        if self._report.broken_pictures > max(MOST_BROKEN, self._report.pictures):
+            raise MediaError(f"is damaged: {self._report.broken_pictures} pictures are broken")
+
+    def _image(self, picture: VideoFrame) -> Picture:
+        width, height = _square_size(picture, self._video)
+        scale = min(1.0, self._max_side / max(width, height))
+        silent = picture.colorspace == UNSPECIFIED_COLORS and picture.height >= HIGH_DEFINITION
+        try:
+            scaled = self._reformatter.reformat(
+                picture,
+                max(1, round(width * scale)),
+                max(1, round(height * scale)),
+                "rgb24",
+                src_colorspace=Colorspace.ITU709 if silent else None,
+                threads=1,
+            )
+        except av.error.FFmpegError as error:
+            raise MediaError(f"has pictures of a kind not known: {picture.format.name}") from error
+        image = scaled.to_ndarray().astype(np.uint8, copy=False)
+        return _upright(image, _display_matrix(picture))
+
+
+class Keyframes(Pictures):
+    """The same where keyframes suffice: decodes those that are due, and nothing else."""
+
+    def take(self, packet: AnyPacket) -> Iterator[Frame]:
+        if packet.is_keyframe and packet.pts is not None and packet.pts >= self._targets.due:
+            pictures = [*self._decoded(packet), *remaining(self._video)]
+            self._context.flush_buffers()
+            yield from self._due(pictures)
+
+
+def display_size(picture: VideoFrame, video: VideoStream) -> tuple[int, int]:
+    """Width and height as a player shows them: upright, in square pixels."""
+    width, height = _square_size(picture, video)
+    return (height, width) if _is_turned(_display_matrix(picture)) else (width, height)
+
+
+def jpeg(image: Picture, max_side: int) -> bytes:
+    """Encode a picture, uint8[h, w, 3] RGB, as JPEG with a long side of at most `max_side`."""
+    picture = Image.fromarray(image)
+    picture.thumbnail((max_side, max_side))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=85)
+    return file.getvalue()
+
+
+def _square_size(picture: VideoFrame, video: VideoStream) -> tuple[int, int]:
+    """Width and height in square pixels, before any turning; no side gets shorter."""
+    aspect = video.sample_aspect_ratio or Fraction(1)
+    if not Fraction(1, ODDEST_PIXEL) <= aspect <= ODDEST_PIXEL:
+        return picture.width, picture.height
+    if aspect >= 1:
+        return round(picture.width * aspect), picture.height
+    return picture.width, round(picture.height / aspect)
+
+
+def _display_matrix(picture: VideoFrame) -> tuple[int, int, int, int]:
+    """How far right and down on the screen a step right, then a step down, in the picture leads."""
+    data = picture.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
+    if data is None:
+        return 1, 0, 0, 1
+    matrix = np.frombuffer(bytes(data), np.int32)
+    return int(matrix[0]), int(matrix[1]), int(matrix[3]), int(matrix[4])
+
+
+def _is_turned(matrix: tuple[int, int, int, int]) -> bool:
+    """Whether width and height change places."""
+    return abs(matrix[1]) > abs(matrix[0])
+
+
+def _upright(image: Picture, matrix: tuple[int, int, int, int]) -> Picture:
+    """Turn and mirror as the display matrix says, to the nearest quarter turn."""
+    if _is_turned(matrix):
+        image, right, down = image.swapaxes(0, 1), matrix[2], matrix[1]
+    else:
+        right, down = matrix[0], matrix[3]
+    return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1])

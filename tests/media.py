@@ -1,0 +1,213 @@
+"""Awkward media for tests, made with PyAV: every picture tells its own number, every beep its time.
+
+    path = write_video(tmp_path / "clip.mp4", seconds=3, rotation=-90)
+    number_of(frame.image)    # the picture's place in the file, 0 for the first
+    beeps(block.samples)      # the seconds at which a beep starts: 0, 0.5, 1, ... in every file
+
+A picture is a grid of 4 x 4 black or white cells: the first is white, the other corners are black,
+and the twelve between are the bits of its number. Read upside down or mirrored it gives another.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.audio.frame import AudioFrame
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+
+BITS = [(row, column) for row in range(4) for column in range(4) if {row, column} - {0, 3}]
+BEEP_EVERY_S, BEEP_S, BEEP_HZ = 0.5, 0.1, 1000
+LISTEN_S = 0.005
+
+
+def write_video(
+    path: Path,
+    *,
+    seconds: float = 3.0,
+    fps: Fraction | int = 30,
+    size: tuple[int, int] = (160, 96),
+    times: Sequence[float] | None = None,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    gop: int = 250,
+    options: Mapping[str, str] | None = None,
+    rotation: float | None = None,
+    mirrored: bool = False,
+    aspect: Fraction | None = None,
+    colors: Mapping[str, int] | None = None,
+    sound: Sequence[tuple[float, float]] | None = None,
+    sound_codec: str = "aac",
+    sound_rate: int = 44_100,
+    layout: str = "stereo",
+    container_options: Mapping[str, str] | None = None,
+    container_format: str | None = None,
+    first_number: int = 0,
+) -> Path:
+    """Write a video and return its path.
+
+    `times` are the seconds at which pictures appear, by default `fps` a second for `seconds`; an
+    empty list gives a file without pictures. `sound` are the stretches that have sound, from and to
+    in seconds, by default all; an empty list gives a file without sound. A player is told to turn
+    the picture by `rotation` degrees counterclockwise, and then to mirror it, to be as `size` says;
+    `aspect` is the shape of its pixels; `colors` sets attributes of the codec context.
+    """
+    if times is None:
+        times = [float(Fraction(i) / fps) for i in range(round(seconds * fps))]
+    if sound is None:
+        sound = [(0.0, seconds)]
+    with av.open(
+        str(path), "w", format=container_format, options=dict(container_options or {})
+    ) as container:
+        video = audio = None
+        if times:
+            video = container.add_stream(codec, rate=fps)
+            context = video.codec_context
+            turned = rotation is not None and rotation % 180
+            context.width, context.height = reversed(size) if turned else size
+            context.pix_fmt = pix_fmt
+            context.time_base = (
+                Fraction(1, 90_000) if codec not in FIXED_RATE else 1 / Fraction(fps)
+            )
+            context.gop_size = gop
+            context.thread_count = 1
+            video.options = {**DEFAULTS.get(codec, {}), **(options or {})}
+            if aspect is not None:
+                context.sample_aspect_ratio = aspect
+            if rotation is not None:
+                video.set_display_rotation(rotation, hflip=mirrored)
+            for name, value in (colors or {}).items():
+                setattr(context, name, value)
+        if sound:
+            audio = container.add_stream(sound_codec, rate=sound_rate, layout=layout)
+        packets = []
+        if video is not None:
+            for number, time_s in enumerate(times, first_number):
+                image = _laid_down(picture(number, size), rotation, mirrored)
+                frame = VideoFrame.from_ndarray(image, "rgb24").reformat(format=pix_fmt)
+                frame.time_base = video.codec_context.time_base
+                frame.pts = round(time_s / frame.time_base)
+                packets += video.encode(frame)
+            packets += video.encode(None)
+        if audio is not None:
+            for start_s, end_s in sound:
+                for piece in _sound(start_s, end_s, audio.codec_context):
+                    packets += audio.encode(piece)
+            packets += audio.encode(None)
+        packets.sort(key=lambda p: float((p.dts if p.dts is not None else p.pts) * p.time_base))
+        for packet in packets:
+            container.mux(packet)
+    return path
+
+
+FIXED_RATE = ("mpeg4", "mpeg2video", "mjpeg", "gif", "wmv2", "flv1")
+DEFAULTS = {
+    "libx264": {"preset": "ultrafast", "crf": "18", "bf": "2", "sc_threshold": "0"},
+    "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:crf=18"},
+    "libsvtav1": {"preset": "12", "crf": "30"},
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
+    "libvpx": {"deadline": "realtime", "cpu-used": "8"},
+}
+
+
+def write_song(path: Path, *, cover: bool = True, seconds: float = 1.0) -> Path:
+    """An MP3 or M4A with the picture of its cover in it."""
+    codec = "libmp3lame" if path.suffix == ".mp3" else "aac"
+    with av.open(str(path), "w", format=None if path.suffix == ".mp3" else "mp4") as container:
+        audio = container.add_stream(codec, rate=44_100, layout="stereo")
+        packets = []
+        if cover:
+            video = container.add_stream("mjpeg", rate=1)
+            video.width, video.height, video.pix_fmt = 64, 64, "yuvj420p"
+            video.disposition = Disposition.attached_pic
+            frame = VideoFrame.from_ndarray(picture(1, (64, 64)), "rgb24")
+            packets += [*video.encode(frame.reformat(format="yuvj420p")), *video.encode(None)]
+        for piece in _sound(0.0, seconds, audio.codec_context):
+            packets += audio.encode(piece)
+        packets += audio.encode(None)
+        for packet in packets:
+            container.mux(packet)
+    return path
+
+
+def cut(path: Path, share: float) -> Path:
+    """Cut a file off, so that this share of its bytes is left."""
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    return path
+
+
+def damage(path: Path, start: float, end: float) -> Path:
+    """Put noise in place of a stretch of a file; from and to as shares of its bytes."""
+    data = bytearray(path.read_bytes())
+    first, last = int(len(data) * start), int(len(data) * end)
+    data[first:last] = random.Random(0).randbytes(last - first)
+    path.write_bytes(data)
+    return path
+
+
+def picture(number: int, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """The picture of a number, uint8[height, width, 3]."""
+    cells = np.zeros((4, 4), np.uint8)
+    cells[0, 0] = 255
+    for bit, cell in enumerate(BITS):
+        cells[cell] = 255 * (number >> bit & 1)
+    width, height = size
+    rows, columns = np.arange(height) * 4 // height, np.arange(width) * 4 // width
+    return np.repeat(cells[rows][:, columns, None], 3, axis=2)
+
+
+def number_of(image: npt.NDArray[np.uint8]) -> int:
+    """Read the number off a picture; -1 where its corners are not those of an upright one."""
+    height, width = image.shape[:2]
+    middles = [(2 * i + 1) / 8 for i in range(4)]
+    light = np.array(
+        [[image[int(y * height), int(x * width)].mean() > 127 for x in middles] for y in middles]
+    )
+    if [light[0, 0], light[0, 3], light[3, 0], light[3, 3]] != [True, False, False, False]:
+        return -1
+    return sum(int(light[cell]) << bit for bit, cell in enumerate(BITS))
+
+
+def beeps(
+    samples: npt.NDArray[np.float32], start_s: float = 0.0, rate: int = 16_000
+) -> list[float]:
+    """The times in seconds at which beeps start in mono sound that starts at `start_s`."""
+    width = round(LISTEN_S * rate)
+    whole = len(samples) // width * width
+    loud = np.abs(samples[:whole]).reshape(-1, width).max(axis=1) > 0.1
+    starts = np.flatnonzero(loud & ~np.concatenate([[False], loud[:-1]]))
+    return [start_s + float(start) * LISTEN_S for start in starts]
+
+
+def _laid_down(
+    image: npt.NDArray[np.uint8], rotation: float | None, mirrored: bool
+) -> npt.NDArray[np.uint8]:
+    """The picture that a player shows as `image` once it has turned and then mirrored it."""
+    if mirrored:
+        image = image[:, ::-1]
+    return np.ascontiguousarray(np.rot90(image, -round((rotation or 0) / 90)))
+
+
+def _sound(start_s: float, end_s: float, context: av.AudioCodecContext) -> list[AudioFrame]:
+    """Beeps in one stretch of time, cut to frames that an encoder takes."""
+    rate = context.sample_rate
+    first, last = round(start_s * rate), round(end_s * rate)
+    time_s = np.arange(first, last) / rate
+    wave = 0.5 * np.sin(2 * np.pi * BEEP_HZ * time_s) * (time_s % BEEP_EVERY_S < BEEP_S)
+    channels = len(context.layout.channels)
+    frames = []
+    for at in range(0, len(wave), 1024):
+        part = np.repeat(wave[None, at : at + 1024].astype(np.float32), channels, axis=0)
+        frame = AudioFrame.from_ndarray(part, "fltp", context.layout.name)
+        frame.sample_rate = rate
+        frame.time_base = Fraction(1, rate)
+        frame.pts = first + at
+        frames.append(frame)
+    return frames
