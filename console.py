@@ -6,6 +6,7 @@ no control character reaches the terminal.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import unicodedata
@@ -50,7 +51,11 @@ class Console:
 
     def answer(self, line: str) -> None:
         """One line of the command's answer, on stdout."""
-        print(printable(line, self._out.encoding or "utf-8"), file=self._out, flush=True)
+        try:
+            print(printable(line, self._out.encoding or "utf-8"), file=self._out, flush=True)
+        except BrokenPipeError:
+            # The reader has seen enough, as `head` has; the rest has to go somewhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
 
     def answer_table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on stdout; the first two columns are words, the others numbers."""
@@ -90,7 +95,7 @@ class Bars:
             unit_divisor=1024,
             leave=leave,
             file=self._err,
-            disable=not self._console.is_terminal,
+            disable=not (self._console.is_terminal and total),
             dynamic_ncols=True,
         )
 

@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from backends import Platform, PlatformUnavailable, open_platform
@@ -127,7 +128,12 @@ def read_settings(argv: Sequence[str] | None = None) -> Settings:
         default = rows[name].default
         shown = ",".join(default) if isinstance(default, tuple) else str(default)
         text = f"{rows[name].metadata['help']} (default: {shown or 'empty'}"
-        parser.add_argument(option, metavar="...", help=f"{text}; or set {environment_name(name)})")
+        kind = "PATH" if isinstance(default, Path) else "TEXT" if isinstance(default, str) else "N"
+        parser.add_argument(
+            option,
+            metavar="A,B" if isinstance(default, tuple) else kind,
+            help=f"{text}; or set {environment_name(name)})",
+        )
     given = parser.parse_args(argv)
     laid_over = {}
     for option, name in OPTIONS.items():
@@ -272,7 +278,8 @@ def find_running_tasks(job: Job, names: Container[str]) -> dict[str, str]:
     running: dict[str, str] = {}
     for task in job.client.tasks(job.index_id):  # newest first
         name = _metadata(task).get("filename", "")
-        if name in names and task["status"] not in (READY, FAILED) and name not in running.values():
+        is_running = task.get("status") not in (READY, FAILED)
+        if is_running and name in names and name not in running.values():
             running[task["_id"]] = name
     return running
 

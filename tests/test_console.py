@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import pytest
 
@@ -114,3 +115,12 @@ def test_bars_of_many_files_stay_few() -> None:
             bars.move(f"{number:03}.mp4", 1, 2)
     assert "007.mp4" in err.getvalue()
     assert "008.mp4" not in err.getvalue()
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as out:
+        os.close(reading)
+        console = Console(out=out, err=io.StringIO())
+        for _ in range(3):
+            console.answer("a line that nobody reads")
