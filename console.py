@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 import unicodedata
 from collections.abc import Sequence
 from typing import Any, TextIO
@@ -18,6 +19,8 @@ from tqdm import tqdm
 MOST_BARS = 8  # more would push each other off a small terminal
 LONGEST_NAME = 40  # in front of a bar
 LONGEST_CELL = 60
+PERCENT_BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
+REDRAW_S = 0.1  # an upload reports every few kB, and drawing must not slow it
 
 
 def printable(text: str, encoding: str = "utf-8") -> str:
@@ -84,6 +87,7 @@ class Bars:
         self._unit = unit
         self._lock = threading.Lock()
         self._files: dict[str, tqdm[Any]] = {}
+        self._shown: dict[str, float] = {}
         self._whole = self._bar(title, total, "file")
 
     def _bar(self, title: str, total: float, unit: str, *, leave: bool = True) -> tqdm[Any]:
@@ -97,6 +101,7 @@ class Bars:
             file=self._err,
             disable=not (self._console.is_terminal and total),
             dynamic_ncols=True,
+            bar_format=PERCENT_BAR if unit == "%" else None,
         )
 
     def __enter__(self) -> Bars:
@@ -117,10 +122,12 @@ class Bars:
                     return
                 title = shortened(printable(name), LONGEST_NAME)
                 bar = self._files[name] = self._bar(title, total, self._unit, leave=False)
-            bar.total = total
+            bar.n, bar.total = done, total
             bar.set_postfix_str(note, refresh=False)
-            bar.update(done - bar.n)
-            bar.refresh()
+            now = time.monotonic()
+            if now - self._shown.get(name, 0.0) >= REDRAW_S:
+                self._shown[name] = now
+                bar.refresh()
 
     def done(self, name: str, line: str = "") -> None:
         """One file has ended; `line` says how, for those who see no bars."""
