@@ -8,7 +8,7 @@ tower is loaded to encode prompts it has not seen, and let go.
 Scores use the scales these models were published with, not figures measured on video here:
 - CLIP: softmax at scale 100 (its trained temperature) of the prompt against a pool of everyday
   descriptions. A pool entry that says the same as the prompt would share its chance, so the
-  three entries nearest to a prompt in meaning stay out of its softmax.
+  five entries nearest to a prompt in meaning stay out of its softmax.
 - SigLIP: its own sigmoid, at the scale and bias of the base model at 224 pixels unless config.json
   gives `logit_scale` (the natural logarithm, as in the weights) and `logit_bias`.
 """
@@ -32,7 +32,7 @@ from engine.models.store import ModelError, label, read_json
 FloatArray = npt.NDArray[np.float32]
 
 CLIP_SCALE = np.float32(100)
-SAME_MEANING = 3
+SAME_MEANING = 5
 # google/siglip-base-patch16-224: exp(logit_scale) and logit_bias
 SIGLIP_SCALE = 117.33
 SIGLIP_BIAS = -12.93

@@ -30,6 +30,7 @@ from filelock import FileLock, Timeout
 from huggingface_hub import (
     HfApi,
     ModelInfo,
+    constants,
     get_session,
     get_token,
     hf_hub_url,
@@ -341,6 +342,8 @@ def _wanted(names: set[str], full: bool) -> list[str]:
 
 
 def _model_info(api: HfApi, repository: str, revision: str, timeout_s: float) -> ModelInfo:
+    # else every call first tells the hub which packages and programs are on this machine
+    constants.HF_HUB_DISABLE_TELEMETRY = True
     try:
         return api.model_info(repository, revision=revision, timeout=timeout_s, files_metadata=True)
     except RevisionNotFoundError as error:

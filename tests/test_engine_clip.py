@@ -1,0 +1,473 @@
+"""CLIP and SigLIP encoders against what the reference implementation made of the same inputs.
+
+tests/fixtures holds tiny encoders with random weights (bench/make_clip_fixture.py) with the
+interface of the usual conversions, and the reference's pixels, token ids and vectors.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import engine.models.clip as clip_module
+from engine.models import ModelChoice, chosen_models
+from engine.models.clip import ClipEncoder, background_prompts
+from engine.models.clip_inputs import PromptTokens, read_picture_rules
+from engine.models.imagenet import ImageNetEncoder
+from engine.models.store import (
+    Fetched,
+    ModelError,
+    folder_name,
+    read_record,
+    visual_folder,
+    whisper_folder,
+    write_record,
+)
+
+FIXTURES = Path(__file__).parent / "fixtures"
+FAMILIES = ("clip", "siglip")
+PROMPTS = json.loads((FIXTURES / "clip" / "prompts.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def expected(family: str) -> dict[str, np.ndarray]:
+    with np.load(FIXTURES / family / "expected.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture
+def pictures(expected: dict[str, np.ndarray]) -> list[np.ndarray]:
+    return [values for name, values in expected.items() if name.startswith("picture_")]
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Any:
+    """Copies a fixture's folder so that a test may change it."""
+
+    def copy(family: str) -> Path:
+        return Path(shutil.copytree(FIXTURES / family, tmp_path / family))
+
+    return copy
+
+
+def change(path: Path, **values: Any) -> None:
+    """Set keys of a JSON file; None takes them away."""
+    config = {**json.loads(path.read_text(encoding="utf-8")), **values}
+    config = {key: value for key, value in config.items() if value is not None}
+    path.write_text(json.dumps(config), encoding="utf-8")
+
+
+# --- the numbers of the reference implementation
+
+
+def test_pixels_are_the_reference_s(family, expected, pictures):
+    rules = read_picture_rules(FIXTURES / family)
+    pixels = np.stack([rules.apply(picture) for picture in pictures])
+    np.testing.assert_allclose(pixels, expected["pixels"], atol=1e-5)
+
+
+def test_token_ids_are_the_reference_s(family, expected):
+    tokens = PromptTokens(FIXTURES / family, family, None)
+    for prompt, wanted in zip(PROMPTS, expected["input_ids"], strict=True):
+        got = tokens(prompt)["input_ids"][0]
+        np.testing.assert_array_equal(got, wanted[: len(got)])
+        # what is left out is padding after the mark that ends the text
+        assert len(set(wanted[len(got) :])) <= 1
+
+
+def test_vectors_are_the_reference_s(family, expected, pictures):
+    encoder = ClipEncoder(FIXTURES / family, threads=1, quantized=False)
+    frames, prompts = encoder.encode_frames(pictures), encoder.encode_prompts(PROMPTS)
+    np.testing.assert_allclose(frames, expected["image_embeds"], atol=1e-4)
+    np.testing.assert_allclose(prompts, expected["text_embeds"], atol=1e-4)
+    assert frames.dtype == prompts.dtype == np.float32
+    assert encoder.dimension == frames.shape[1] == prompts.shape[1]
+
+
+def test_int8_graphs_come_near_the_reference():
+    encoder = ClipEncoder(FIXTURES / "clip", threads=1)
+    with np.load(FIXTURES / "clip" / "expected.npz") as arrays:
+        pictures = [arrays[f"picture_{number}"] for number in range(4)]
+        frames, prompts = encoder.encode_frames(pictures), encoder.encode_prompts(PROMPTS)
+        assert np.sum(frames * arrays["image_embeds"], axis=1).min() > 0.99
+        assert np.sum(prompts * arrays["text_embeds"], axis=1).min() > 0.99
+    assert "vision_model_quantized" in encoder.name
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 400), (400, 3), (25, 24)])
+def test_every_shape_of_picture_has_a_vector(family, height, width):
+    encoder = ClipEncoder(FIXTURES / family, threads=1)
+    vectors = encoder.encode_frames([np.full((height, width, 3), 90, np.uint8)])
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_no_frames_and_no_prompts_give_no_vectors(family):
+    encoder = ClipEncoder(FIXTURES / family, threads=1)
+    none = encoder.encode_frames([])
+    assert none.shape == encoder.encode_prompts([]).shape == (0, encoder.dimension)
+    assert encoder.score(none, encoder.encode_prompts(PROMPTS)).shape == (0, len(PROMPTS))
+
+
+def test_more_frames_than_a_batch_are_as_one_by_one(pictures):
+    encoder = ClipEncoder(FIXTURES / "siglip", threads=1)
+    many = encoder.encode_frames(pictures * 5)
+    one_by_one = np.concatenate([encoder.encode_frames([picture]) for picture in pictures] * 5)
+    np.testing.assert_allclose(many, one_by_one, atol=1e-5)
+
+
+# --- what the model's own files say
+
+
+@pytest.mark.parametrize(
+    ("values", "same_as"),
+    [
+        ({"size": 24, "crop_size": 24}, {}),  # as in files of before 2023
+        ({"rescale_factor": None}, {}),
+        ({"resample": 3}, {}),
+        ({"do_center_crop": False, "size": {"width": 24, "height": 24}}, None),
+        ({"resample": 0}, None),
+        ({"image_mean": [0.1, 0.2, 0.3]}, None),
+        ({"do_normalize": False}, None),
+    ],
+)
+def test_picture_rules_are_read_from_the_file(copied, values, same_as):
+    folder = copied("clip")
+    picture = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
+    before = read_picture_rules(folder).apply(picture)
+    change(folder / "preprocessor_config.json", **values)
+    after = read_picture_rules(folder).apply(picture)
+    assert after.shape == (3, 24, 24)
+    assert np.allclose(before, after) == (same_as is not None)
+
+
+def test_clip_sees_the_middle_of_a_wide_frame_and_siglip_all_of_it():
+    wide = np.zeros((24, 96, 3), np.uint8)
+    wide[:, :24] = wide[:, -24:] = 255
+    clip = read_picture_rules(FIXTURES / "clip").apply(wide)
+    siglip = read_picture_rules(FIXTURES / "siglip").apply(wide)
+    assert np.ptp(clip[0]) == pytest.approx(0, abs=1e-5)
+    assert np.ptp(siglip[0]) > 1.9
+
+
+@pytest.mark.parametrize("length", [5, 12])
+def test_text_length_is_read_from_the_files(copied, length):
+    folder = copied("siglip")
+    change(folder / "tokenizer_config.json", model_max_length=length)
+    assert PromptTokens(folder, "siglip", None)("a dog")["input_ids"].shape == (1, length)
+    change(folder / "config.json", text_config={"max_position_embeddings": length + 1})
+    assert PromptTokens(folder, "siglip", None)("a dog")["input_ids"].shape == (1, length + 1)
+
+
+def test_a_tokeniser_without_a_limit_has_its_family_s(copied):
+    folder = copied("siglip")
+    change(folder / "tokenizer_config.json", model_max_length=int(1e30))
+    assert PromptTokens(folder, "siglip", None)("a dog")["input_ids"].shape == (1, 64)
+
+
+def test_padding_token_is_the_one_that_is_named(copied):
+    folder = copied("siglip")
+    change(folder / "tokenizer_config.json", pad_token={"content": "<unk>"})
+    assert PromptTokens(folder, "siglip", None)("a dog")["input_ids"][0, -1] == 2
+
+
+def test_lower_case_and_punctuation_are_as_siglip_was_trained(copied):
+    plain = PromptTokens(FIXTURES / "siglip", "siglip", None)
+    np.testing.assert_array_equal(plain("  A  Dog!?")["input_ids"], plain("a dog")["input_ids"])
+    folder = copied("siglip")
+    change(folder / "tokenizer_config.json", tokenizer_class="GemmaTokenizer", do_lower_case=None)
+    other = PromptTokens(folder, "siglip", None)
+    np.testing.assert_array_equal(other("A DOG")["input_ids"], other("a dog")["input_ids"])
+    assert (other("a dog!")["input_ids"] != other("a dog")["input_ids"]).any()
+
+
+def graph(path: Path, pixel: str, output: str, batch: int | str = "n", kind: int = 1) -> None:
+    """A graph with the given names that averages each colour of a picture."""
+    size = [batch, 3, 24, 24]
+    made = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", [pixel], ["mean"], axes=[2, 3], keepdims=0),
+            helper.make_node("Identity", ["mean"], [output]),
+        ],
+        "averages",
+        [helper.make_tensor_value_info(pixel, kind, size)],
+        [helper.make_tensor_value_info(output, kind, [batch, 3])],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(made, opset_imports=opsets, ir_version=10), path)
+
+
+@pytest.mark.parametrize(
+    ("output", "batch", "kind"),
+    [
+        ("pooler_output", "n", TensorProto.FLOAT),
+        ("image_embeds", "n", TensorProto.FLOAT16),
+        ("image_embeds", 1, TensorProto.FLOAT),
+    ],
+)
+def test_inputs_and_outputs_are_read_from_the_graph(copied, output, batch, kind):
+    folder = copied("siglip")
+    graph(folder / "onnx" / "vision_model.onnx", "pixel_values", output, batch, kind)
+    encoder = ClipEncoder(folder, threads=1)
+    red = np.zeros((30, 30, 3), np.uint8)
+    red[..., 0] = 255
+    vectors = encoder.encode_frames([red, red, 255 - red])
+    np.testing.assert_allclose(vectors[1] * np.sqrt(3), [1, -1, -1], atol=1e-2)
+    np.testing.assert_allclose(vectors[2], -vectors[1], atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("family", "pixel", "output", "message"),
+    [
+        ("clip", "pixel_values", "pooler_output", "vision_model.onnx gives pooler_output"),
+        ("siglip", "pixel_values", "logits", "image_embeds, pooler_output is needed"),
+        ("siglip", "patches", "pooler_output", "asks for patches: only pixel_values"),
+    ],
+)
+def test_a_graph_that_cannot_be_used_is_named(copied, family, pixel, output, message):
+    folder = copied(family)
+    graph(folder / "onnx" / "vision_model.onnx", pixel, output)
+    encoder = ClipEncoder(folder, threads=1, quantized=False)
+    with pytest.raises(ModelError, match=message):
+        encoder.encode_frames([np.zeros((9, 9, 3), np.uint8)])
+
+
+def damage_json(path: Path) -> None:
+    path.write_text("{", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil", "message"),
+    [
+        ("config.json", Path.unlink, "config.json is missing"),
+        ("config.json", damage_json, "config.json cannot be read"),
+        ("config.json", lambda path: change(path, model_type="bert"), "says model_type bert"),
+        ("preprocessor_config.json", Path.unlink, "preprocessor_config.json is missing"),
+        (
+            "preprocessor_config.json",
+            lambda path: change(path, image_mean=None),
+            "does not say image_mean",
+        ),
+        ("preprocessor_config.json", lambda path: change(path, size=[1]), "wrong kind"),
+        ("preprocessor_config.json", lambda path: change(path, resample=99), "wrong kind"),
+        ("preprocessor_config.json", lambda path: path.write_text("[]"), "no JSON object"),
+        ("onnx/vision_model.onnx", Path.unlink, "has no vision_model.onnx"),
+        ("onnx/text_model.onnx", Path.unlink, "has no text_model.onnx"),
+    ],
+)
+def test_a_folder_that_is_not_complete_is_refused_at_once(copied, file, spoil, message):
+    folder = copied("siglip")
+    spoil(folder / file)
+    with pytest.raises(ModelError, match=message):
+        ClipEncoder(folder, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("tokenizer.json", "tokenizer.json cannot be read"),
+        ("onnx/text_model.onnx", "text_model.onnx is not a graph"),
+    ],
+)
+def test_a_damaged_text_tower_is_named(copied, file, message):
+    folder = copied("siglip")
+    damage_json(folder / file)
+    with pytest.raises(ModelError, match=message):
+        ClipEncoder(folder, threads=1).encode_prompts(["a dog"])
+
+
+def test_a_padding_token_that_is_not_there_is_named(copied):
+    folder = copied("siglip")
+    change(folder / "tokenizer_config.json", pad_token="<pad9>")
+    with pytest.raises(ModelError, match="no padding token '<pad9>'"):
+        ClipEncoder(folder, threads=1).encode_prompts(["a dog"])
+
+
+# --- prompts and scores
+
+
+def test_the_text_tower_is_loaded_for_new_prompts_only(monkeypatch):
+    loaded = []
+    tower = clip_module._Tower
+
+    def count(path: Path, *arguments: Any) -> Any:
+        loaded.append(path.stem)
+        return tower(path, *arguments)
+
+    monkeypatch.setattr(clip_module, "_Tower", count)
+    encoder = ClipEncoder(FIXTURES / "siglip", threads=1)
+    assert loaded == []
+    first = encoder.encode_prompts(["a dog", "a cat", "a dog"])
+    again = encoder.encode_prompts(["a cat", "a dog"])
+    assert loaded == ["text_model"]
+    np.testing.assert_array_equal(first[[1, 0]], again)
+    np.testing.assert_array_equal(first[0], first[2])
+    encoder.encode_prompts(["a cat", "a bird"])
+    assert loaded == ["text_model"] * 2
+
+
+def test_the_prompts_kept_are_limited(monkeypatch):
+    monkeypatch.setattr(clip_module, "PROMPTS_KEPT", 3)
+    encoder = ClipEncoder(FIXTURES / "siglip", threads=1)
+    wanted = encoder.encode_prompts(PROMPTS)
+    assert len(wanted) == len(PROMPTS)
+    assert len(encoder._known) == 3
+    np.testing.assert_array_equal(encoder.encode_prompts(PROMPTS), wanted)
+
+
+def test_threads_may_share_an_encoder(pictures):
+    encoder = ClipEncoder(FIXTURES / "clip", threads=1, quantized=False)
+    wanted = ClipEncoder(FIXTURES / "clip", threads=1, quantized=False)
+
+    def use(number: int) -> np.ndarray:
+        prompts = [*PROMPTS[number % 3 :], "a dog"]
+        return encoder.score(encoder.encode_frames(pictures), encoder.encode_prompts(prompts))
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(use, range(12)))
+    for number, scores in enumerate(results):
+        prompts = [*PROMPTS[number % 3 :], "a dog"]
+        alone = wanted.score(wanted.encode_frames(pictures), wanted.encode_prompts(prompts))
+        np.testing.assert_allclose(scores, alone, rtol=1e-3, atol=1e-6)
+
+
+def test_siglip_scores_are_its_sigmoid(copied):
+    frames = np.array([[1.0, 0.0], [0.6, 0.8]], np.float32)
+    prompts = np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
+    folder = copied("siglip")
+    scores = ClipEncoder(folder, threads=1).score(frames, prompts)
+    wanted = 100 / (1 + np.exp(-(117.33 * (frames @ prompts.T) - 12.93)))
+    np.testing.assert_allclose(scores, wanted, rtol=1e-3)
+    assert scores.dtype == np.float32
+    change(folder / "config.json", logit_scale=0.0, logit_bias=0.5)
+    scores = ClipEncoder(folder, threads=1).score(frames, prompts)
+    np.testing.assert_allclose(scores, 100 / (1 + np.exp(-(frames @ prompts.T + 0.5))), rtol=1e-4)
+
+
+def test_clip_scores_are_its_softmax_against_the_pool():
+    encoder = ClipEncoder(FIXTURES / "clip", threads=1, quantized=False)
+    pool = encoder.encode_prompts(background_prompts())
+    prompts = encoder.encode_prompts(PROMPTS)
+    frames = pool[::20]
+    scores = encoder.score(frames, prompts)
+    for column, prompt in enumerate(prompts):
+        others = pool[np.argsort(pool @ prompt)[: -clip_module.SAME_MEANING]]
+        logits = 100 * (frames @ np.vstack([prompt, others]).T).astype(np.float64)
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        wanted = 100 * exponentials[:, 0] / exponentials.sum(axis=1)
+        np.testing.assert_allclose(scores[:, column], wanted, rtol=1e-2, atol=1e-6)
+
+
+def test_a_pool_entry_that_says_the_same_takes_nothing_from_a_prompt():
+    encoder = ClipEncoder(FIXTURES / "clip", threads=1, quantized=False)
+    entry = background_prompts()[80]
+    vector = encoder.encode_prompts([entry])
+    assert encoder.score(vector, vector)[0, 0] > 50
+
+
+def test_scores_stay_finite_and_in_order(family):
+    encoder = ClipEncoder(FIXTURES / family, threads=1)
+    prompt = encoder.encode_prompts(["a dog"])
+    cosines = np.linspace(-1, 1, 21)
+    across = np.linalg.svd(prompt)[2][-1]
+    frames = np.outer(cosines, prompt[0]) + np.outer(np.sqrt(1 - cosines**2), across)
+    scores = encoder.score(frames.astype(np.float32), prompt)[:, 0]
+    assert np.isfinite(scores).all()
+    assert (scores >= 0).all()
+    assert (scores <= 100).all()
+    if family == "siglip":
+        assert (np.diff(scores) >= 0).all()
+
+
+def test_background_prompts_are_varied_and_clean():
+    prompts = background_prompts()
+    assert len(prompts) == len(set(prompts)) >= 100
+    assert all(prompt and prompt == prompt.strip() for prompt in prompts)
+
+
+def test_the_name_tells_weights_apart_and_not_folders(copied):
+    folder = copied("siglip")
+    name = ClipEncoder(folder, threads=1).name
+    moved = folder.rename(folder.with_name("elsewhere")) / "siglip"
+    shutil.copytree(moved.parent, moved)
+    assert ClipEncoder(moved, threads=1).name == name
+    graph(moved / "onnx" / "vision_model.onnx", "pixel_values", "pooler_output")
+    assert ClipEncoder(moved, threads=1).name != name
+
+
+# --- which model a setting means
+
+
+def put_fetched(models_dir: Path, repository: str, at: str, family: str = "siglip") -> Path:
+    folder = models_dir / folder_name(repository)
+    shutil.copytree(FIXTURES / family, folder)
+    files = {"onnx/vision_model.onnx": "ab" * 32}
+    write_record(folder, Fetched(repository, "main", "c" * 40, "mit", at, files))
+    return folder
+
+
+def test_auto_takes_the_encoder_fetched_last(tmp_path):
+    assert visual_folder("auto", "main", tmp_path) is None
+    older = put_fetched(tmp_path, "a/older", "2026-01-01T00:00:00+00:00")
+    assert visual_folder("auto", "main", tmp_path) == older
+    newer = put_fetched(tmp_path, "b/newer", "2026-01-02T00:00:00+00:00")
+    assert visual_folder("auto", "main", tmp_path) == newer
+    assert visual_folder("imagenet", "main", tmp_path) is None
+    assert visual_folder("a/older", "main", tmp_path) == older
+    assert visual_folder("a/older", "c" * 40, tmp_path) == older
+    assert visual_folder(str(older), "main", tmp_path) == older
+
+
+def test_auto_passes_over_speech_models_and_unfinished_ones(tmp_path):
+    speech = tmp_path / "Systran--faster-whisper-base"
+    speech.mkdir()
+    write_record(speech, Fetched("Systran/faster-whisper-base", "main", "c", "mit", "2026", {}))
+    shutil.copytree(FIXTURES / "clip", tmp_path / "x--unfinished")
+    assert visual_folder("auto", "main", tmp_path) is None
+    assert whisper_folder("whisper:base", tmp_path) == speech
+    assert whisper_folder("whisper:Systran/faster-whisper-base", tmp_path) == speech
+    assert whisper_folder(f"whisper:{speech}", tmp_path) == speech
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        (ModelChoice(visual="nothing"), "VISUAL_MODEL=nothing is no folder"),
+        (ModelChoice(visual="a/b"), "fetch --repository a/b$"),
+        (ModelChoice(visual="a/here", visual_revision="v2"), "a/here --revision v2$"),
+        (ModelChoice(speech="whisper:base"), "fetch --repository Systran/faster-whisper-base$"),
+        (ModelChoice(speech="whisper:huge"), "SPEECH_MODEL=whisper:huge is not known"),
+        (ModelChoice(speech="siri"), "SPEECH_MODEL=siri is not known"),
+    ],
+)
+def test_a_model_that_is_not_there_is_asked_for(tmp_path, choice, message):
+    put_fetched(tmp_path, "a/here", "2026")
+    choice = ModelChoice(choice.visual, choice.visual_revision, choice.speech, tmp_path)
+    with pytest.raises(ModelError, match=message):
+        chosen_models(choice, threads=1)
+
+
+def test_models_say_which_encoder_is_in_use(tmp_path):
+    assert isinstance(chosen_models(ModelChoice(), threads=1).visual, ImageNetEncoder)
+    put_fetched(tmp_path, "a/encoder", "2026")
+    models = chosen_models(ModelChoice(visual="auto", models_dir=tmp_path), threads=1)
+    assert models.names()["visual"] == "a/encoder abababababab (vision_model)"
+
+
+@pytest.mark.parametrize("text", ["{}", '{"no": 1}', "[1]", "{"])
+def test_a_record_that_is_damaged_is_named(tmp_path, text):
+    (tmp_path / "fetched.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError, match=r"fetched\.json"):
+        read_record(tmp_path)
