@@ -54,6 +54,9 @@ class BlindReader:
     def read(self, image: npt.NDArray[np.uint8]) -> list[str]:
         return []
 
+    def follow(self) -> BlindReader:
+        return self
+
 
 class WordEncoder:
     """Texts are alike when one says "beep" as the other does."""

@@ -71,6 +71,9 @@ class TextReader(Protocol):
     def read(self, image: npt.NDArray[np.uint8]) -> list[str]:
         """A picture uint8[h, w, 3] RGB to its lines, top to bottom."""
 
+    def follow(self) -> TextReader:
+        """A reader for the pictures of one video in turn; what stays need not be read again."""
+
 
 class TextEncoder(Protocol):
     """Texts to vectors whose dot product is their likeness in meaning."""
