@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import samples
 from backends import Platform, open_platform
 from console import Console
 from engine.catalog import Catalog, Index, Video, new_id, sqlite_url
+from engine.media import probe
 from engine.server import EngineOptions, running_engine
 from pipeline import Job, main, update_index
 from preflight import STILL_WRITTEN, find_videos
@@ -242,6 +244,24 @@ def test_what_failed_or_was_left_earlier_is_taken_up(
     videos = listed(client, place.name)
     assert len(videos) == 3
     assert ("changed.mp4", changed.stat().st_size) in videos
+
+
+def test_real_footage_is_classified_with_clips_inside_it(
+    place: Path, run: Callable[..., SimpleNamespace], corpus: Path
+) -> None:
+    (place / "videos").mkdir()
+    smallest = sorted((corpus / "videos").iterdir(), key=lambda path: path.stat().st_size)[:2]
+    for path in smallest:
+        shutil.copy(path, place / "videos")
+    anything = ["--min-video-score", "0", "--min-clip-score", "0", "--min-duration-ratio", "0"]
+    assert run("--classes", str(corpus / "tasks.json"), *anything).code == 0
+    videos = load_run(place / "results").videos
+    assert [video.name for video in videos] == sorted(path.name for path in smallest)
+    for video in videos:
+        info = probe(corpus / "videos" / video.name)
+        clips = [clip for found in video.classes for clip in found.clips]
+        assert clips
+        assert all(0 <= clip.start < clip.end <= info.duration_s + 0.1 for clip in clips)
 
 
 def test_an_index_without_an_option_is_no_use(
