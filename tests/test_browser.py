@@ -1,0 +1,269 @@
+"""The page in a real browser: clips play, keys reach them, nothing is in the way."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.media import BITS, write_video
+from tests.pages import clip, found, served, write_run
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+
+FPS = 10
+LENGTH_S = 12
+FAR_BELOW = 25  # cards: some screens
+
+# Collects what a quiet page never has.
+WATCH = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+  window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+"""
+
+NUMBER_ON_SCREEN = """
+(video) => {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 4;
+  const context = canvas.getContext("2d");
+  context.drawImage(video, 0, 0, 4, 4);
+  const pixels = context.getImageData(0, 0, 4, 4).data;
+  return [...Array(16).keys()].map((cell) => pixels[4 * cell] > 127);
+}
+"""
+
+LOW_CONTRAST = """
+() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = (color) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    return canvas.getImageData(0, 0, 1, 1).data;
+  };
+  const linear = (value) =>
+    value / 255 <= 0.04045 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4;
+  const luminance = ([r, g, b]) =>
+    0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const color = rgba(getComputedStyle(at).backgroundColor);
+      if (color[3] === 255) return color;
+    }
+    return rgba("white");
+  };
+  const low = [];
+  const words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (words.nextNode()) {
+    const element = words.currentNode.parentElement;
+    if (!words.currentNode.data.trim() || !element.checkVisibility()) continue;
+    const [light, dark] = [rgba(getComputedStyle(element).color), behind(element)]
+      .map(luminance).sort((a, b) => b - a);
+    const ratio = (light + 0.05) / (dark + 0.05);
+    if (ratio < 4.5) low.push(`${ratio.toFixed(2)} ${words.currentNode.data.trim()}`);
+  }
+  return low;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    place = tmp_path_factory.mktemp("page")
+    videos = place / "videos"
+    (videos / "sub folder").mkdir(parents=True)
+    film = write_video(videos / "first.mp4", seconds=LENGTH_S, fps=FPS, size=(320, 192), gop=FPS)
+    names = ["first.mp4", "sub folder/sécond & #1.mp4"]
+    names += [f"{place:02}.mp4" for place in range(FAR_BELOW)]
+    for name in names[1:]:
+        shutil.copy(film, videos / name)
+    (videos / "broken.mp4").write_bytes(b"no video at all" * 100)
+    pets = found(
+        "Pets",
+        clip(3, 5, "a dog", 95),
+        clip(8.25, 10, "someone talks of dogs", 90, "conversation"),
+        clip(1, 2, "BEWARE OF THE DOG", 85, "text_in_video"),
+        score=97,
+    )
+    home = found("Home & Garden", clip(6, 9, "an exceptionally comfortable sofa " * 3, 93))
+    found_in: dict[str, list[Any]] = {name: [home] for name in names}
+    found_in |= {"first.mp4": [pets, home], "broken.mp4": [found("Pets", clip(0, 1, "a dog"))]}
+    left_out = [{"video_name": "n" * 200 + ".mp4", "reason": "it is not a video"}]
+    folder = write_run(
+        place / "results",
+        videos,
+        {**found_in, "none.mp4": [], "gone.mp4": [home]},
+        refused=left_out,
+    )
+    with served(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        # Containers have no user namespaces for the sandbox; the only pages are our own.
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, url: str) -> Iterator[Callable[..., Any]]:
+    """Opens the page; in the end none may have logged, thrown, or broken the security policy."""
+    contexts: list[Any] = []
+    complaints: list[str] = []
+
+    def open_one(**options: Any) -> Any:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        context.add_init_script(WATCH)
+        context.on("console", lambda message: complaints.append(message.text))
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.goto(url)
+        return page
+
+    yield open_one
+    for context in contexts:
+        for page in context.pages:
+            if page.evaluate("'violations' in window"):
+                complaints += page.evaluate("window.violations")
+        context.close()
+    assert complaints == []
+
+
+def wait_until_playing(page: Any, card: str, start: float) -> None:
+    """Wait until a card's player has begun at `start` and moves on."""
+    page.wait_for_function(
+        """([card, start]) => {
+          const video = document.querySelector(`${card} video`);
+          const begun = [...Array(video.played.length).keys()].map((at) => video.played.start(at));
+          return !video.paused && video.currentTime > start
+            && begun.some((time) => Math.abs(time - start) < 0.15);
+        }""",
+        arg=[card, start],
+    )
+
+
+def is_paused(page: Any, card: str) -> bool:
+    return bool(page.eval_on_selector(f"{card} video", "(video) => video.paused"))
+
+
+def test_click_on_a_clip_plays_it(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    clips = page.locator("#video-1 a.clip")
+    assert clips.count() == 3
+    clips.nth(0).click()
+    wait_until_playing(page, "#video-1", 3)
+    page.eval_on_selector("#video-1 video", "(video) => video.pause()")
+    bits = page.eval_on_selector("#video-1 video", NUMBER_ON_SCREEN)
+    number = sum(bits[4 * row + column] << place for place, (row, column) in enumerate(BITS))
+    assert 3 * FPS <= number <= 5 * FPS, "the picture is the one of that time"
+    clips.nth(2).click()
+    wait_until_playing(page, "#video-1", 8.25)
+
+
+def test_playing_clip_is_marked_and_other_players_stop(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    page.locator("#video-1 a.clip").nth(0).click()
+    page.wait_for_selector("#video-1 a.clip[aria-current=true]")
+    assert page.locator("#video-1 a.clip[aria-current=true]").inner_text().startswith("0:03")
+    page.locator("#video-2 a.clip").first.click()
+    wait_until_playing(page, "#video-2", 6)
+    assert is_paused(page, "#video-1")
+    page.eval_on_selector("#video-1 video", "(video) => { video.currentTime = 11; }")
+    page.wait_for_selector("#video-1 a.clip[aria-current]", state="detached")
+
+
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_clips_are_reached_and_played_by_keys(open_page: Callable[..., Any], key: str) -> None:
+    page = open_page()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('#video-1 a.clip')"):
+            break
+    focused = page.locator("#video-1 a.clip:focus-visible")
+    assert focused.evaluate("(clip) => getComputedStyle(clip).outlineStyle") == "solid"
+    page.keyboard.press("Tab")
+    page.keyboard.press(key)
+    wait_until_playing(page, "#video-1", 6)
+
+
+def test_name_and_role_of_a_clip(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    name = "0:03\N{EN DASH}0:05 a dog picture Pets score 95"
+    button = page.get_by_role("button", name=name)
+    assert button.count() == 1
+    assert page.get_by_role("heading", name="first.mp4").count() == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_page_fits_and_is_readable(open_page: Callable[..., Any], scheme: str, width: int) -> None:
+    page = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    beyond = "(all) => all.filter((each) => each.getBoundingClientRect().right > innerWidth).length"
+    assert page.eval_on_selector_all("main *, header *, section *", beyond) == 0
+    assert page.evaluate(LOW_CONTRAST) == []
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (paper == "rgb(19, 22, 25)") == (scheme == "dark")
+    too_low = "(all) => all.filter((each) => each.getBoundingClientRect().height < 44).length"
+    assert page.eval_on_selector_all("a.clip", too_low) == 0
+
+
+def test_links_play_without_javascript(browser: Any, url: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(url)
+    link = page.locator("#video-2 a.clip").first.get_attribute("href")
+    page.locator("#video-2 a.clip").first.click()
+    page.wait_for_url(f"{url}{link}")
+    assert link.endswith("#t=6,9")
+    page.locator("video").wait_for()
+    times = (page.eval_on_selector("video", "(video) => video.currentTime") for _ in range(500))
+    assert any(6 <= time <= 9 for time in times)
+    context.close()
+
+
+def test_video_far_below_is_not_asked_for(browser: Any, url: str) -> None:
+    context = browser.new_context(viewport={"width": 1200, "height": 700})
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(url)
+    page.wait_for_function("() => document.querySelector('#video-1 video').readyState > 0")
+    names = page.eval_on_selector_all("video", "(all) => all.map((each) => each.src)")
+    assert asked.count(names[0]) >= 1
+    assert names[-1] not in asked
+    page.locator("video").last.scroll_into_view_if_needed()
+    page.wait_for_function("() => [...document.querySelectorAll('video')].at(-1).readyState > 0")
+    assert names[-1] in asked
+    assert all(address.startswith(f"{url}/") for address in asked)
+    context.close()
+
+
+def test_unplayable_file_is_said_with_a_way_to_get_it(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    card = page.locator("article", has_text="broken.mp4")
+    card.scroll_into_view_if_needed()
+    notice = card.get_by_text("This browser cannot play this file.")
+    notice.wait_for(state="visible")
+    assert card.locator("video").is_hidden()
+    assert notice.get_by_role("link").get_attribute("href") == "/videos/broken.mp4"
+
+
+def test_missing_file_has_no_player(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    card = page.locator("article", has_text="gone.mp4")
+    assert card.locator("video, a").count() == 0
+    assert "The file is not in" in card.inner_text()
