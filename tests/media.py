@@ -41,6 +41,7 @@ def write_video(
     rotation: float | None = None,
     mirrored: bool = False,
     aspect: Fraction | None = None,
+    fill: tuple[int, int, int] | None = None,
     colors: Mapping[str, int] | None = None,
     sound: Sequence[tuple[float, float]] | None = None,
     sound_codec: str = "aac",
@@ -56,7 +57,8 @@ def write_video(
     empty list gives a file without pictures. `sound` are the stretches that have sound, from and to
     in seconds, by default all; an empty list gives a file without sound. A player is told to turn
     the picture by `rotation` degrees counterclockwise, and then to mirror it, to be as `size` says;
-    `aspect` is the shape of its pixels; `colors` sets attributes of the codec context.
+    `aspect` is the shape of its pixels; `fill` a colour to show instead of numbers; `colors` sets
+    attributes of the codec context.
     """
     if times is None:
         times = [float(Fraction(i) / fps) for i in range(round(seconds * fps))]
@@ -89,8 +91,10 @@ def write_video(
         packets = []
         if video is not None:
             for number, time_s in enumerate(times, first_number):
-                image = _laid_down(picture(number, size), rotation, mirrored)
-                frame = VideoFrame.from_ndarray(image, "rgb24").reformat(format=pix_fmt)
+                image = _laid_down(picture(number, size, fill), rotation, mirrored)
+                frame = VideoFrame.from_ndarray(image, "rgb24").reformat(
+                    format=pix_fmt, dst_colorspace=(colors or {}).get("colorspace")
+                )
                 frame.time_base = video.codec_context.time_base
                 frame.pts = round(time_s / frame.time_base)
                 packets += video.encode(frame)
@@ -109,6 +113,7 @@ def write_video(
 FIXED_RATE = ("mpeg4", "mpeg2video", "mjpeg", "gif", "wmv2", "flv1")
 DEFAULTS = {
     "libx264": {"preset": "ultrafast", "crf": "18", "bf": "2", "sc_threshold": "0"},
+    "libx264rgb": {"preset": "ultrafast", "sc_threshold": "0"},
     "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:crf=18"},
     "libsvtav1": {"preset": "12", "crf": "30"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
@@ -145,20 +150,34 @@ def cut(path: Path, share: float) -> Path:
 
 def damage(path: Path, start: float, end: float) -> Path:
     """Put noise in place of a stretch of a file; from and to as shares of its bytes."""
+    length = path.stat().st_size
+    return _put_noise(path, int(length * start), int(length * end))
+
+
+def damage_all(path: Path) -> Path:
+    """Put noise in place of all that an MP4 shows and plays, and leave its table of contents."""
+    data = path.read_bytes()
+    return _put_noise(path, data.index(b"mdat") + 4, data.index(b"moov") - 4)
+
+
+def _put_noise(path: Path, first: int, last: int) -> Path:
     data = bytearray(path.read_bytes())
-    first, last = int(len(data) * start), int(len(data) * end)
     data[first:last] = random.Random(0).randbytes(last - first)
     path.write_bytes(data)
     return path
 
 
-def picture(number: int, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """The picture of a number, uint8[height, width, 3]."""
+def picture(
+    number: int, size: tuple[int, int], fill: tuple[int, int, int] | None = None
+) -> npt.NDArray[np.uint8]:
+    """The picture of a number, or one filled with a colour, uint8[height, width, 3]."""
+    width, height = size
+    if fill is not None:
+        return np.full((height, width, 3), fill, np.uint8)
     cells = np.zeros((4, 4), np.uint8)
     cells[0, 0] = 255
     for bit, cell in enumerate(BITS):
         cells[cell] = 255 * (number >> bit & 1)
-    width, height = size
     rows, columns = np.arange(height) * 4 // height, np.arange(width) * 4 // width
     return np.repeat(cells[rows][:, columns, None], 3, axis=2)
 

@@ -40,21 +40,18 @@ class Clock:
 
     def settle(self, packet: AnyPacket) -> float:
         """Set the packet's times; returns the second at which it ends, 0 where it has no time."""
-        stamp = packet.dts if packet.dts is not None else packet.pts
-        if stamp is None:
-            return 0.0
-        time = stamp + self._shift
-        if not self._is_plausible(time):
-            due = self._next or 0
-            self._shift += due - time
-            time = due
-        self._next = time + (packet.duration or 0)
+        length = packet.duration or 0
+        if packet.dts is not None:  # only these come in order
+            due, time = self._next or 0, packet.dts + self._shift
+            if not self._is_plausible(time):
+                self._shift += due - time
+                time = due
+            self._next = time + length
+            packet.dts = time
         if packet.pts is not None:
             packet.pts += self._shift
-            time = packet.pts
-        if packet.dts is not None:
-            packet.dts += self._shift
-        return (time + (packet.duration or 0)) * self._tick_s
+        time_shown = packet.pts if packet.pts is not None else packet.dts
+        return 0.0 if time_shown is None else (time_shown + length) * self._tick_s
 
     def _is_plausible(self, time: int) -> bool:
         if self._end is not None and time > self._end:

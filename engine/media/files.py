@@ -227,9 +227,11 @@ def _video(container: InputContainer) -> VideoStream:
     if not usable:
         raise MediaError("has pictures of a kind that cannot be decoded here")
     best = max(usable, key=lambda s: (bool(s.disposition & Disposition.default), s.width))
-    if best.width * best.height > LARGEST_PICTURE or max(best.width, best.height) > LARGEST_SIDE:
+    width, height = best.width, best.height
+    if width * height > LARGEST_PICTURE or max(width, height) > LARGEST_SIDE:
         raise MediaError(
-            f"has pictures of {best.width} x {best.height} pixels, more than can be decoded here",
+            f"has pictures of {width} x {height} pixels: at most {LARGEST_PICTURE} in all and"
+            f" {LARGEST_SIDE} on a side can be decoded",
             "video_resolution_too_high",
         )
     return best
