@@ -191,15 +191,15 @@ def read_result(folder: Path, name: str) -> Any:
     return _read_plain(_result_path(folder, name))
 
 
-def fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Name, time of change in ns and size of each results file: differs when one is replaced."""
+def fingerprint(folder: Path) -> tuple[tuple[str | int, ...], ...]:
+    """Name, inode, time of change and size of each results file: differs when one is replaced."""
     found = []
     for path in (folder / RUN_FILE, *(_result_path(folder, name) for name in RESULT_NAMES)):
         try:
             stat = path.stat()
         except OSError:
             continue
-        found.append((path.name, stat.st_mtime_ns, stat.st_size))
+        found.append((path.name, stat.st_ino, stat.st_mtime_ns, stat.st_size))
     return tuple(found)
 
 

@@ -132,10 +132,15 @@ def run_facts(run: results.Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
     )
     platform = run.platform
     where = "on this machine" if platform.embedded else platform.url
+    others = run.counts.get("other_videos_in_index", 0)
     facts = {
         "Evidence": (", ".join(evidence),),
         "Thresholds": threshold_lines(run.thresholds),
-        "Platform": (f"{platform.name}, {where}", f"index {run.index_name}"),
+        "Platform": (
+            f"{platform.name}, {where}",
+            f"index {run.index_name}",
+            *([f"{counted(others, 'other video')} in it left out"] if others else []),
+        ),
         "Models": tuple(f"{evidence_word(kind)}: {name}" for kind, name in platform.models.items()),
         "Run": (
             f"finished {spoken_time(run.finished_at)}",

@@ -117,6 +117,11 @@ def test_hosted_platform_is_shown_with_its_address() -> None:
     assert "Models" not in facts
 
 
+def test_other_videos_in_the_index_are_counted() -> None:
+    facts = dict(view_models.page_view(replace(RUN, counts={"other_videos_in_index": 2})).facts)
+    assert facts["Platform"][1:] == ("index mine", "2 other videos in it left out")
+
+
 def test_card_shows_every_class_and_the_three_best_clips_with_distinct_prompts() -> None:
     card = view_models.page_view(RUN).cards[0]
     assert [(c.name, c.score, c.ratio) for c in card.classes] == [
