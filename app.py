@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -277,7 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     # Its warning at each request that waits a moment is nothing a reader can act on.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    with listener:
+    with listener, suppress(KeyboardInterrupt):  # also while it is starting
         port = listener.getsockname()[1]
         print(f"Results at http://{name_in_address(host)}:{port}/ (Ctrl-C stops)", flush=True)
         if not is_loopback(host):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from html import unescape
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -510,6 +514,16 @@ def test_command_serves_no_other_file(server: http.client.HTTPConnection, path: 
     assert b"thresholds" not in body
     assert b"root:" not in body
     assert b"create_app" not in body
+
+
+def test_interrupt_stops_it_quietly(folder: Path) -> None:
+    command = [sys.executable, str(Path(page.__file__)), "--results", str(folder), "--port", "0"]
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=20)
+    assert (process.returncode, complaints) == (0, "")
 
 
 def test_paused_players_do_not_keep_others_from_the_page(folder: Path, videos: Path) -> None:
