@@ -388,17 +388,19 @@ def test_nothing_about_this_machine_is_told(hub):
         ({"license": "other"}, "other", False),
         ({}, "none named", False),
         ({"base_model": "openai/clip-vit-base-patch32"}, "mit", True),
+        ({"base_model": "org/gone"}, "none named", False),
         ({"base_model": ["org/base"]}, "apache-2.0", True),
         ({"base_model": "org/closed"}, "cc-by-nc-4.0", False),
     ],
 )
 def test_licences_are_read_from_the_card_or_the_base_model(hub, card, licence, allowed):
+    hub.files["org/encoder"] = clip_files()
     hub.cards |= {
-        REPOSITORY: card,
+        "org/encoder": card,
         "org/base": {"license": "apache-2.0"},
         "org/closed": {"license": "cc-by-nc-4.0"},
     }
-    source = found(hub)
+    source = found(hub, "org/encoder")
     assert source.licence == licence
     if allowed:
         check_licence(source)
@@ -446,7 +448,7 @@ def test_command_refuses_a_licence_until_it_is_accepted(hub, here, capsys):
 @pytest.mark.parametrize("trouble", ["licence", "break", "offline"])
 def test_an_optional_fetch_never_fails(hub, here, capsys, monkeypatch, trouble):
     if trouble == "licence":
-        hub.cards[REPOSITORY] = {}
+        hub.cards[REPOSITORY] = {"license": "apple-amlr"}
     elif trouble == "break":
         hub.breaks = [0, 0]
     else:
@@ -489,6 +491,11 @@ def test_settings_name_repository_and_revision(hub, here, monkeypatch, capsys):
     assert main(["show"]) == 0
     assert main(["fetch", "--repository", REPOSITORY]) == 0
     assert (f"/api/models/{REPOSITORY}/revision/main", None) in hub.asked
+
+
+def test_the_usual_encoder_s_licence_is_known_without_a_card(hub):
+    hub.cards[REPOSITORY] = {}
+    assert found(hub).licence == "mit"
 
 
 def test_a_wrong_setting_is_told(here, monkeypatch, capsys):

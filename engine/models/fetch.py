@@ -81,8 +81,12 @@ FORBIDDING = (
     "intel-research",
     "c-uda",
 )
-# OpenAI's cards name no licence; its repository, openai/CLIP, puts code and weights under MIT.
+# Cards that may name none. OpenAI's repository, openai/CLIP, puts code and weights under MIT;
+# google/siglip-base-patch16-224, of which Xenova's is a conversion, is under Apache 2.0.
 LICENCES = {
+    "Xenova/clip-vit-base-patch32": "mit",
+    "Xenova/clip-vit-base-patch16": "mit",
+    "Xenova/siglip-base-patch16-224": "apache-2.0",
     "openai/clip-vit-base-patch32": "mit",
     "openai/clip-vit-base-patch16": "mit",
     "openai/clip-vit-large-patch14": "mit",
@@ -375,7 +379,10 @@ def _base_licence(api: HfApi, info: ModelInfo, timeout_s: float) -> str | None:
         return None
     if repository in LICENCES:
         return LICENCES[repository]
-    return _licence(_model_info(api, repository, "main", timeout_s))
+    try:
+        return _licence(_model_info(api, repository, "main", timeout_s))
+    except HubUnreachable:
+        return None
 
 
 def _is_whole(folder: Path, source: Source) -> bool:
