@@ -1,15 +1,20 @@
 """One video from bytes to evidence: a pure job, the same whatever executor runs it.
 
 The file is decoded once. Sampled frames go to the visual encoder in batches and, where the picture
-has changed, to the text reader; the sound goes to the speech recogniser in pieces cut where it is
-quiet. Beyond the evidence itself nothing is held that grows with the length of the video.
+has changed, to the text reader; the sound goes to the speech recogniser in pieces. Reading and
+recognising happen on a thread beside, so that one long video has use for two processors. Beyond the
+evidence itself nothing is held that grows with the length of the video.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,19 +22,24 @@ import numpy.typing as npt
 
 from engine import media
 from engine.evidence import Evidence, TextSpan
-from engine.models import Models
+from engine.models import Models, VisualEncoder
+from engine.screen_text import ScreenText
+from engine.transcript import Pieces, Transcript
+
+log = logging.getLogger(__name__)
 
 STEP_S = 1.0
-BATCH_FRAMES = 16
-PIECE_S = 30.0
-QUIET_SEARCH_S = 5.0
-QUIET_WINDOW_S = 0.1
-GAP_S = 0.5
-# Mean difference of two frames' thumbnails, in grey levels of 255.
+BATCH_FRAMES = 4  # more is no faster on a processor, and takes more memory
+MOST_WAITING = 2  # pictures or pieces of sound that wait for the thread beside
+# Mean difference of two frames' miniatures, in grey levels of 255.
 SCENE_DIFFERENCE = 24.0
-TEXT_DIFFERENCE = 2.0
+MINIATURE = (32, 18)  # pixels: the cells in which changes are looked for
 MAX_THUMBNAILS = 100
 THUMBNAIL_SIDE = 320
+
+Picture = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float32]
+T = TypeVar("T")
 
 
 def build_evidence(
@@ -37,151 +47,142 @@ def build_evidence(
     info: media.MediaInfo,
     models: Models,
     on_progress: Callable[[float], None] = lambda share: None,
+    *,
+    kinds: Collection[str] = ("visual", "conversation", "text_in_video"),
+    transcript: Sequence[TextSpan] | None = None,
 ) -> Evidence:
     """Look at, listen to and read one video.
 
-    `on_progress` is told the share that is done, 0-1. Raises MediaError where nothing of the
-    picture can be decoded; missing sound, speech or text is a result and not an error.
+    Pictures are always looked at; speech is recognised where `kinds` has conversation and no
+    `transcript` is given, text is read where it has text_in_video. `on_progress` is told the share
+    that is done, 0-1. Raises MediaError where nothing of the picture can be decoded; missing
+    sound, speech or text is a result and not an error.
     """
-    pictures = _Pictures(models, every_s=max(info.duration_s / MAX_THUMBNAILS, STEP_S))
-    speech = _Speech(models)
-    for item in media.decode(path, step_s=STEP_S, audio=info.has_audio):
-        if isinstance(item, media.Frame):
-            pictures.add(item)
-            on_progress(min(item.time_s / info.duration_s, 1.0))
-        else:
-            speech.add(item)
+    duration_s = info.duration_s
+    pictures = _Pictures(models.visual, every_s=max(duration_s / MAX_THUMBNAILS, STEP_S))
+    text, speech, pieces = ScreenText(models.reader), Transcript(models.speech), Pieces()
+    report = media.DecodeReport()
+    listens = info.has_audio and transcript is None and "conversation" in kinds
+    with _ThreadBeside() as beside:
+        for item in media.decode(path, step_s=STEP_S, audio=listens, report=report):
+            if isinstance(item, media.AudioBlock):
+                beside.run(speech.hear, pieces.add(item))
+                continue
+            miniature = pictures.add(item)
+            if "text_in_video" in kinds:
+                beside.run(text.read, text.add(item, miniature))
+            on_progress(min(item.time_s / duration_s, 1.0) if duration_s else 0.0)
+        beside.run(speech.hear, pieces.finish())
+        beside.run(text.read, text.finish())
+        frame_vectors = pictures.vectors()
+    _log_damage(path, report)
     return Evidence(
-        duration_s=info.duration_s,
+        duration_s=duration_s,
         frame_times=np.array(pictures.times, dtype=np.float32),
-        frame_vectors=pictures.vectors(),
+        frame_vectors=frame_vectors,
         scene_starts=np.array(pictures.scene_starts, dtype=np.float32),
-        transcript=speech.lines(info.duration_s),
-        screen_text=pictures.screen_text(info.duration_s),
+        transcript=speech.spans(duration_s) if transcript is None else tuple(transcript),
+        screen_text=text.spans(duration_s),
         thumbnail_times=np.array(pictures.thumbnail_times, dtype=np.float32),
         thumbnails=tuple(pictures.thumbnails),
         models=models.names(),
     )
 
 
-@dataclass
+def _log_damage(path: Path, report: media.DecodeReport) -> None:
+    if report.broken_pictures or report.broken_sound:
+        log.warning(
+            "%s: left out %d damaged pictures and %d damaged pieces of sound",
+            path.name,
+            report.broken_pictures,
+            report.broken_sound,
+        )
+
+
 class _Pictures:
     """Gathers what the sampled frames show, batch by batch."""
 
-    models: Models
-    every_s: float
-    times: list[float] = field(default_factory=list)
-    scene_starts: list[float] = field(default_factory=list)
-    thumbnail_times: list[float] = field(default_factory=list)
-    thumbnails: list[bytes] = field(default_factory=list)
-    _batch: list[npt.NDArray[np.uint8]] = field(default_factory=list)
-    _vectors: list[npt.NDArray[np.float16]] = field(default_factory=list)
-    _readings: list[tuple[float, str]] = field(default_factory=list)
-    _last_seen: npt.NDArray[np.float32] | None = None
-    _last_read: npt.NDArray[np.float32] | None = None
+    def __init__(self, encoder: VisualEncoder, every_s: float) -> None:
+        self.times: list[float] = []
+        self.scene_starts: list[float] = []
+        self.thumbnail_times: list[float] = []
+        self.thumbnails: list[bytes] = []
+        self._encoder = encoder
+        self._every_s = every_s
+        self._batch: list[Picture] = []
+        self._vectors: list[npt.NDArray[np.float16]] = []
+        self._last: FloatArray | None = None
 
-    def add(self, frame: media.Frame) -> None:
+    def add(self, frame: media.Frame) -> FloatArray:
+        """Take a frame; gives its miniature, float32[18, 32] in grey levels of 255."""
         self.times.append(frame.time_s)
-        small = _thumbprint(frame.image)
-        if _difference(small, self._last_seen) >= SCENE_DIFFERENCE:
+        small = _shrunk(frame.image)
+        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        miniature = cv2.resize(grey, MINIATURE, interpolation=cv2.INTER_AREA).astype(np.float32)
+        if self._last is None or np.abs(miniature - self._last).mean() >= SCENE_DIFFERENCE:
             self.scene_starts.append(frame.time_s)
-        self._last_seen = small
-        if _difference(small, self._last_read) >= TEXT_DIFFERENCE:
-            text = " ".join(self.models.reader.read(frame.image))
-            self._readings.append((frame.time_s, text))
-            self._last_read = small
-        if not self.thumbnail_times or frame.time_s >= self.thumbnail_times[-1] + self.every_s:
+        self._last = miniature
+        if not self.thumbnails or frame.time_s >= self.thumbnail_times[-1] + self._every_s:
             self.thumbnail_times.append(frame.time_s)
-            self.thumbnails.append(media.jpeg(frame.image, THUMBNAIL_SIDE))
+            self.thumbnails.append(media.jpeg(small, THUMBNAIL_SIDE))
         self._batch.append(frame.image)
         if len(self._batch) == BATCH_FRAMES:
             self._encode()
+        return miniature
 
     def vectors(self) -> npt.NDArray[np.float16]:
         """Vectors of all frames, float16[n, d]."""
         if self._batch:
             self._encode()
+        if not self._vectors:
+            raise media.MediaError("has no picture that can be decoded")
         return np.concatenate(self._vectors)
 
-    def screen_text(self, duration_s: float) -> tuple[TextSpan, ...]:
-        """What was read, each reading lasting until the next; equal neighbours are one span."""
-        spans: list[TextSpan] = []
-        ends = [time for time, _ in self._readings[1:]] + [duration_s]
-        for (start, text), end in zip(self._readings, ends, strict=True):
-            if spans and spans[-1].text == text and spans[-1].end == start:
-                spans[-1] = replace(spans[-1], end=end)
-            elif text:
-                spans.append(TextSpan(start, end, text))
-        return tuple(spans)
-
     def _encode(self) -> None:
-        vectors = self.models.visual.encode_frames(self._batch)
+        vectors = self._encoder.encode_frames(self._batch)
         self._vectors.append(vectors.astype(np.float16))
         self._batch.clear()
 
 
-@dataclass
-class _Speech:
-    """Gathers what is said; the recogniser gets pieces of bounded length."""
-
-    models: Models
-    _blocks: list[npt.NDArray[np.float32]] = field(default_factory=list)
-    _held: int = 0
-    _start_s: float = 0.0
-    _lines: list[TextSpan] = field(default_factory=list)
-
-    def add(self, block: media.AudioBlock) -> None:
-        if abs(self._start_s + self._held / media.SAMPLE_RATE - block.start_s) > GAP_S:
-            self._flush()
-            self._start_s = block.start_s
-        self._blocks.append(block.samples)
-        self._held += len(block.samples)
-        while self._held >= PIECE_S * media.SAMPLE_RATE:
-            samples = np.concatenate(self._blocks)
-            self._recognise(samples, quiet_cut(samples[: int(PIECE_S * media.SAMPLE_RATE)]))
-
-    def lines(self, duration_s: float) -> tuple[TextSpan, ...]:
-        """Every line heard, in order, none beyond the end of the video."""
-        self._flush()
-        return tuple(
-            replace(line, end=min(line.end, duration_s))
-            for line in self._lines
-            if line.start < duration_s
-        )
-
-    def _flush(self) -> None:
-        if self._held:
-            samples = np.concatenate(self._blocks)
-            self._recognise(samples, len(samples))
-
-    def _recognise(self, samples: npt.NDArray[np.float32], cut: int) -> None:
-        """Recognise the samples before `cut` and keep the rest for the next piece."""
-        self._lines += (
-            TextSpan(self._start_s + line.start, self._start_s + line.end, line.text)
-            for line in self.models.speech.transcribe(samples[:cut])
-        )
-        self._start_s += cut / media.SAMPLE_RATE
-        self._blocks = [samples[cut:]]
-        self._held = len(samples) - cut
+def _shrunk(image: Picture) -> Picture:
+    """A copy with the long side of a thumbnail; smaller pictures stay as they are."""
+    height, width = image.shape[:2]
+    scale = THUMBNAIL_SIDE / max(height, width)
+    if scale >= 1:
+        return image
+    size = [max(round(length * scale), 1) for length in (width, height)]
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def quiet_cut(samples: npt.NDArray[np.float32]) -> int:
-    """Where to cut float32[n] at 16 kHz so that no word is split: its quietest late moment."""
-    window = int(QUIET_WINDOW_S * media.SAMPLE_RATE)
-    late = samples[max(len(samples) - int(QUIET_SEARCH_S * media.SAMPLE_RATE), 0) :]
-    count = len(late) // window
-    if count < 2:
-        return len(samples)
-    energy = np.square(late[: count * window].reshape(count, window)).mean(axis=1)
-    quietest = count - 1 - int(np.argmin(energy[::-1]))
-    return len(samples) - len(late) + quietest * window + window // 2
+class _ThreadBeside:
+    """Runs calls in order on one thread of its own; few wait, so that memory stays bounded.
 
+    Leaving the `with` block waits for all of them. What one raises is raised by a later `run`, or
+    on leaving; after that, and when the block itself raises, the calls that wait are dropped.
+    """
 
-def _thumbprint(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """A 32 x 18 grey miniature: enough to see that a picture has changed."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32)
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="beside")
+        self._waiting: deque[Future[None]] = deque()
 
+    def run(self, call: Callable[[T], None], arguments: Iterable[T]) -> None:
+        """Call it later with each of them; waits while too many wait."""
+        for argument in arguments:
+            while len(self._waiting) > MOST_WAITING:
+                self._waiting.popleft().result()
+            self._waiting.append(self._executor.submit(call, argument))
 
-def _difference(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32] | None) -> float:
-    return float("inf") if other is None else float(np.abs(one - other).mean())
+    def __enter__(self) -> _ThreadBeside:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            while self._waiting and kind is None:
+                self._waiting.popleft().result()
+        finally:
+            self._executor.shutdown(cancel_futures=True)

@@ -56,6 +56,7 @@ ENGINE: tuple[set[str], ...] = (
     {"engine.service"},
     {"engine.indexing", "engine.scoring"},
     {"engine.gathering"},
+    {"engine.screen_text", "engine.transcript"},
     {"engine.catalog", "engine.media", "engine.models"},
     {"engine.evidence"},
 )

@@ -28,11 +28,13 @@ DETECTOR = "models/PP-OCRv6_det_small.onnx"
 RECOGNISER = "models/PP-OCRv6_rec_small.onnx"
 GRID = 32  # the detector takes sides that are multiples of it
 # Long sides of what the detector gets. The glance costs a third of the look and missed none of the
-# captions and screens that the look found; the library's own choice, a short side of 736, costs six
-# times the look and brings no more.
+# captions that the look found; the library's own choice, a short side of 736, costs six times the
+# look and brings no more. Screens and slides may hold nothing but small letters, which need more.
 GLANCE_SIDE = 320
 LOOK_SIDE = 640
-GLANCE_CHANCE = 0.3  # the detector takes a pixel for text from this chance on
+SCREEN_SIDE = 800
+EDGES = (4, 24, 40)  # grey levels of 255 from one pixel to the next
+TEXT_CHANCE = 0.3  # the detector takes a pixel for text from this chance on
 BOX_CHANCE = 0.5
 BOX_GROWTH = 1.6
 LINE_HEIGHT = 48
@@ -112,15 +114,16 @@ class _Networks:
         folder = package_folder("rapidocr")
         self._detector = _session(folder / DETECTOR, threads)
         self._recogniser = _session(folder / RECOGNISER, threads)
-        self._to_boxes = DBPostProcess(GLANCE_CHANCE, BOX_CHANCE, 1000, BOX_GROWTH, "fast", True)
+        self._to_boxes = DBPostProcess(TEXT_CHANCE, BOX_CHANCE, 1000, BOX_GROWTH, "fast", True)
         alphabet = self._recogniser.get_modelmeta().custom_metadata_map["character"]
         self._to_text = CTCLabelDecode(alphabet.splitlines())
 
     def find_lines(self, image: Picture) -> list[FloatArray]:
         """Corners float32[4, 2] of the lines, from the top left clockwise, in reading order."""
-        if self._text_chances(image, GLANCE_SIDE).max() < GLANCE_CHANCE:
+        side = SCREEN_SIDE if _is_screen(image) else LOOK_SIDE
+        if side == LOOK_SIDE and self._text_chances(image, GLANCE_SIDE).max() < TEXT_CHANCE:
             return []
-        boxes, _ = self._to_boxes(self._text_chances(image, LOOK_SIDE), image.shape[:2])
+        boxes, _ = self._to_boxes(self._text_chances(image, side), image.shape[:2])
         if len(boxes) > MOST_LINES:
             areas = [cv2.contourArea(box) for box in boxes]
             boxes = boxes[np.argsort(areas)[-MOST_LINES:]]
@@ -144,6 +147,14 @@ class _Networks:
         return _run(self._detector, cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
+def _is_screen(image: Picture) -> bool:
+    """Whether it is a screen or a slide: flat, but for edges sharper than cameras see them."""
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    steps = cv2.absdiff(grey[:, 1:], grey[:, :-1])
+    uneven, soft, sharp = (np.count_nonzero(steps >= least) / steps.size for least in EDGES)
+    return bool(uneven <= 0.3 and sharp >= 0.02 and sharp >= 0.6 * soft)
+
+
 def _run(session: ort.InferenceSession, image: npt.NDArray[Any]) -> FloatArray:
     planes = image.transpose(2, 0, 1)[None].astype(np.float32)
     (result,) = session.run(None, {session.get_inputs()[0].name: planes / 127.5 - 1})
@@ -160,6 +171,5 @@ def _session(path: Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Pictures and lines come in ever new shapes, for each of which an arena would keep memory.
-    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False  # lines come in ever new shapes: no plan is used twice
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
