@@ -5,7 +5,7 @@
         task_id = client.upload_video(index_id, Path("clip.mp4"))
 
 Ids are strings; other answers are the API's JSON as it is. Failures are the errors drawn at the
-top of `twelvelabs_http`, all of them ApiError; they can be imported from here:
+top of `twelvelabs_errors`, all of them ApiError; they can be imported from here:
 
     ApiError > ApiSetupError, BadAnswer
     ApiError > ApiConnectionError > ApiTimeout
@@ -14,22 +14,15 @@ top of `twelvelabs_http`, all of them ApiError; they can be imported from here:
 
 from __future__ import annotations
 
-import mimetypes
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from requests_toolbelt import (  # type: ignore[import-untyped]
-    MultipartEncoder,
-    MultipartEncoderMonitor,
-)
-
-from twelvelabs_http import (
-    LONGEST_PAGE,
+from twelvelabs_errors import (
     ApiConnectionError,
     ApiError,
     ApiSetupError,
@@ -39,15 +32,12 @@ from twelvelabs_http import (
     BadAnswer,
     BadRequest,
     Conflict,
-    Fetch,
-    Json,
     NotFound,
     RateLimited,
     ServerError,
-    Transport,
-    call_of,
-    unseen,
 )
+from twelvelabs_form import OnProgress, checked_name, send_form
+from twelvelabs_http import LONGEST_PAGE, Fetch, Json, Transport, call_of, unseen
 
 if TYPE_CHECKING:
     from classification import Thresholds
@@ -75,10 +65,16 @@ ENGINES = {"v1.1": "marengo2.5", "v1.2": "marengo2.6"}
 class TwelveLabsClient:
     """The calls of v1.1 and v1.2; the version is the last part of `api_url`.
 
+    `scores` says in words how scores are made, "" where they are the platform's own.
+    `unclassified` has the reason for each video that the last classification had to leave out.
+
     May be shared by the threads of a pool: each gets its own connections, and `close` (or the end
     of the `with` block) closes them all; call it when the threads have finished. Raises
     ApiSetupError for an address or key that cannot be used. `sleep` is what waits between tries.
     """
+
+    scores: str = ""
+    unclassified: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -98,7 +94,7 @@ class TwelveLabsClient:
             max_retries=max_retries,
             sleep=sleep,
         )
-        self.version = _version(self._http.base_url)
+        self.version = self._version_of(self._http.base_url)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._http.base_url!r})"
@@ -122,12 +118,7 @@ class TwelveLabsClient:
 
         Where an answer got lost, an index of that name that is there afterwards is the one made.
         """
-        body: Json = {"index_name": name, "addons": list(addons)}
-        engine = ENGINES[self.version]
-        if self.version == "v1.1":
-            body |= {"engine_id": engine, "index_options": list(options)}
-        else:
-            body["engines"] = [{"engine_name": engine, "engine_options": list(options)}]
+        body = {"index_name": name, "addons": list(addons), **self._engine_fields(options)}
 
         def send() -> str:
             return self._made("indexes", json=body)
@@ -140,7 +131,7 @@ class TwelveLabsClient:
 
     def indexes(self, **filters: Any) -> Iterator[Json]:
         """All indexes that pass the filters (index_name, created_at, sort_by, ...)."""
-        return self._http.items(self._http.call, ("indexes",), filters)
+        return map(self._index, self._http.items(self._http.call, ("indexes",), filters))
 
     def find_index(self, name: str) -> Json | None:
         """The index of exactly that name; None where there is none."""
@@ -148,7 +139,7 @@ class TwelveLabsClient:
 
     def index(self, index_id: str) -> Json:
         """One index."""
-        return self._http.json(self._http.call("GET", "indexes", index_id), "_id")
+        return self._index(self._http.json(self._http.call("GET", "indexes", index_id), "_id"))
 
     def rename_index(self, index_id: str, name: str) -> None:
         """Give an index another name."""
@@ -166,7 +157,7 @@ class TwelveLabsClient:
         path: Path,
         filename: str | None = None,
         *,
-        on_progress: Callable[[int, int], None] | None = None,
+        on_progress: OnProgress | None = None,
         language: str = "en",
     ) -> str:
         """Upload a file and return the id of its indexing task; memory does not grow with the file.
@@ -176,29 +167,19 @@ class TwelveLabsClient:
         answer got lost is looked for among the index's tasks before it is sent again. Raises
         OSError where the file cannot be opened, else an ApiError.
         """
-        name = path.name if filename is None else filename
-        form_name = _form_name(name)
+        name = checked_name(path.name if filename is None else filename)
         search = {"index_id": index_id, "filename": name}
         seen = {task["_id"] for task in self.tasks(**search)}
 
-        def report(form: MultipartEncoderMonitor) -> None:
-            if on_progress:
-                on_progress(form.bytes_read, form.len)
-
         def send() -> str:
-            with path.open("rb") as video:
-                fields = {
-                    "index_id": index_id,
-                    "language": language,
-                    "video_file": (form_name, video, _video_type(path)),
-                }
-                form = MultipartEncoderMonitor(MultipartEncoder(fields), report)
-                headers = {"Content-Type": form.content_type}
-                return self._made("tasks", data=form, headers=headers)
+            fields = self._upload_fields(index_id, language)
+            return send_form(self._http, "tasks", fields, "video_file", path, name, on_progress)
 
         def look() -> str | None:
             tasks = self._http.items(self._http.fetch, ("tasks",), search)
-            return next((task["_id"] for task in tasks if is_this_upload(task)), None)
+            return next(
+                (task["_id"] for task in map(self._task, tasks) if is_this_upload(task)), None
+            )
 
         def is_this_upload(task: Json) -> bool:
             of_this_name = (task.get("metadata") or {}).get("filename", name) == name
@@ -209,11 +190,14 @@ class TwelveLabsClient:
 
     def tasks(self, index_id: str, **filters: Any) -> Iterator[Json]:
         """All tasks of an index that pass the filters (filename, created_at, ...)."""
-        return self._http.items(self._http.call, ("tasks",), {"index_id": index_id, **filters})
+        query = {"index_id": index_id, **filters}
+        return map(self._task, self._http.items(self._http.call, ("tasks",), query))
 
     def task(self, task_id: str) -> Json:
         """One task."""
-        return self._http.json(self._http.call("GET", "tasks", task_id), "_id", "status")
+        return self._task(
+            self._http.json(self._http.call("GET", "tasks", task_id), "_id", "status")
+        )
 
     def delete_task(self, task_id: str) -> None:
         """Delete a task that is ready (its video deleted first) or failed, else Conflict."""
@@ -223,13 +207,13 @@ class TwelveLabsClient:
 
     def videos(self, index_id: str, **filters: Any) -> Iterator[Json]:
         """All videos of an index that pass the filters (filename, duration, ...)."""
-        return self._http.items(self._http.call, ("indexes", index_id, "videos"), filters)
+        path = ("indexes", index_id, "videos")
+        return map(self._video, self._http.items(self._http.call, path, filters))
 
     def video(self, index_id: str, video_id: str) -> Json:
         """One video."""
-        return self._http.json(
-            self._http.call("GET", "indexes", index_id, "videos", video_id), "_id"
-        )
+        response = self._http.call("GET", "indexes", index_id, "videos", video_id)
+        return self._video(self._http.json(response, "_id"))
 
     def update_video(
         self,
@@ -289,9 +273,14 @@ class TwelveLabsClient:
         include_clips: bool = False,
         show_detailed_score: bool = False,
         page_limit: int = LONGEST_PAGE,
+        only: Container[str] | None = None,
     ) -> list[Json]:
-        """Classify every video of an index; the rest as in `classify_videos`."""
-        return self._classified(
+        """Classify every video of an index; the rest as in `classify_videos`.
+
+        `only` are the ids of the videos whose answers are wanted, None for all. Where classifying
+        costs money, no other video is classified.
+        """
+        answers = self._classified(
             ("classify", "bulk"),
             index_id=index_id,
             classes=[dict(entry) for entry in classes],
@@ -302,6 +291,7 @@ class TwelveLabsClient:
             show_detailed_score=show_detailed_score,
             page_limit=page_limit,
         )
+        return [video for video in answers if only is None or video["video_id"] in only]
 
     def classify_page(self, token: str) -> Json:
         """One further page of a classification, as it is; tokens live for about five minutes."""
@@ -325,42 +315,46 @@ class TwelveLabsClient:
             tokens.add(token)
             answer = self.classify_page(token)
 
+    # What differs between versions
+
+    def _version_of(self, base_url: str) -> str:
+        version = urlsplit(base_url).path.rpartition("/")[2]
+        if version in ENGINES:
+            return version
+        wrong = "must end with /v1.1, /v1.2 or /v1.3, for example https://api.twelvelabs.io/v1.3"
+        if version == "v1.3":
+            wrong = "speaks v1.3, which is for TwelveLabsV13Client"
+        raise ApiSetupError(f"API_URL={base_url!r} {wrong}")
+
+    def _engine_fields(self, options: Sequence[str]) -> Json:
+        engine = ENGINES[self.version]
+        if self.version == "v1.1":
+            return {"engine_id": engine, "index_options": list(options)}
+        return {"engines": [{"engine_name": engine, "engine_options": list(options)}]}
+
+    def _upload_fields(self, index_id: str, language: str) -> dict[str, str]:
+        return {"index_id": index_id, "language": language}
+
+    def _index(self, answer: Json) -> Json:
+        return answer
+
+    def _task(self, answer: Json) -> Json:
+        return answer
+
+    def _video(self, answer: Json) -> Json:
+        return answer
+
     def _made(self, collection: str, **content: Any) -> str:
         """One try to make an index or a task; its id."""
         answer = self._http.json(self._http.fetch("POST", collection, **content), "_id")
         return str(answer["_id"])
 
     def _index_named(self, name: str, fetch: Fetch) -> Json | None:
-        for index in self._http.items(fetch, ("indexes",), {"index_name": name}):
+        for index in map(self._index, self._http.items(fetch, ("indexes",), {"index_name": name})):
             # v1.1 may still list an index that has been deleted.
             if index.get("index_name") == name and not index.get("deleted"):
                 return index
         return None
-
-
-def _version(base_url: str) -> str:
-    version = urlsplit(base_url).path.rpartition("/")[2]
-    if version in ENGINES:
-        return version
-    reason = "must end with /v1.1 or /v1.2, for example https://api.twelvelabs.io/v1.2"
-    if version == "v1.3":
-        reason = "speaks v1.3, which has no classify calls and is not for this client: it " + reason
-    raise ApiSetupError(f"API_URL={base_url!r} {reason}")
-
-
-def _video_type(path: Path) -> str:
-    guess = mimetypes.guess_type(path.name)[0] or ""
-    return guess if guess.startswith("video/") else "video/mp4"
-
-
-def _form_name(filename: str) -> str:
-    """The name so that a form's header carries it unchanged; the encoder sees to quotes."""
-    if re.search(r"[\r\n\0]|%22|[\ud800-\udfff]", filename):
-        raise ApiError(
-            f"{filename!r} cannot be sent as a file name: rename the file so that its name is "
-            "Unicode text without a line break and without %22"
-        )
-    return filename.replace("\\", "\\\\")
 
 
 def _next_token(answer: Json) -> str | None:

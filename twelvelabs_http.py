@@ -1,21 +1,6 @@
-"""HTTP as a Twelve Labs platform speaks it: errors, key, time-outs, retries, pages.
+"""HTTP as a Twelve Labs platform speaks it: key, time-outs, retries, pages.
 
-Every failure of a call is one of these errors. `retryable` says whether the same call may succeed
-later; by then it has been tried again `max_retries` times, with growing and jittered waits on top
-of those the platform asked for:
-
-    ApiError                        also on its own, for a call that could not be made at all
-    +-- ApiSetupError               an address or key that cannot be used
-    +-- BadAnswer                   an answer that is not what the API promises
-    +-- ApiConnectionError          no answer, or half of one                         retryable
-    |   +-- ApiTimeout              no answer in time                                 retryable
-    +-- ApiStatusError              an answer that says no: status, code, message
-        +-- BadRequest              400, 422
-        +-- AuthError               401, 403
-        +-- NotFound                404
-        +-- Conflict                409
-        +-- RateLimited             429, with retry_after_s                           retryable
-        +-- ServerError             5xx                                               retryable
+Failures are the errors drawn in `twelvelabs_errors`.
 """
 
 from __future__ import annotations
@@ -31,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -46,112 +31,28 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from twelvelabs_errors import (
+    STATUS_ERRORS,
+    ApiConnectionError,
+    ApiError,
+    ApiSetupError,
+    ApiStatusError,
+    ApiTimeout,
+    BadAnswer,
+    Conflict,
+    ServerError,
+)
+
 LONGEST_PAGE = 50  # the most entries the API gives in one page
 # A platform may name the end of its 24-hour window; nobody waits that long in front of a screen.
 LONGEST_WAIT_S = 60.0
 BACK_OFF = wait_exponential_jitter(initial=0.5, max=LONGEST_WAIT_S, jitter=0.5)
 LONGEST_MESSAGE = 500  # characters; a proxy's error page can be any length
 
+T = TypeVar("T")
 Json = dict[str, Any]
 Fetch = Callable[..., requests.Response]
 logger = logging.getLogger(__name__)
-
-
-class ApiError(Exception):
-    """Any failure of a call."""
-
-    retryable = False
-
-
-class ApiSetupError(ApiError):
-    """The address or the key cannot be used; the message says how to repair it."""
-
-
-class BadAnswer(ApiError):
-    """The answer is not what the API promises: not JSON, a key is missing, pages go round."""
-
-
-class ApiConnectionError(ApiError):
-    """No answer came, or only half of one."""
-
-    retryable = True
-
-
-class ApiTimeout(ApiConnectionError):
-    """No answer came in time."""
-
-
-class ApiStatusError(ApiError):
-    """The platform said no, with an HTTP status and its own code ("" where it gave none)."""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        call: str = "",
-        retry_after_s: float | None = None,
-    ) -> None:
-        super().__init__(status, code, message, call, retry_after_s)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.call = call
-        self.retry_after_s = retry_after_s
-
-    def __str__(self) -> str:
-        call = f"{self.call}: " if self.call else ""
-        code = f" {self.code}" if self.code else ""
-        return f"{call}{self.status}{code}: {self.message}{self.repair()}"
-
-    def repair(self) -> str:
-        """What to do about it, as the end of the message."""
-        return ""
-
-
-class BadRequest(ApiStatusError):
-    """400 or 422: the platform does not take this request at any time."""
-
-
-class AuthError(ApiStatusError):
-    """401 or 403: the key is missing, wrong, or not allowed to do this."""
-
-    def repair(self) -> str:
-        return " (check API_KEY)"
-
-
-class NotFound(ApiStatusError):
-    """404: no such index, task, video or address."""
-
-
-class Conflict(ApiStatusError):
-    """409: the name is taken, or the thing is in use."""
-
-
-class RateLimited(ApiStatusError):
-    """429: too many calls; `retry_after_s` is the wait asked for, None where it is not said."""
-
-    retryable = True
-
-    def repair(self) -> str:
-        return f" (try again in {self.retry_after_s:.0f} s)" if self.retry_after_s else ""
-
-
-class ServerError(ApiStatusError):
-    """5xx: the platform, or a proxy before it, is in trouble."""
-
-    retryable = True
-
-
-STATUS_ERRORS: Mapping[int, type[ApiStatusError]] = {
-    400: BadRequest,
-    401: AuthError,
-    403: AuthError,
-    404: NotFound,
-    409: Conflict,
-    422: BadRequest,
-    429: RateLimited,
-}
 
 
 class ApiKey(AuthBase):
@@ -239,9 +140,7 @@ class Transport:
         """
         url = "/".join((self.base_url, *(quote(part, safe="") for part in path)))
         try:
-            response = self._session().request(
-                method, url, timeout=self._timeout, allow_redirects=False, **content
-            )
+            response = self._send(method, url, **content)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             told = "".join(traceback.format_exception(error))
             cause = error if self._key.hide(told) == told else None
@@ -249,6 +148,38 @@ class Transport:
         if not 200 <= response.status_code < 300:
             raise self._refusal(response)
         return response
+
+    def put_elsewhere(self, url: str, data: Any, headers: Mapping[str, str]) -> requests.Response:
+        """One try to put bytes at an address that the platform has signed; its 2xx answer.
+
+        The key is not sent, and the signature in the address is in no error. What an answer
+        refuses may be put again at a fresh address, so every failure is an ApiConnectionError.
+        """
+        place, _, signature = url.partition("?")
+        if not place.startswith(("https:", urlsplit(self.base_url).scheme + ":")):
+            raise BadAnswer(f"PUT {place}: the address to upload to must begin with https:")
+        # Given no auth of its own, requests would take the session's, or a .netrc file's.
+        own = {"auth": ApiKey(""), "data": data, "headers": dict(headers)}
+        try:
+            response = self._send("PUT", url, **own)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            told = str(self._no_answer(f"PUT {place}", error))
+            hidden = told.replace(signature, "***") if signature else told
+            raise ApiConnectionError(hidden) from None
+        if not 200 <= response.status_code < 300:
+            told = _plain(self._text(response)) or response.reason
+            hidden = told.replace(signature, "***") if signature else told
+            raise ApiConnectionError(f"PUT {place}: {response.status_code}: {hidden}")
+        return response
+
+    def _send(self, method: str, url: str, **content: Any) -> requests.Response:
+        return self._session().request(
+            method, url, timeout=self._timeout, allow_redirects=False, **content
+        )
+
+    def retry(self, attempt: Callable[[], T]) -> T:
+        """What `attempt` returns, called again while its error says that this may help."""
+        return self._retrying()(attempt)
 
     def send_once(self, send: Callable[[], str], look: Callable[[], str | None]) -> str:
         """Send what must not be accepted twice and return its id.
@@ -298,7 +229,9 @@ class Transport:
                 raise BadAnswer(f"{call_of(response)}: the answer has no {key!r}")
         return answer
 
-    def items(self, fetch: Fetch, path: tuple[str, ...], filters: Json) -> Iterator[Json]:
+    def items(
+        self, fetch: Fetch, path: tuple[str, ...], filters: Json, id_key: str = "_id"
+    ) -> Iterator[Json]:
         """The entries of all numbered pages, each once: pages may shift while they are read."""
         seen: set[str] = set()
         page = 1
@@ -306,7 +239,7 @@ class Transport:
             params = {"page_limit": LONGEST_PAGE, **filters, "page": page}
             response = fetch("GET", *path, params=params)
             answer = self.json(response, "page_info")
-            fresh = unseen(answer, "_id", seen, call_of(response))
+            fresh = unseen(answer, id_key, seen, call_of(response))
             yield from fresh
             info = answer["page_info"]
             pages = info.get("total_page") if isinstance(info, dict) else None
@@ -372,7 +305,7 @@ class Transport:
 
 def checked_url(api_url: str) -> str:
     """The address without a trailing slash; raises ApiSetupError where it is not one to call."""
-    example = "give one like https://api.twelvelabs.io/v1.2"
+    example = "give one like https://api.twelvelabs.io/v1.3"
     try:
         parts = urlsplit(api_url.strip().rstrip("/"))
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -438,6 +371,8 @@ def _code_and_message(body: str, reason: str) -> tuple[str, str]:
         answer = json.loads(body)
     except ValueError:
         answer = None
+    if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
+        answer = answer["error"]  # v1.3 wraps what it says of analyses
     if isinstance(answer, dict) and answer.get("message"):
         return str(answer.get("code") or ""), str(answer["message"])
     text = answer if isinstance(answer, str) else _plain(body)

@@ -27,7 +27,7 @@ from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 import twelvelabs_client
-import twelvelabs_http
+import twelvelabs_errors
 from classification import Thresholds
 from twelvelabs_client import (
     ApiConnectionError,
@@ -117,10 +117,10 @@ def test_version_is_the_last_part_of_the_address(url: str, version: str) -> None
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("https://api.twelvelabs.io", "must end with /v1.1 or /v1.2"),
-        ("https://api.twelvelabs.io/v1.2/indexes", "must end with /v1.1 or /v1.2"),
-        ("https://api.twelvelabs.io/v1", "must end with /v1.1 or /v1.2"),
-        ("https://api.twelvelabs.io/v1.3", "speaks v1.3, which has no classify calls"),
+        ("https://api.twelvelabs.io", "must end with /v1.1, /v1.2 or /v1.3"),
+        ("https://api.twelvelabs.io/v1.2/indexes", "must end with /v1.1, /v1.2 or /v1.3"),
+        ("https://api.twelvelabs.io/v1", "must end with /v1.1, /v1.2 or /v1.3"),
+        ("https://api.twelvelabs.io/v1.3", "is for TwelveLabsV13Client"),
         ("api.twelvelabs.io/v1.2", "is not a plain web address"),
         ("ftp://api.twelvelabs.io/v1.2", "is not a plain web address"),
         ("https:///v1.2", "is not a plain web address"),
@@ -133,7 +133,7 @@ def test_version_is_the_last_part_of_the_address(url: str, version: str) -> None
 def test_an_address_that_cannot_be_used_says_how_to_repair_it(url: str, words: str) -> None:
     with pytest.raises(ApiSetupError, match=re.escape(words)) as caught:
         TwelveLabsClient(url, KEY)
-    assert "https://api.twelvelabs.io/v1.2" in str(caught.value)
+    assert "https://api.twelvelabs.io/v1.3" in str(caught.value)
     assert not caught.value.retryable
 
 
@@ -567,7 +567,7 @@ def test_no_error_of_requests_comes_through(
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
     drawn = re.findall(
         r"^ +((?:\| +)?)(?:\+-- )?(Api\w+|[A-Z]\w+) .*$",
-        twelvelabs_http.__doc__ or "",
+        twelvelabs_errors.__doc__ or "",
         re.MULTILINE,
     )
     names = {name for _, name in drawn}
@@ -580,9 +580,9 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
         == below(ApiError)
         == {name for name in twelvelabs_client.__all__ if name != "TwelveLabsClient"}
     )
-    for line in (twelvelabs_http.__doc__ or "").splitlines():
+    for line in (twelvelabs_errors.__doc__ or "").splitlines():
         for name in names & set(re.findall(r"\+-- (\w+)", line)):
-            assert getattr(twelvelabs_http, name).retryable is line.endswith(" retryable")
+            assert getattr(twelvelabs_errors, name).retryable is line.endswith(" retryable")
 
 
 # Retries
