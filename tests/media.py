@@ -21,6 +21,7 @@ import numpy.typing as npt
 from av.audio.frame import AudioFrame
 from av.stream import Disposition
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 
 BITS = [(row, column) for row in range(4) for column in range(4) if {row, column} - {0, 3}]
 BEEP_EVERY_S, BEEP_S, BEEP_HZ = 0.5, 0.1, 1000
@@ -42,6 +43,7 @@ def write_video(
     mirrored: bool = False,
     aspect: Fraction | None = None,
     fill: tuple[int, int, int] | None = None,
+    matrix: int | None = None,
     colors: Mapping[str, int] | None = None,
     sound: Sequence[tuple[float, float]] | None = None,
     sound_codec: str = "aac",
@@ -57,8 +59,9 @@ def write_video(
     empty list gives a file without pictures. `sound` are the stretches that have sound, from and to
     in seconds, by default all; an empty list gives a file without sound. A player is told to turn
     the picture by `rotation` degrees counterclockwise, and then to mirror it, to be as `size` says;
-    `aspect` is the shape of its pixels; `fill` a colour to show instead of numbers; `colors` sets
-    attributes of the codec context.
+    `aspect` is the shape of its pixels; `fill` a colour to show instead of numbers; `matrix` the
+    color space to write it in, 1 for BT.709; `colors` sets attributes of the codec context, which
+    tell players of it.
     """
     if times is None:
         times = [float(Fraction(i) / fps) for i in range(round(seconds * fps))]
@@ -88,12 +91,15 @@ def write_video(
                 setattr(context, name, value)
         if sound:
             audio = container.add_stream(sound_codec, rate=sound_rate, layout=layout)
-        packets = []
+        packets, converter = [], VideoReformatter()
         if video is not None:
             for number, time_s in enumerate(times, first_number):
                 image = _laid_down(picture(number, size, fill), rotation, mirrored)
-                frame = VideoFrame.from_ndarray(image, "rgb24").reformat(
-                    format=pix_fmt, dst_colorspace=(colors or {}).get("colorspace")
+                frame = converter.reformat(
+                    VideoFrame.from_ndarray(image, "rgb24"),
+                    format=pix_fmt,
+                    dst_colorspace=matrix,
+                    threads=1,
                 )
                 frame.time_base = video.codec_context.time_base
                 frame.pts = round(time_s / frame.time_base)
@@ -152,6 +158,13 @@ def damage(path: Path, start: float, end: float) -> Path:
     """Put noise in place of a stretch of a file; from and to as shares of its bytes."""
     length = path.stat().st_size
     return _put_noise(path, int(length * start), int(length * end))
+
+
+def damage_picture(path: Path, number: int) -> Path:
+    """Put noise in place of a part of one picture of a file without reordering."""
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][number]
+    return _put_noise(path, packet.pos + packet.size // 2, packet.pos + packet.size // 2 + 20)
 
 
 def damage_all(path: Path) -> Path:

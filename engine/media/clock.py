@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SET_BACK_S = 1.0  # a clock that goes back by more was restarted
 JUMP_S = 10.0  # the same forwards, in formats whose clock may be restarted
-BEYOND_END_S = 60.0  # a time so far behind the end that the header gives is not believed
+WILD_S = 60.0  # a time so far beyond the end in the header, or off other times, is not believed
 TOLERANCE_S = 2.0  # by more, the packets' own times win over the header's duration
 
 
@@ -25,7 +25,8 @@ class Clock:
     """Moves the times of one stream's packets so that they start at 0 and run on.
 
     A clock that is set back, jumps in a format where that is usual, or runs far beyond the end of
-    the file is taken to go on from where it was.
+    the file is taken to go on from where it was. A packet to be shown long before or after it is
+    decoded is shown when it is decoded.
     """
 
     def __init__(self, media: Media, stream: AnyStream) -> None:
@@ -34,8 +35,8 @@ class Clock:
         self._shift = -round(media.origin * second)
         self._back = round(SET_BACK_S * second)
         self._jump = round(JUMP_S * second) if media.restarts else None
-        self._beyond = round(BEYOND_END_S * second)
-        self._end = round(media.promised_s * second) + self._beyond if media.promised_s else None
+        self._wild = round(WILD_S * second)
+        self._end = round(media.promised_s * second) + self._wild if media.promised_s else None
         self._next: int | None = None
 
     def settle(self, packet: AnyPacket) -> float:
@@ -50,14 +51,16 @@ class Clock:
             packet.dts = time
         if packet.pts is not None:
             packet.pts += self._shift
-        time_shown = packet.pts if packet.pts is not None else packet.dts
-        return 0.0 if time_shown is None else (time_shown + length) * self._tick_s
+            if packet.dts is not None and abs(packet.pts - packet.dts) > self._wild:
+                packet.pts = packet.dts
+        shown = packet.pts if packet.pts is not None else packet.dts
+        return 0.0 if shown is None else (shown + length) * self._tick_s
 
     def _is_plausible(self, time: int) -> bool:
         if self._end is not None and time > self._end:
             return False
         if self._next is None:
-            return time >= -self._beyond
+            return time >= -self._wild
         return time >= self._next - self._back and (
             self._jump is None or time <= self._next + self._jump
         )

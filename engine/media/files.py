@@ -149,6 +149,8 @@ def packets(media: Media) -> Iterator[AnyPacket]:
             return
         except av.error.FFmpegError:
             continue
+        except IndexError:  # PyAV, at the end of a file in which a stream appeared on the way
+            return
 
 
 def first_picture(media: Media) -> VideoFrame:
@@ -174,8 +176,12 @@ def remaining(video: VideoStream) -> list[VideoFrame]:
 
 def _open(path: Path) -> InputContainer:
     try:
-        if os.stat(path).st_size == 0:
-            raise MediaError("is empty")
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise MediaError("is empty")
+    except OSError as error:
+        raise MediaError(f"cannot be read: {error.strerror}") from error
+    try:
         return av.open(
             f"file:{path}",  # so that no name is taken for a URL
             "r",
@@ -188,14 +194,18 @@ def _open(path: Path) -> InputContainer:
         )
     except av.error.ArgumentError as error:
         raise MediaError("is not a video, but a playlist, a picture or something else") from error
-    except av.error.InvalidDataError as error:
-        if _lacks_moov(path):
-            reason = "moov atom missing (the file is cut off)"
-        else:
-            reason = "its format is not known, or its beginning is damaged"
-        raise MediaError(f"cannot be read as a video: {reason}") from error
-    except (av.error.FFmpegError, OSError) as error:
-        raise MediaError(f"cannot be read: {error.strerror}") from error
+    except av.error.FFmpegError as error:
+        raise MediaError(f"cannot be read as a video: {_reason(path, error)}") from error
+
+
+def _reason(path: Path, error: av.error.FFmpegError) -> str:
+    if _lacks_moov(path):
+        return "moov atom missing (the file is cut off)"
+    if isinstance(error, av.error.InvalidDataError):
+        return "its format is not known, or its beginning is damaged"
+    if isinstance(error, av.error.EOFError):
+        return "the file is cut off"
+    return error.strerror or type(error).__name__
 
 
 def _lacks_moov(path: Path) -> bool:
