@@ -98,8 +98,8 @@ def _is_nearer(seen: _Seen, this: _Seen, that: _Seen) -> bool:
 
 def _spans(readings: Sequence[tuple[float, str]], duration_s: float) -> tuple[TextSpan, ...]:
     spans: list[TextSpan] = []
-    ends = [start for start, _ in readings[1:]] + [duration_s]
-    for (start, text), end in zip(readings, ends, strict=True):
+    ends = [*(start for start, _ in readings[1:]), duration_s]
+    for (start, text), end in zip(readings, ends, strict=False):
         if spans and spans[-1].text == text and spans[-1].end == start:
             spans[-1] = TextSpan(spans[-1].start, end, text)
         elif text and end > start:
