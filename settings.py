@@ -97,6 +97,18 @@ class Settings:
     engine_workers: int = setting(
         0, "Videos the engine indexes side by side; 0: one per processor", least=0, most=256
     )
+    engine_rate_limit: int = setting(
+        0,
+        "Uploads, classifications, searches (each counted for itself) that the engine takes in a "
+        "minute; 0: no limit",
+        least=0,
+        most=10**6,
+    )
+    engine_fetch_private: str = setting(
+        "no",
+        "Whether a video_url may lead into the engine's own machine or private networks: yes, no",
+        choices=("no", "yes"),
+    )
     visual_model: str = setting(
         "auto",
         "Picture encoder: auto (the one fetched last, else the one in the wheel), imagenet (the "

@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from classification import Thresholds
 from engine.models import ModelChoice
 from engine.server import EngineError, EngineOptions, running_engine
 from settings import SettingError, Settings, load_settings
@@ -65,6 +66,11 @@ def _options(arguments: list[str] | None, settings: Settings) -> EngineOptions:
             speech=settings.speech_model,
             models_dir=settings.models_dir,
         ),
+        thresholds=Thresholds(
+            settings.min_video_score, settings.min_clip_score, settings.min_duration_ratio
+        ),
+        rate_limit=settings.engine_rate_limit,
+        fetch_private=settings.engine_fetch_private == "yes",
     )
 
 

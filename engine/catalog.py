@@ -8,17 +8,38 @@ speaks to by URL.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Connection, DateTime, Dialect, ForeignKey, create_engine, event
+from sqlalchemy import (
+    JSON,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    ForeignKey,
+    create_engine,
+    event,
+    inspect,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
 FINAL_STATUSES = ("ready", "failed")
+ENGINE_FAMILIES = ("marengo", "pegasus")
+# An index option, and the kind of evidence it is answered from.
+EVIDENCE_OF = {
+    "visual": "visual",
+    "conversation": "conversation",
+    "text_in_video": "text_in_video",
+    "logo": "text_in_video",
+}
+INDEX_OPTIONS = tuple(EVIDENCE_OF)
+
+Json = dict[str, Any]
 
 
 def new_id() -> str:
@@ -50,8 +71,10 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this class attribute
         datetime: UtcDateTime,
         dict[str, str]: JSON,
-        dict[str, Any]: JSON,
+        Json: JSON,
         list[str]: JSON,
+        list[Json]: JSON(none_as_null=True),
+        list[tuple[float, float, str]]: JSON(none_as_null=True),
     }
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
@@ -60,19 +83,33 @@ class Base(DeclarativeBase):
 
 
 class Index(Base):
-    """A named set of videos; `models` are those that made its evidence."""
+    """A named set of videos.
+
+    `options` are those of its engines together; `models` says which model makes each kind of its
+    evidence.
+    """
 
     __tablename__ = "indexes"
 
     name: Mapped[str] = mapped_column(unique=True)
     engine_name: Mapped[str]
+    engines: Mapped[list[Json] | None]
     options: Mapped[list[str]]
     addons: Mapped[list[str]]
     models: Mapped[dict[str, str]]
 
+    def foreign(self, models: Mapping[str, str], options: Iterable[str]) -> list[str]:
+        """Kinds of evidence behind these options that other models made than the given ones."""
+        kinds = dict.fromkeys(EVIDENCE_OF[option] for option in options)
+        return [kind for kind in kinds if self.models.get(kind) != models[kind]]
+
 
 class Task(Base):
-    """One upload on its way to becoming a video; `video_id` is known from the start."""
+    """One upload on its way to becoming a video; `video_id` is known from the start.
+
+    `video_url` and `transcription_url` are still to be fetched; `transcript` are lines that the
+    client gave, as start, end and text, in place of recognised ones.
+    """
 
     __tablename__ = "tasks"
 
@@ -86,6 +123,10 @@ class Task(Base):
     height: Mapped[int | None]
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
+    estimated_time: Mapped[datetime | None] = mapped_column(default=now)
+    video_url: Mapped[str | None]
+    transcription_url: Mapped[str | None]
+    transcript: Mapped[list[tuple[float, float, str]] | None]
 
 
 class Video(Base):
@@ -102,7 +143,7 @@ class Video(Base):
     size: Mapped[int]
     indexed_at: Mapped[datetime] = mapped_column(default=now)
     title: Mapped[str | None]
-    custom_metadata: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    custom_metadata: Mapped[Json] = mapped_column(default=dict)
 
 
 class Catalog:
@@ -114,6 +155,7 @@ class Catalog:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_at_once)
         Base.metadata.create_all(self.engine)
+        _add_new_columns(self.engine)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
@@ -130,6 +172,20 @@ class Catalog:
 def sqlite_url(path: Path) -> str:
     """The database URL of an SQLite file."""
     return f"sqlite:///{path.resolve().as_posix()}"
+
+
+def _add_new_columns(engine: Engine) -> None:
+    """Bring the tables of an older release up to date; what is new since then may be empty."""
+    with engine.begin() as connection:
+        inspector = inspect(connection)
+        for table in Base.metadata.sorted_tables:
+            there = {column["name"] for column in inspector.get_columns(table.name)}
+            for column in table.columns:
+                if column.name not in there:
+                    kind = column.type.compile(engine.dialect)
+                    connection.exec_driver_sql(
+                        f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"
+                    )
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -1,9 +1,10 @@
 """Uploads on their way to becoming videos: the task state machine.
 
-A task's row is written when its file is complete. `validating` probes the file, `pending` waits for
-a worker, `indexing` gathers evidence; then one transaction makes the video and the task `ready`, or
-the task ends `failed` with its reason. After a crash at any point `resume` starts the unfinished
-tasks again and removes files that no row names: no task stays stuck, no video is half there.
+A task's row is written when its file is complete or its URL is known. `validating` fetches what has
+to be fetched and probes the file, `pending` waits for a worker, `indexing` gathers evidence; then
+one transaction makes the video and the task `ready`, or the task ends `failed` with its reason.
+After a crash at any point `resume` starts the unfinished tasks again and removes files that no row
+names: no task stays stuck, no video is half there.
 """
 
 from __future__ import annotations
@@ -14,16 +15,31 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from engine import media
-from engine.catalog import FINAL_STATUSES, Catalog, Task, Video, new_id
-from engine.evidence import write_evidence
+from engine.catalog import (
+    EVIDENCE_OF,
+    FINAL_STATUSES,
+    Catalog,
+    Index,
+    Task,
+    Video,
+    new_id,
+    now,
+)
+from engine.errors import PlatformError, not_there
+from engine.evidence import TextSpan, write_evidence
+from engine.fetching import FetchLimits, check_url, fetch, file_name
 from engine.gathering import build_evidence
 from engine.models import Models
+from engine.subtitles import MAX_BYTES as MAX_SUBTITLE_BYTES
+from engine.subtitles import read_subtitles
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +48,30 @@ FIRST_GUESS_OF_PACE = 0.1
 # Uploads are probed by a few threads of their own, so that a bad file is refused at once and not
 # only after every good one before it has been indexed.
 VALIDATORS = 2
+FETCHERS = 4
+MAX_VIDEO_BYTES = 2 * 1024**3
+MAX_FETCH_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a client hands over: a complete file or the URL of one, and maybe a transcript.
+
+    The file lies where `incoming_path` said. A transcript takes the place of recognised speech.
+    """
+
+    filename: str = ""
+    path: Path | None = None
+    url: str | None = None
+    transcript: tuple[TextSpan, ...] | None = None
+    transcription_url: str | None = None
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an unfinished task is: 0-100 percent, and the seconds it will still take."""
+    """How far an unfinished task is, 0-100 percent each, and the seconds it will still take."""
 
+    upload_percentage: int
     percentage: int
     remain_seconds: int
 
@@ -48,6 +82,7 @@ class _Closing(Exception):
 
 @dataclass
 class _Job:
+    uploaded: float = 1.0
     duration_s: float = 0.0
     share: float = 0.0
 
@@ -55,14 +90,24 @@ class _Job:
 class Indexer:
     """Runs the tasks of one data folder in the background."""
 
-    def __init__(self, catalog: Catalog, models: Models, data_dir: Path, workers: int) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        models: Models,
+        data_dir: Path,
+        workers: int,
+        *,
+        fetch_private: bool = False,
+    ) -> None:
         self._catalog = catalog
         self._models = models
+        self._fetch_private = fetch_private
         self._uploads = data_dir / "uploads"
         self._evidence = data_dir / "evidence"
         for folder in (self._uploads, self._evidence):
             folder.mkdir(parents=True, exist_ok=True)
         self._workers = workers
+        self._fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetching")
         self._validation = ThreadPoolExecutor(VALIDATORS, thread_name_prefix="validating")
         self._indexing = ThreadPoolExecutor(workers, thread_name_prefix="indexing")
         self._lock = threading.Lock()
@@ -79,20 +124,55 @@ class Indexer:
         """The evidence file of a video."""
         return self._evidence / f"{video_id}.safetensors"
 
-    def submit(self, index_id: str, incoming: Path, filename: str) -> Task:
-        """Take over a complete upload and start its task."""
+    def submit(self, index_id: str, upload: Upload) -> Task:
+        """Take over an upload and start its task; raises PlatformError where it is refused."""
+        video_url = check_url(upload.url, "video_url") if upload.url else None
+        transcription_url = upload.transcription_url
         task = Task(
             id=new_id(),
             index_id=index_id,
             status="validating",
-            filename=filename,
-            size=incoming.stat().st_size,
+            filename=upload.filename or file_name(video_url or ""),
+            size=upload.path.stat().st_size if upload.path else 0,
+            video_url=video_url,
+            transcript=_rows(upload.transcript),
+            transcription_url=check_url(transcription_url, "transcription_url")
+            if transcription_url
+            else None,
         )
-        incoming.rename(self._work_path(task.id))
-        with self._catalog.transaction() as session:
-            session.add(task)
-        self._start(task.id)
+        if upload.path:
+            upload.path.rename(self._work_path(task.id))
+        try:
+            with self._catalog.transaction() as session:
+                self._admit(session, index_id)
+                session.add(task)
+        except PlatformError:
+            self._work_path(task.id).unlink(missing_ok=True)
+            raise
+        self._start(task)
         return task
+
+    def _admit(self, session: Session, index_id: str) -> None:
+        """Refuse an index that is not there or whose evidence other models made.
+
+        An index without any video yet takes the models in use.
+        """
+        index = session.get(Index, index_id)
+        if index is None:
+            raise not_there(index_id, "indexes")
+        if index.foreign(self._models.names(), index.options):
+            for table in (Video, Task):
+                if session.scalar(select(table.id).where(table.index_id == index_id).limit(1)):
+                    raise self._foreign(index)
+            index.models = self._models.names()
+
+    def _foreign(self, index: Index) -> PlatformError:
+        kinds = ", ".join(index.foreign(self._models.names(), index.options))
+        return PlatformError(
+            "index_engine_cannot_be_changed",
+            f"Other models than those in use made the evidence of index {index.name!r} ({kinds}): "
+            "index its videos again, in a new index.",
+        )
 
     def resume(self) -> None:
         """Start again what a crash interrupted and remove the files that no row names."""
@@ -112,7 +192,7 @@ class Indexer:
                 if path not in wanted:
                     path.unlink()
         for task in unfinished:
-            self._start(task.id)
+            self._start(task)
 
     def progress(self, task_id: str) -> Progress:
         """How far an unfinished task is, as its job and those before it stand."""
@@ -126,7 +206,7 @@ class Indexer:
                 ahead_s += other.duration_s * (1 - other.share)
         wait_s = 0.0 if job.share else ahead_s / self._workers
         remain_s = pace * (wait_s + job.duration_s * (1 - job.share))
-        return Progress(int(100 * job.share), round(remain_s))
+        return Progress(int(100 * job.uploaded), int(100 * job.share), round(remain_s))
 
     def forget(self, video_id: str) -> None:
         """Remove the evidence of a video whose row is gone."""
@@ -135,16 +215,21 @@ class Indexer:
     def close(self) -> None:
         """Stop soon; what is unfinished is resumed at the next start."""
         self._closing = True
+        self._fetching.shutdown(cancel_futures=True)
         self._validation.shutdown(cancel_futures=True)
         self._indexing.shutdown(cancel_futures=True)
 
     def _work_path(self, task_id: str) -> Path:
         return self._uploads / f"{task_id}.video"
 
-    def _start(self, task_id: str) -> None:
+    def _start(self, task: Task) -> None:
+        fetches = bool(task.video_url or task.transcription_url)
         with self._lock:
-            self._jobs[task_id] = _Job()
-        self._validation.submit(self._run, task_id, self._validate)
+            self._jobs[task.id] = _Job(uploaded=0.0 if task.video_url else 1.0)
+        if fetches:
+            self._fetching.submit(self._run, task.id, self._fetch)
+        else:
+            self._validation.submit(self._run, task.id, self._validate)
 
     def _run(self, task_id: str, step: Callable[[str], None]) -> None:
         """Run one step; whatever goes wrong ends as the task's reason, never as a stuck task."""
@@ -154,9 +239,39 @@ class Indexer:
             log.info("Task %s is left for the next start", task_id)
         except media.MediaError as error:
             self._fail(task_id, error.code, str(error))
+        except PlatformError as error:
+            self._fail(task_id, error.code, error.message)
         except Exception:
             log.exception("Task %s failed", task_id)
             self._fail(task_id, "video_file_broken", "The engine failed on it: see its log")
+
+    def _fetch(self, task_id: str) -> None:
+        task = self._update(task_id)
+        if not task:
+            return self._drop(task_id)
+        job = self._jobs[task_id]
+
+        def note(share: float) -> None:
+            if self._closing:
+                raise _Closing
+            job.uploaded = min(share, 1.0)
+
+        path = self._work_path(task_id)
+        if task.transcription_url:
+            given = path.with_suffix(".part")
+            limits = FetchLimits(MAX_SUBTITLE_BYTES, MAX_FETCH_SECONDS, self._fetch_private)
+            try:
+                fetch(task.transcription_url, given, limits, "transcription_url", lambda _: None)
+                spans = read_subtitles(given.read_bytes(), "transcription_url")
+            finally:
+                given.unlink(missing_ok=True)
+            self._update(task_id, transcript=_rows(spans))
+        if task.video_url:
+            limits = FetchLimits(MAX_VIDEO_BYTES, MAX_FETCH_SECONDS, self._fetch_private)
+            fetch(task.video_url, path, limits, "video_url", note)
+            self._update(task_id, size=path.stat().st_size)
+        job.uploaded = 1.0
+        self._validation.submit(self._run, task_id, self._validate)
 
     def _validate(self, task_id: str) -> None:
         info = media.probe(self._work_path(task_id))
@@ -170,12 +285,15 @@ class Indexer:
             return self._drop(task_id)
         with self._lock:
             self._jobs[task_id].duration_s = info.duration_s
+        remains = timedelta(seconds=self.progress(task_id).remain_seconds)
+        self._update(task_id, estimated_time=now() + remains)
         self._indexing.submit(self._run, task_id, partial(self._index, info=info))
 
     def _index(self, task_id: str, info: media.MediaInfo) -> None:
         task = self._update(task_id, status="indexing")
         if not task:
             return self._drop(task_id)
+        index = self._index_of(task)
         begun = time.monotonic()
         job = self._jobs[task_id]
 
@@ -184,12 +302,29 @@ class Indexer:
                 raise _Closing
             job.share = share
 
-        evidence = build_evidence(self._work_path(task_id), info, self._models, note)
+        evidence = build_evidence(
+            self._work_path(task_id),
+            info,
+            self._models,
+            note,
+            kinds={EVIDENCE_OF[option] for option in index.options},
+            transcript=_spans(task.transcript, info.duration_s),
+        )
         write_evidence(self.evidence_path(task.video_id), evidence)
         self._finish(task, info)
         with self._lock:
             self._worked_s += time.monotonic() - begun
             self._indexed_s += info.duration_s
+
+    def _index_of(self, task: Task) -> Index:
+        """The task's index; refuses one that went on with other models after a restart."""
+        with self._catalog.transaction() as session:
+            index = session.get(Index, task.index_id)
+        if index is None:
+            raise not_there(task.index_id, "indexes")
+        if index.foreign(self._models.names(), index.options):
+            raise self._foreign(index)
+        return index
 
     def _finish(self, task: Task, info: media.MediaInfo) -> None:
         with self._catalog.transaction() as session:
@@ -230,3 +365,21 @@ class Indexer:
         self._work_path(task_id).unlink(missing_ok=True)
         with self._lock:
             self._jobs.pop(task_id, None)
+
+
+def _rows(spans: tuple[TextSpan, ...] | None) -> list[tuple[float, float, str]] | None:
+    """A transcript as the catalogue keeps it."""
+    return None if spans is None else [(span.start, span.end, span.text) for span in spans]
+
+
+def _spans(
+    rows: list[tuple[float, float, str]] | None, duration_s: float
+) -> tuple[TextSpan, ...] | None:
+    """A kept transcript, none of it beyond the end of the video."""
+    if rows is None:
+        return None
+    return tuple(
+        TextSpan(start, min(end, duration_s), text)
+        for start, end, text in rows
+        if start < duration_s
+    )

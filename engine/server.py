@@ -9,16 +9,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cheroot.server import HTTPConnection, HTTPRequest
 from cheroot.wsgi import Server
 from filelock import FileLock, Timeout
 
-from engine.api import create_app
+from classification import Thresholds
+from engine.api import ApiOptions, create_app
 from engine.models import ModelChoice, chosen_models
 from engine.models.store import ModelError
 from engine.service import Service
 
 # Enough for every upload worker a client may have, its polls and a few callers more.
 HTTP_THREADS = 32
+# What is left of the body of a refused request is read up to here, so that the caller hears the
+# refusal; beyond, the connection is closed.
+MAX_UNREAD_BYTES = 64 * 1024**2
+CHUNK_BYTES = 256 * 1024
 
 
 class EngineError(Exception):
@@ -32,10 +38,13 @@ class EngineOptions:
     data_dir: Path
     host: str = "127.0.0.1"
     port: int = 0
-    api_key: str = ""
+    api_key: str = field(default="", repr=False)
     workers: int = 0
     database_url: str = ""
     models: ModelChoice = field(default_factory=ModelChoice)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    rate_limit: int = 0
+    fetch_private: bool = False
 
 
 @contextmanager
@@ -56,17 +65,39 @@ def running_engine(options: EngineOptions) -> Iterator[str]:
             models,
             workers=workers,
             database_url=options.database_url,
+            fetch_private=options.fetch_private,
         )
+        api_options = ApiOptions(options.api_key, options.thresholds, options.rate_limit)
         with service:
             server = Server(
                 (options.host, options.port),
-                create_app(service, options.api_key),
+                create_app(service, api_options),
                 numthreads=HTTP_THREADS,
                 server_name="engine",
             )
+            server.ConnectionClass = _Connection
             with _serving(server):
                 host, port = server.bind_addr
                 yield f"http://{host}:{port}"
+
+
+class _Request(HTTPRequest):
+    """A request whose body may be refused unread, in constant memory."""
+
+    def send_headers(self) -> None:
+        """Read on to the end of the body, or give the connection up."""
+        if self.chunked_read:
+            self.close_connection |= not self.rfile.closed
+        elif getattr(self.rfile, "remaining", 0) > MAX_UNREAD_BYTES:
+            self.close_connection = True
+        else:
+            while getattr(self.rfile, "remaining", 0) and self.rfile.read(CHUNK_BYTES):
+                pass
+        super().send_headers()
+
+
+class _Connection(HTTPConnection):
+    RequestHandlerClass = _Request
 
 
 @contextmanager

@@ -1,104 +1,43 @@
-"""What the platform can do, without HTTP: indexes, uploads, videos, classification.
+"""What the platform can do, without HTTP: indexes, uploads, videos, classification, search.
 
 Every refusal is a PlatformError with one of the API's codes; the HTTP layer only translates.
 """
 
 from __future__ import annotations
 
-import operator
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, select
+import numpy as np
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
-from classification import ClassScore, Clip, Thresholds, classify
-from engine import scoring
-from engine.catalog import FINAL_STATUSES, Catalog, Index, Task, Video, new_id, sqlite_url
-from engine.evidence import Evidence, read_evidence
-from engine.indexing import Indexer, Progress
+from engine.catalog import FINAL_STATUSES, Catalog, Index, Task, Video, new_id, now, sqlite_url
+from engine.classifying import Classifier
+from engine.errors import PlatformError, not_there
+from engine.evidence import Evidence, TextSpan
+from engine.fetching import FetchLimits, fetch
+from engine.indexing import Indexer, Progress, Upload
+from engine.listing import INDEXES, TASKS, VIDEOS, Listing, Page, PageRequest, Row, read_page
+from engine.matching import Matcher
 from engine.models import Models
+from engine.search import Picture, Searcher, read_picture
 
-OPTIONS = ("visual", "conversation", "text_in_video")
-
-Row = TypeVar("Row", Index, Task, Video)
-Columns = Mapping[str, InstrumentedAttribute[Any]]
-
-INDEX_FIELDS: Columns = {
-    "_id": Index.id,
-    "index_name": Index.name,
-    "created_at": Index.created_at,
-    "updated_at": Index.updated_at,
-}
-TASK_FIELDS: Columns = {
-    "_id": Task.id,
-    "index_id": Task.index_id,
-    "status": Task.status,
-    "filename": Task.filename,
-    "duration": Task.duration,
-    "width": Task.width,
-    "height": Task.height,
-    "created_at": Task.created_at,
-    "updated_at": Task.updated_at,
-}
-VIDEO_FIELDS: Columns = {
-    "_id": Video.id,
-    "filename": Video.filename,
-    "duration": Video.duration,
-    "fps": Video.fps,
-    "width": Video.width,
-    "height": Video.height,
-    "size": Video.size,
-    "created_at": Video.created_at,
-    "updated_at": Video.updated_at,
-    "indexed_at": Video.indexed_at,
-}
-
-
-class PlatformError(Exception):
-    """A request that is refused: `code` is the API's, the message says what to repair."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
+THUMBNAIL = "thumbnail"
+# A picture to search by is fetched while its caller waits.
+PICTURE_LIMITS = (32 * 1024**2, 30.0)
 
 
 @dataclass(frozen=True)
-class Condition:
-    """One filter of a list; `operator` is eq, gte or lte."""
+class EngineSpec:
+    """One engine of an index, under the hosted platform's name, with its options."""
 
-    field: str
-    operator: str
-    value: Any
-
-
-@dataclass(frozen=True)
-class PageRequest:
-    """Which part of a list is wanted, and in which order."""
-
-    page: int = 1
-    limit: int = 10
-    sort_by: str = "created_at"
-    descending: bool = True
-    conditions: tuple[Condition, ...] = ()
-
-
-@dataclass(frozen=True)
-class Page(Generic[Row]):
-    """One page of a list; `total` counts the rows of all pages."""
-
-    rows: tuple[Row, ...]
-    request: PageRequest
-    total: int
-
-    @property
-    def pages(self) -> int:
-        return max(-(-self.total // self.request.limit), 1)
+    name: str
+    options: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -109,34 +48,28 @@ class Usage:
     total_duration: float
 
 
-@dataclass(frozen=True)
-class ClassQuery:
-    """One class to look for, with the options in force for it."""
-
-    name: str
-    prompts: tuple[str, ...]
-    options: tuple[str, ...]
-    conversation_option: str = "semantic"
-
-
-@dataclass(frozen=True)
-class VideoClasses:
-    """The classes that apply to one video, best first; never empty."""
-
-    video_id: str
-    classes: tuple[ClassScore, ...]
-
-
 class Service:
     """The platform on one data folder. Close it, or use it as a context manager."""
 
     def __init__(
-        self, data_dir: Path, models: Models, *, workers: int, database_url: str = ""
+        self,
+        data_dir: Path,
+        models: Models,
+        *,
+        workers: int,
+        database_url: str = "",
+        fetch_private: bool = False,
     ) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
         self._models = models
+        self._fetch_private = fetch_private
         self._catalog = Catalog(database_url or sqlite_url(data_dir / "catalog.sqlite3"))
-        self._indexer = Indexer(self._catalog, models, data_dir, workers)
+        self._indexer = Indexer(
+            self._catalog, models, data_dir, workers, fetch_private=fetch_private
+        )
+        self._matcher = Matcher(models, self._indexer.evidence_path)
+        self.classifier = Classifier(self._catalog, self._matcher)
+        self.searcher = Searcher(self._catalog, self._matcher)
         self._indexer.resume()
 
     def __enter__(self) -> Service:
@@ -153,14 +86,17 @@ class Service:
     # Indexes
 
     def create_index(
-        self, name: str, engine_name: str, options: Sequence[str], addons: Sequence[str]
+        self, name: str, engines: Sequence[EngineSpec], addons: Sequence[str] = ()
     ) -> Index:
         """Make an empty index; refuses a name that is taken."""
         index = Index(
             id=new_id(),
             name=name,
-            engine_name=engine_name,
-            options=list(options),
+            engine_name=engines[0].name,
+            engines=[
+                {"engine_name": each.name, "engine_options": list(each.options)} for each in engines
+            ],
+            options=list(dict.fromkeys(option for each in engines for option in each.options)),
             addons=list(addons),
             models=self._models.names(),
         )
@@ -176,7 +112,7 @@ class Service:
 
     def indexes(self, request: PageRequest) -> Page[Index]:
         """One page of the indexes."""
-        return self._page(select(Index), INDEX_FIELDS, request)
+        return self._page(select(Index), INDEXES, request)
 
     def index(self, index_id: str) -> Index:
         """One index."""
@@ -224,14 +160,13 @@ class Service:
         """Where the bytes of an upload go while they arrive."""
         return self._indexer.incoming_path()
 
-    def create_task(self, index_id: str, incoming: Path, filename: str) -> Task:
-        """Take over a complete upload and index it in the background."""
-        self.index(index_id)
-        return self._indexer.submit(index_id, incoming, filename)
+    def create_task(self, index_id: str, upload: Upload) -> Task:
+        """Take over an upload and index it in the background."""
+        return self._indexer.submit(index_id, upload)
 
     def tasks(self, request: PageRequest) -> Page[Task]:
         """One page of the tasks of all indexes."""
-        return self._page(select(Task), TASK_FIELDS, request)
+        return self._page(select(Task), TASKS, request)
 
     def task(self, task_id: str) -> Task:
         """One task."""
@@ -272,12 +207,26 @@ class Service:
         """One page of the videos of an index."""
         self.index(index_id)
         query = select(Video).where(Video.index_id == index_id)
-        return self._page(query, VIDEO_FIELDS, request)
+        return self._page(query, VIDEOS, request)
 
     def video(self, index_id: str, video_id: str) -> Video:
         """One video of an index."""
         with self._catalog.transaction() as session:
             return _get_video(session, index_id, video_id)
+
+    def update_video(
+        self, index_id: str, video_id: str, title: str | None, metadata: Mapping[str, Any]
+    ) -> None:
+        """Give a video another title, and set custom fields; a value of None removes the field."""
+        with self._catalog.transaction() as session:
+            video = _get_video(session, index_id, video_id)
+            if title is not None:
+                video.title = title
+            fields = {**video.custom_metadata, **metadata}
+            video.custom_metadata = {
+                name: value for name, value in fields.items() if value is not None
+            }
+            video.updated_at = now()
 
     def delete_video(self, index_id: str, video_id: str) -> None:
         """Delete a video and its evidence."""
@@ -285,103 +234,70 @@ class Service:
             session.delete(_get_video(session, index_id, video_id))
         self._indexer.forget(video_id)
 
-    # Classification
+    def transcript(self, index_id: str, video_id: str) -> tuple[TextSpan, ...]:
+        """What is said in a video."""
+        return self._evidence(self.video(index_id, video_id)).transcript
 
-    def classify_index(
-        self, index_id: str, queries: Sequence[ClassQuery], thresholds: Thresholds
-    ) -> list[VideoClasses]:
-        """Classify every video of an index; those without a class are left out."""
+    def screen_text(self, index_id: str, video_id: str) -> tuple[TextSpan, ...]:
+        """What is written in the pictures of a video."""
+        return self._evidence(self.video(index_id, video_id)).screen_text
+
+    def thumbnail_time(self, index_id: str, video_id: str, time_s: float | None) -> float:
+        """A moment of a video that has a thumbnail; its middle by default."""
         with self._catalog.transaction() as session:
             index = _get(session, Index, index_id)
-            _require_options(index, queries)
-            videos = list(session.scalars(select(Video.id).where(Video.index_id == index_id)))
-        return self._classify(videos, queries, thresholds)
+            video = _get_video(session, index_id, video_id)
+        if THUMBNAIL not in index.addons:
+            raise PlatformError(
+                "parameter_invalid", f"Index {index_id} was made without the thumbnail add-on."
+            )
+        if time_s is None:
+            return video.duration / 2
+        if not 0 <= time_s <= video.duration:
+            raise PlatformError(
+                "parameter_invalid",
+                f"The time parameter is invalid. The video lasts {video.duration:g} s.",
+            )
+        return time_s
 
-    def classify_videos(
-        self, video_ids: Sequence[str], queries: Sequence[ClassQuery], thresholds: Thresholds
-    ) -> list[VideoClasses]:
-        """Classify these videos; those without a class are left out."""
+    def thumbnail(self, video_id: str, time_s: float) -> bytes:
+        """The JPEG file of the thumbnail nearest to a moment."""
+        evidence = self._matcher.evidence(video_id)
+        if evidence is None or not evidence.thumbnails:
+            raise not_there(video_id, "videos")
+        nearest = int(np.abs(evidence.thumbnail_times - time_s).argmin())
+        return evidence.thumbnails[nearest]
+
+    def fetch_picture(self, url: str, field: str) -> Picture:
+        """A picture from the network, to search by."""
+        path = self.incoming_path()
+        try:
+            fetch(url, path, FetchLimits(*PICTURE_LIMITS, self._fetch_private), field)
+            return read_picture(path.read_bytes(), field)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _evidence(self, video: Video) -> Evidence:
+        evidence = self._matcher.evidence(video.id)
+        if evidence is None:
+            raise not_there(video.id, "videos")
+        return evidence
+
+    def _page(self, query: Select[tuple[Row]], listing: Listing, request: PageRequest) -> Page[Row]:
         with self._catalog.transaction() as session:
-            for video_id in video_ids:
-                video = _get(session, Video, video_id)
-                _require_options(_get(session, Index, video.index_id), queries)
-        return self._classify(list(dict.fromkeys(video_ids)), queries, thresholds)
-
-    def _classify(
-        self, video_ids: Sequence[str], queries: Sequence[ClassQuery], thresholds: Thresholds
-    ) -> list[VideoClasses]:
-        results = []
-        for video_id in video_ids:
-            evidence = read_evidence(self._indexer.evidence_path(video_id))
-            clips = self._clips(evidence, queries)
-            classes = classify(clips, evidence.duration_s, thresholds)
-            if classes:
-                results.append(VideoClasses(video_id, tuple(classes)))
-        return sorted(results, key=lambda result: -result.classes[0].score)
-
-    def _clips(self, evidence: Evidence, queries: Sequence[ClassQuery]) -> dict[str, list[Clip]]:
-        """The clips of every class; a prompt that several classes share is scored once."""
-        asked: dict[tuple[str, str], list[ClassQuery]] = defaultdict(list)
-        for query in queries:
-            for option in query.options:
-                asked[option, query.conversation_option].append(query)
-        clips: dict[str, list[Clip]] = {query.name: [] for query in queries}
-        for (option, conversation_option), alike in asked.items():
-            prompts = list(dict.fromkeys(prompt for query in alike for prompt in query.prompts))
-            found = scoring.find_clips(evidence, prompts, option, self._models, conversation_option)
-            for query in alike:
-                clips[query.name] += (clip for prompt in query.prompts for clip in found[prompt])
-        return clips
-
-    def _page(self, query: Select[tuple[Row]], fields: Columns, request: PageRequest) -> Page[Row]:
-        """One page of a query; raises PlatformError for a field that the list does not have."""
-        query = query.where(*(_criterion(fields, condition) for condition in request.conditions))
-        order = _column(fields, request.sort_by)
-        ordered = query.order_by(order.desc() if request.descending else order.asc(), fields["_id"])
-        with self._catalog.transaction() as session:
-            total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
-            offset = (request.page - 1) * request.limit
-            rows = tuple(session.scalars(ordered.offset(offset).limit(request.limit)))
-        return Page(rows, request, total)
-
-
-def _column(fields: Columns, name: str) -> InstrumentedAttribute[Any]:
-    if name not in fields:
-        known = ", ".join(sorted(fields))
-        raise PlatformError("parameter_unknown", f"{name} is not a field of this list: {known}.")
-    return fields[name]
-
-
-def _criterion(fields: Columns, condition: Condition) -> ColumnElement[bool]:
-    compare = {"gte": operator.ge, "lte": operator.le, "eq": operator.eq}[condition.operator]
-    criterion: ColumnElement[bool] = compare(_column(fields, condition.field), condition.value)
-    return criterion
+            return read_page(session, query, listing, request)
 
 
 def _get(session: Session, table: type[Row], row_id: str) -> Row:
     row = session.get(table, row_id)
     if row is None:
-        raise PlatformError(
-            "resource_not_exist",
-            f"Resource with id {row_id} does not exist in {table.__tablename__}.",
-        )
+        raise not_there(row_id, table.__tablename__)
     return row
 
 
 def _get_video(session: Session, index_id: str, video_id: str) -> Video:
+    _get(session, Index, index_id)
     video = _get(session, Video, video_id)
     if video.index_id != index_id:
-        raise PlatformError(
-            "resource_not_exist", f"Resource with id {video_id} does not exist in videos."
-        )
+        raise not_there(video_id, "videos")
     return video
-
-
-def _require_options(index: Index, queries: Sequence[ClassQuery]) -> None:
-    for query in queries:
-        for option in query.options:
-            if option not in index.options:
-                raise PlatformError(
-                    "search_option_not_supported",
-                    f"Index {index.id} has no {option}; it has {', '.join(index.options)}.",
-                )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from engine.api import create_app
+from engine.api import ApiOptions, create_app
 from engine.service import Service
 from tests.media import write_video
 from tests.stand_ins import quick_models
@@ -247,7 +247,7 @@ CLASSIFY: Json = {"index_id": "x", "classes": [EARLY], "options": ["visual"]}
         ("POST", "/indexes", {"json": {}}, 400, "parameter_not_provided", "index_name"),
         ("POST", "/indexes", {"json": {"index_name": "a"}}, 400, "parameter_invalid", "engines"),
         ("GET", "/indexes?page=0", {}, 400, "parameter_invalid", "page"),
-        ("GET", "/indexes?page_limit=51", {}, 400, "parameter_invalid", "from 1 to 50"),
+        ("GET", "/indexes?page_limit=51", {}, 400, "parameter_invalid", "less than or equal to 50"),
         ("GET", "/indexes?sort_by=name", {}, 400, "parameter_invalid", "sort_by"),
         ("GET", "/indexes?colour=red", {}, 400, "parameter_unknown", "colour"),
         ("GET", "/tasks?duration=long", {}, 400, "parameter_invalid", "duration"),
@@ -327,7 +327,7 @@ def test_an_option_that_the_index_lacks_is_refused(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("given", [None, "", "wrong", "\u00e9"])
 def test_a_key_is_asked_for_when_there_is_one(service: Service, given: str | None) -> None:
-    client = create_app(service, api_key="right").test_client()
+    client = create_app(service, ApiOptions(api_key="right")).test_client()
     headers = {} if given is None else {"x-api-key": given}
     answer = client.get("/v1.2/indexes", headers=headers)
     assert (answer.status_code, answer.json["code"]) == (401, "api_key_invalid")

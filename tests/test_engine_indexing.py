@@ -19,7 +19,9 @@ import pytest
 from engine.catalog import Task
 from engine.models import Models
 from engine.server import EngineError, EngineOptions, running_engine
-from engine.service import PageRequest, Service
+from engine.indexing import Upload
+from engine.listing import PageRequest
+from engine.service import EngineSpec, Service
 from tests.media import write_video
 from tests.stand_ins import NumberEncoder, quick_models
 from twelvelabs_client import TwelveLabsClient
@@ -56,11 +58,11 @@ def held_models() -> tuple[Models, HeldEncoder]:
 def submit(service: Service, index_id: str, tmp_path: Path, name: str = "a.mp4") -> Task:
     incoming = service.incoming_path()
     write_video(incoming, seconds=2, fps=10, container_format="mp4")
-    return service.create_task(index_id, incoming, name)
+    return service.create_task(index_id, Upload(name, incoming))
 
 
 def new_index(service: Service) -> str:
-    return service.create_index("films", "marengo2.6", ["visual"], []).id
+    return service.create_index("films", [EngineSpec("marengo2.6", ("visual",))]).id
 
 
 def ended(service: Service, task_id: str) -> bool:
@@ -125,7 +127,7 @@ def test_a_model_that_breaks_fails_its_task_and_no_other(
         bad = submit(service, index_id, tmp_path)
         incoming = service.incoming_path()
         write_video(incoming, seconds=4, fps=10, container_format="mp4")
-        good = service.create_task(index_id, incoming, "good.mp4")
+        good = service.create_task(index_id, Upload("good.mp4", incoming))
         until(lambda: ended(service, bad.id) and ended(service, good.id))
         assert service.task(bad.id).status == "failed"
         assert service.task(bad.id).error_message

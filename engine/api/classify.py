@@ -1,0 +1,87 @@
+"""Routes of classification."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.answers import (
+    ClassifyAnswer,
+    LabelsAnswer,
+    VideoClassesAnswer,
+    VideoLabelsAnswer,
+    class_answers,
+    label_answers,
+    token_page_info,
+)
+from engine.api.routing import Route
+from engine.api.state import service, state
+from engine.classifying import VideoClasses
+from engine.pages import ResultPage
+from engine.schemas.classify import ClassifyBody, ClassifyIndexBody, ClassifyVideosBody
+
+
+@dataclass(frozen=True)
+class View:
+    """How a caller wants to see classes; `labels`: in v1.1's words."""
+
+    labels: bool
+    clips: bool
+    details: bool
+
+
+def classify_videos(body: ClassifyVideosBody) -> ClassifyAnswer | LabelsAnswer:
+    """Classify chosen videos."""
+    thresholds = body.thresholds(state().options.thresholds)
+    results = service().classifier.videos(body.chosen, body.queries, thresholds)
+    if body.one_video_labels:
+        links, clips = state().links.here(), body.include_clips
+        details = body.show_detailed_score
+        found = [label_answers(each, links, clips=clips, details=details) for each in results]
+        return {"labels": found[0] if found else []}
+    return _first(results, body)
+
+
+def classify_index(body: ClassifyIndexBody) -> ClassifyAnswer:
+    """Classify every video of an index."""
+    thresholds = body.thresholds(state().options.thresholds)
+    return _first(service().classifier.index(body.index_id, body.queries, thresholds), body)
+
+
+def classify_page(page_token: str) -> ClassifyAnswer:
+    """A further page of a classification."""
+    return _answer(state().classified.page(page_token))
+
+
+def _first(results: Sequence[VideoClasses], body: ClassifyBody) -> ClassifyAnswer:
+    view = View(body.labels is not None, body.include_clips, body.show_detailed_score)
+    return _answer(state().classified.first(results, body.page_limit, view))
+
+
+def _answer(page: ResultPage[VideoClasses, View]) -> ClassifyAnswer:
+    links, clips, details = state().links.here(), page.view.clips, page.view.details
+    info = token_page_info(page, ends=True)
+    if page.view.labels:
+        labelled: list[VideoLabelsAnswer] = [
+            {
+                "video_id": each.video_id,
+                "labels": label_answers(each, links, clips=clips, details=details),
+            }
+            for each in page.items
+        ]
+        return {"data": labelled, "page_info": info}
+    classified: list[VideoClassesAnswer] = [
+        {
+            "video_id": each.video_id,
+            "classes": class_answers(each, links, clips=clips, details=details),
+        }
+        for each in page.items
+    ]
+    return {"data": classified, "page_info": info}
+
+
+ROUTES = (
+    Route("POST", "/classify", classify_videos),
+    Route("POST", "/classify/bulk", classify_index),
+    Route("GET", "/classify/<page_token>", classify_page),
+)

@@ -1,0 +1,45 @@
+"""Routes of indexes."""
+
+from __future__ import annotations
+
+from engine.answers import IdAnswer, IndexAnswer, PageAnswer, index_answer, page_answer
+from engine.api.routing import Route
+from engine.api.state import service
+from engine.listing import INDEXES, PageRequest
+from engine.schemas.library import CreateIndexBody, RenameIndexBody
+
+
+def create_index(body: CreateIndexBody) -> IdAnswer:
+    """Make an index, in v1.1's or v1.2's spelling."""
+    return {"_id": service().create_index(body.index_name, body.specs, body.addons or []).id}
+
+
+def list_indexes(page: PageRequest) -> PageAnswer[IndexAnswer]:
+    """List indexes, filtered and sorted."""
+    found = service().indexes(page)
+    usage = service().usage(index.id for index in found.rows)
+    return page_answer(found, [index_answer(row, usage[row.id]) for row in found.rows])
+
+
+def get_index(index_id: str) -> IndexAnswer:
+    """One index, with the keys of both versions."""
+    return index_answer(service().index(index_id), service().usage([index_id])[index_id])
+
+
+def rename_index(index_id: str, body: RenameIndexBody) -> None:
+    """Rename an index."""
+    service().rename_index(index_id, body.index_name)
+
+
+def delete_index(index_id: str) -> None:
+    """Delete an index with its videos, tasks and evidence."""
+    service().delete_index(index_id)
+
+
+ROUTES = (
+    Route("POST", "/indexes", create_index, status=201),
+    Route("GET", "/indexes", list_indexes, listing=INDEXES),
+    Route("GET", "/indexes/<index_id>", get_index),
+    Route("PUT", "/indexes/<index_id>", rename_index, status=204),
+    Route("DELETE", "/indexes/<index_id>", delete_index, status=204),
+)

@@ -1,0 +1,56 @@
+"""What the views of one app share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, current_app
+
+from classification import Thresholds
+from engine.api.limits import RateLimiter
+from engine.api.links import PictureLinks
+from engine.classifying import VideoClasses
+from engine.pages import ResultPages
+from engine.service import Service
+
+
+@dataclass(frozen=True)
+class ApiOptions:
+    """How callers are treated.
+
+    With a key, they must send it as `x-api-key`. `thresholds` apply where a request gives none;
+    `rate_limit` is calls a minute for each group of routes, 0: no limit.
+    """
+
+    api_key: str = field(default="", repr=False)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    rate_limit: int = 0
+
+
+@dataclass(frozen=True)
+class State:
+    """The service and what the HTTP layer remembers between requests."""
+
+    service: Service
+    options: ApiOptions
+    limiter: RateLimiter
+    links: PictureLinks = field(default_factory=PictureLinks)
+    classified: ResultPages[VideoClasses, Any] = field(default_factory=ResultPages)
+    found: ResultPages[Any, Any] = field(default_factory=ResultPages)
+
+
+def attach(app: Flask, state: State) -> None:
+    """Make this the state of an app."""
+    app.extensions["engine"] = state
+
+
+def state() -> State:
+    """The state of the app that serves this request."""
+    found: State = current_app.extensions["engine"]
+    return found
+
+
+def service() -> Service:
+    """The service of the app that serves this request."""
+    return state().service

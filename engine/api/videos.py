@@ -1,0 +1,107 @@
+"""Routes of videos and of what was found in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask import Response
+
+from engine.answers import (
+    PageAnswer,
+    ThumbnailAnswer,
+    ValuesAnswer,
+    VideoAnswer,
+    page_answer,
+    values_answer,
+    video_answer,
+)
+from engine.api.routing import Route
+from engine.api.state import service, state
+from engine.errors import PlatformError
+from engine.evidence import TextSpan
+from engine.listing import VIDEOS, PageRequest
+from engine.schemas.library import SpanQuery, TimeQuery, UpdateVideoBody, VideoQuery
+
+
+def list_videos(index_id: str, page: PageRequest) -> PageAnswer[VideoAnswer]:
+    """List the videos of an index, filtered by their own and by custom fields."""
+    found = service().videos(index_id, page)
+    answer = page_answer(found, [video_answer(video) for video in found.rows])
+    usage = service().usage([index_id])[index_id]
+    answer["page_info"]["total_duration"] = usage.total_duration
+    return answer
+
+
+def get_video(index_id: str, video_id: str, query: VideoQuery) -> VideoAnswer:
+    """One video; `embed=true` is refused, for the engine gives no embeddings away."""
+    if query.embed:
+        raise PlatformError(
+            "parameter_invalid", "The embed parameter is invalid. This platform has no embeddings."
+        )
+    return video_answer(service().video(index_id, video_id))
+
+
+def update_video(index_id: str, video_id: str, body: UpdateVideoBody) -> None:
+    """Change the title and the custom fields of a video."""
+    service().update_video(index_id, video_id, body.video_title, body.metadata)
+
+
+def delete_video(index_id: str, video_id: str) -> None:
+    """Delete a video and its evidence."""
+    service().delete_video(index_id, video_id)
+
+
+def get_transcription(index_id: str, video_id: str, query: SpanQuery) -> ValuesAnswer:
+    """What is said between two moments."""
+    return _values(index_id, video_id, query, service().transcript(index_id, video_id))
+
+
+def get_text_in_video(index_id: str, video_id: str, query: SpanQuery) -> ValuesAnswer:
+    """What is written in the picture between two moments."""
+    return _values(index_id, video_id, query, service().screen_text(index_id, video_id))
+
+
+def get_logo(index_id: str, video_id: str, query: SpanQuery) -> ValuesAnswer:
+    """The same, for a logo is known here by what can be read on it."""
+    return get_text_in_video(index_id, video_id, query)
+
+
+def get_thumbnail(index_id: str, video_id: str, query: TimeQuery) -> ThumbnailAnswer:
+    """The address of a picture at a moment; it works for an hour."""
+    time_s = service().thumbnail_time(index_id, video_id, query.time)
+    return {"thumbnail": state().links.here()(video_id, time_s)}
+
+
+def thumbnail_picture(token: str) -> Response:
+    """The picture itself, outside the versions and without a key."""
+    picture = service().thumbnail(*state().links.read(token))
+    return Response(
+        picture, mimetype="image/jpeg", headers={"Cache-Control": "private, max-age=3600"}
+    )
+
+
+def _values(
+    index_id: str, video_id: str, query: SpanQuery, spans: Sequence[TextSpan]
+) -> ValuesAnswer:
+    start = query.start or 0.0
+    end = float("inf") if query.end is None else query.end
+    if end < start:
+        raise PlatformError(
+            "parameter_invalid", "The end parameter is invalid. It lies before start."
+        )
+    inside = [span for span in spans if span.end > start and span.start < end]
+    return values_answer(video_id, index_id, inside)
+
+
+VIDEO = "/indexes/<index_id>/videos/<video_id>"
+
+ROUTES = (
+    Route("GET", "/indexes/<index_id>/videos", list_videos, listing=VIDEOS),
+    Route("GET", VIDEO, get_video),
+    Route("PUT", VIDEO, update_video, status=204),
+    Route("DELETE", VIDEO, delete_video, status=204),
+    Route("GET", f"{VIDEO}/transcription", get_transcription),
+    Route("GET", f"{VIDEO}/text-in-video", get_text_in_video),
+    Route("GET", f"{VIDEO}/logo", get_logo),
+    Route("GET", f"{VIDEO}/thumbnail", get_thumbnail),
+)

@@ -1,0 +1,19 @@
+"""How the platform refuses: one error with the API's code and words that say what to repair."""
+
+from __future__ import annotations
+
+
+class PlatformError(Exception):
+    """A request that is refused: `code` is the API's, the message says what to repair."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def not_there(row_id: str, collection: str) -> PlatformError:
+    """The refusal of an id that nothing has, in the API's own words."""
+    return PlatformError(
+        "resource_not_exist", f"Resource with id {row_id} does not exist in {collection}."
+    )

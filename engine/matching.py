@@ -1,0 +1,108 @@
+"""Stored evidence against what was asked: the only place that knows how evidence is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from classification import Clip
+from engine import scoring
+from engine.catalog import EVIDENCE_OF, Index
+from engine.errors import PlatformError
+from engine.evidence import Evidence, TextSpan, read_evidence
+from engine.models import Models
+
+FloatArray = npt.NDArray[np.float32]
+LOGO = "logo"
+# The prompt that a clip found by a picture carries.
+PICTURE = "image"
+
+
+class Matcher:
+    """Finds clips in the evidence of videos."""
+
+    def __init__(self, models: Models, evidence_path: Callable[[str], Path]) -> None:
+        self._models = models
+        self._evidence_path = evidence_path
+
+    def require(self, index: Index, options: Sequence[str]) -> None:
+        """Refuse options that the index lacks, and evidence that other models made."""
+        for option in options:
+            if option not in index.options:
+                raise PlatformError(
+                    "search_option_not_supported",
+                    f"Index {index.id} has no {option}; it has {', '.join(index.options)}.",
+                )
+        kinds = index.foreign(self._models.names(), options)
+        if kinds:
+            raise PlatformError(
+                "index_not_supported_for_search",
+                f"Other models than those in use made the evidence of index {index.name!r} "
+                f"({', '.join(kinds)}): index its videos again, in a new index.",
+            )
+
+    def evidence(self, video_id: str) -> Evidence | None:
+        """A video's evidence; None where the video was deleted meanwhile."""
+        try:
+            return read_evidence(self._evidence_path(video_id))
+        except FileNotFoundError:
+            return None
+
+    def clips(
+        self, evidence: Evidence, prompts: Sequence[str], option: str, conversation_option: str
+    ) -> dict[str, list[Clip]]:
+        """All clips of one video for each prompt; a logo is looked for in what can be read."""
+        found = scoring.find_clips(
+            evidence, prompts, EVIDENCE_OF[option], self._models, conversation_option
+        )
+        if option != LOGO:
+            return found
+        return {
+            prompt: [replace(clip, option=LOGO) for clip in clips]
+            for prompt, clips in found.items()
+        }
+
+    def picture_vector(self, picture: npt.NDArray[np.uint8]) -> FloatArray:
+        """What the picture encoder makes of uint8[h, w, 3] RGB: float32[d]."""
+        vector: FloatArray = self._models.visual.encode_frames([picture])[0]
+        return vector
+
+    def picture_clips(self, evidence: Evidence, vector: FloatArray) -> list[Clip]:
+        """The scenes of one video, scored by how like a picture their likest frame is.
+
+        The score is the cosine of the two vectors in percent; below zero it counts as zero.
+        """
+        frames = evidence.frame_vectors.astype(np.float32)
+        lengths = np.linalg.norm(frames, axis=1) * np.linalg.norm(vector)
+        likeness = 100 * (frames @ vector) / np.maximum(lengths, 1e-9)
+        starts = sorted({0.0, *(float(time) for time in evidence.scene_starts)})
+        firsts = np.searchsorted(evidence.frame_times, starts)
+        return [
+            Clip(start, end, min(max(float(part.max()), 0.0), 100.0), "visual", PICTURE)
+            for start, end, part in zip(
+                starts,
+                [*starts[1:], evidence.duration_s],
+                np.split(likeness, firsts[1:]),
+                strict=True,
+            )
+            if len(part) and end > start
+        ]
+
+
+def words(evidence: Evidence, clip: Clip) -> str | None:
+    """What is said or written in a clip; None for one that was found by its picture."""
+    spans = {
+        "conversation": evidence.transcript,
+        "text_in_video": evidence.screen_text,
+        LOGO: evidence.screen_text,
+    }.get(clip.option)
+    return None if spans is None else " ".join(span.text for span in between(spans, clip))
+
+
+def between(spans: Sequence[TextSpan], clip: Clip) -> list[TextSpan]:
+    """The spans that a clip touches."""
+    return [span for span in spans if span.start < clip.end and span.end > clip.start]
