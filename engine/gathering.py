@@ -23,6 +23,7 @@ import numpy.typing as npt
 from engine import media
 from engine.evidence import Evidence, TextSpan
 from engine.models import Models, VisualEncoder
+from engine.moments import ready
 from engine.screen_text import ScreenText
 from engine.transcript import Pieces, Transcript
 
@@ -31,9 +32,13 @@ log = logging.getLogger(__name__)
 STEP_S = 1.0
 BATCH_FRAMES = 4  # more is no faster on a processor, and takes more memory
 MOST_WAITING = 2  # pictures or pieces of sound that wait for the thread beside
-# Mean difference of two frames' miniatures, in grey levels of 255.
-SCENE_DIFFERENCE = 24.0
+# A scene begins where this share of the pixels has another colour than in the frame before. Colours
+# tell scenes from movement, which moves them about but keeps them.
+SCENE_SHARE = 0.4
+COLOURS = (6, 6, 6)  # steps of red, green and blue
 MINIATURE = (32, 18)  # pixels: the cells in which changes are looked for
+# Grey levels of 255 by which no cell of a frame differs that needs not be encoded again.
+STILL = 1.0
 MAX_THUMBNAILS = 100
 THUMBNAIL_SIDE = 320
 
@@ -76,7 +81,7 @@ def build_evidence(
         beside.run(text.read, text.finish())
         frame_vectors = pictures.vectors()
     _log_damage(path, report)
-    return Evidence(
+    evidence = Evidence(
         duration_s=duration_s,
         frame_times=np.array(pictures.times, dtype=np.float32),
         frame_vectors=frame_vectors,
@@ -87,6 +92,7 @@ def build_evidence(
         thumbnails=tuple(pictures.thumbnails),
         models=models.names(),
     )
+    return ready(evidence, models)
 
 
 def _log_damage(path: Path, report: media.DecodeReport) -> None:
@@ -111,23 +117,27 @@ class _Pictures:
         self._every_s = every_s
         self._batch: list[Picture] = []
         self._vectors: list[npt.NDArray[np.float16]] = []
-        self._last: FloatArray | None = None
+        self._distinct = 0
+        self._shown: list[int] = []  # for each frame, which of the vectors it has
+        self._colours: FloatArray | None = None
+        self._encoded: FloatArray | None = None
 
     def add(self, frame: media.Frame) -> FloatArray:
         """Take a frame; gives its miniature, float32[18, 32] in grey levels of 255."""
         self.times.append(frame.time_s)
         small = _shrunk(frame.image)
-        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-        miniature = cv2.resize(grey, MINIATURE, interpolation=cv2.INTER_AREA).astype(np.float32)
-        if self._last is None or np.abs(miniature - self._last).mean() >= SCENE_DIFFERENCE:
-            self.scene_starts.append(frame.time_s)
-        self._last = miniature
+        self._note_scene(frame.time_s, small)
         if not self.thumbnails or frame.time_s >= self.thumbnail_times[-1] + self._every_s:
             self.thumbnail_times.append(frame.time_s)
             self.thumbnails.append(media.jpeg(small, THUMBNAIL_SIDE))
-        self._batch.append(frame.image)
-        if len(self._batch) == BATCH_FRAMES:
-            self._encode()
+        miniature = _miniature(small)
+        if self._encoded is None or np.abs(miniature - self._encoded).max() >= STILL:
+            self._encoded = miniature
+            self._distinct += 1
+            self._batch.append(frame.image)
+            if len(self._batch) == BATCH_FRAMES:
+                self._encode()
+        self._shown.append(self._distinct - 1)
         return miniature
 
     def vectors(self) -> npt.NDArray[np.float16]:
@@ -136,12 +146,24 @@ class _Pictures:
             self._encode()
         if not self._vectors:
             raise media.MediaError("has no picture that can be decoded")
-        return np.concatenate(self._vectors)
+        return np.concatenate(self._vectors)[self._shown]
+
+    def _note_scene(self, time_s: float, image: Picture) -> None:
+        counts = cv2.calcHist([image], [0, 1, 2], None, COLOURS, [0, 256] * 3)
+        shares = np.asarray(counts / counts.sum(), dtype=np.float32)
+        if self._colours is None or np.abs(shares - self._colours).sum() / 2 >= SCENE_SHARE:
+            self.scene_starts.append(time_s)
+        self._colours = shares
 
     def _encode(self) -> None:
         vectors = self._encoder.encode_frames(self._batch)
         self._vectors.append(vectors.astype(np.float16))
         self._batch.clear()
+
+
+def _miniature(image: Picture) -> FloatArray:
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, MINIATURE, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
 def _shrunk(image: Picture) -> Picture:
