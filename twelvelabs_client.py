@@ -65,7 +65,6 @@ ENGINES = {"v1.1": "marengo2.5", "v1.2": "marengo2.6"}
 class TwelveLabsClient:
     """The calls of v1.1 and v1.2; the version is the last part of `api_url`.
 
-    `scores` says in words how scores are made, "" where they are the platform's own.
     `unclassified` has the reason for each video that the last classification had to leave out.
 
     May be shared by the threads of a pool: each gets its own connections, and `close` (or the end
@@ -73,7 +72,6 @@ class TwelveLabsClient:
     ApiSetupError for an address or key that cannot be used. `sleep` is what waits between tries.
     """
 
-    scores: str = ""
     unclassified: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
@@ -108,6 +106,11 @@ class TwelveLabsClient:
     def close(self) -> None:
         """Close the connections of all threads; a later call opens new ones."""
         self._http.close()
+
+    @property
+    def scores(self) -> str:
+        """How scores are made, in words; "" where they are the platform's own."""
+        return ""
 
     # Indexes
 
