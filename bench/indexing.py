@@ -1,107 +1,181 @@
-"""How long the engine takes to gather the evidence of videos, and what it spends the time on.
+"""What the engine spends on gathering the evidence of videos, beside the bare decoding of them.
 
-    python bench/indexing.py [DIR]
+    python bench/indexing.py [--videos DIR] [--repeat 3] [--no-pipeline]
 
-Videos go one after another with the default models, loaded before the clock starts. "Decoding" is
-measured beside it, by a bare pass over the same sampled frames and sound.
+Videos are gathered side by side as the engine does it, one per processor, by the default models,
+which are loaded before the clock starts. Each kind of evidence is what a run with it takes more
+than a run without; the floor decodes the same sampled frames and sound and does nothing with them.
+The last row is a run of pipeline.py, from its start to its last task, with loading and uploading.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import json
 import os
 import platform
+import resource
+import subprocess
 import sys
+import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from engine import media
+from engine.evidence import Evidence, write_evidence
 from engine.gathering import STEP_S, build_evidence
-from engine.media import decode, probe
 from engine.models import Models, default_models
 from preflight import find_videos
 
-COLUMNS = ("decoding", "picture", "speech", "text", "everything")
+ROOT = Path(__file__).parent.parent
+PROCESSORS = os.cpu_count() or 1
+PACKAGES = ("av", "numpy", "onnxruntime", "opencv-python-headless", "rapidocr", "moonshine-voice")
+KINDS = {"speech": "conversation", "text on screen": "text_in_video"}
 
 
-class Stopwatch:
-    """Adds up the seconds spent in calls, by name."""
-
-    def __init__(self) -> None:
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-
-    def timed(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def measured(*arguments: Any) -> Any:
-            start = time.perf_counter()
-            try:
-                return call(*arguments)
-            finally:
-                self.seconds[name] += time.perf_counter() - start
-
-        return measured
+class Video(NamedTuple):
+    path: Path
+    info: media.MediaInfo
 
 
-def watch(models: Models, watch: Stopwatch) -> None:
-    """Put the stopwatch around what makes each kind of evidence."""
-    for name, model, method in (
-        ("picture", models.visual, "encode_frames"),
-        ("speech", models.speech, "transcribe"),
-        ("text", models.reader, "read"),
-    ):
-        setattr(model, method, watch.timed(name, getattr(model, method)))
+class Cost(NamedTuple):
+    """Seconds on the clock, and of all processors together."""
+
+    wall_s: float
+    processor_s: float
+
+    def __sub__(self, other: Cost) -> Cost:
+        return Cost(self.wall_s - other.wall_s, self.processor_s - other.processor_s)
+
+
+def side_by_side(work: Callable[[Video], None], videos: Sequence[Video]) -> Cost:
+    """What it takes to do something with each video, one per processor at a time."""
+    wall_s, processor_s = time.perf_counter(), time.process_time()
+    with ThreadPoolExecutor(PROCESSORS) as pool:
+        for _ in pool.map(work, videos):
+            pass
+    return Cost(time.perf_counter() - wall_s, time.process_time() - processor_s)
+
+
+def bare_decoding(video: Video) -> None:
+    for _ in media.decode(video.path, step_s=STEP_S, audio=video.info.has_audio):
+        pass
+
+
+def measure(videos: Sequence[Video], models: Models, kinds: Collection[str]) -> dict[str, Cost]:
+    """One round: every row of the table but the pipeline's."""
+    gathered: list[Evidence] = []
+
+    def gather(video: Video, kinds: Collection[str] = ()) -> None:
+        gathered.append(build_evidence(video.path, video.info, models, kinds=kinds))
+
+    floor = side_by_side(bare_decoding, videos)
+    pictures = side_by_side(gather, videos)
+    rows = {"floor: bare decoding": floor, "pictures": pictures - floor}
+    for name, kind in KINDS.items():
+        rows[name] = side_by_side(partial(gather, kinds={kind}), videos) - pictures
+    gathered.clear()
+    everything = side_by_side(partial(gather, kinds=kinds), videos)
+    rows["storage"] = storage(gathered)
+    rows["everything"] = Cost(*map(sum, zip(everything, rows["storage"], strict=True)))
+    return rows
+
+
+def storage(gathered: Sequence[Evidence]) -> Cost:
+    wall_s, processor_s = time.perf_counter(), time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, evidence in enumerate(gathered):
+            write_evidence(Path(folder) / f"{number}.safetensors", evidence)
+    return Cost(time.perf_counter() - wall_s, time.process_time() - processor_s)
+
+
+def pipeline_run(folder: Path) -> Cost:
+    """A run of the pipeline in an engine of its own, until its last task has ended."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with tempfile.TemporaryDirectory() as work:
+        results = Path(work) / "results"
+        command = [sys.executable, "pipeline.py", "--videos", str(folder.resolve())]
+        command += ["--results", str(results), "--engine-data-dir", str(Path(work) / "data")]
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with (results / "upload_status.csv").open(encoding="utf-8", newline="") as file:
+            last = max(row["time"] for row in csv.DictReader(file))
+        started = json.loads((results / "run.json").read_text(encoding="utf-8"))["started_at"]
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost((moment(last) - moment(started)).total_seconds(), processor_s)
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def warm_up(models: Models) -> None:
     picture = np.zeros((360, 640, 3), np.uint8)
     models.visual.encode_frames([picture])
     models.reader.read(picture)
-    models.speech.transcribe(np.zeros(16_000, np.float32))
+    models.speech.transcribe(np.zeros(media.SAMPLE_RATE, np.float32))
 
 
-def bare_pass(path: Path, audio: bool) -> None:
-    for _ in decode(path, step_s=STEP_S, audio=audio):
-        pass
+def peak_mebibytes() -> float:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1024**2
+
+
+def print_machine() -> None:
+    cpu = platform.processor()
+    if Path("/proc/cpuinfo").exists():
+        facts = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        cpu = next((fact.split(": ")[1] for fact in facts if fact.startswith("model name")), cpu)
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    print(f"{PROCESSORS} processors ({cpu}), {platform.system()}, Python", end=" ")
+    print(f"{platform.python_version()}, {packages}")
+
+
+def print_row(name: str, costs: Sequence[Cost], length_s: float) -> None:
+    wall_s = median(cost.wall_s for cost in costs)
+    processor_s = median(cost.processor_s for cost in costs)
+    ratios = f"{wall_s / length_s:.4f} | {processor_s / length_s / PROCESSORS:.4f}"
+    print(f"| {name} | {wall_s:.1f} | {processor_s:.1f} | {ratios} |")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("classify"), metavar="DIR")
-    folder = parser.parse_args().folder
-    videos, _ = find_videos(folder)
-    if not videos:
-        sys.exit(f"{folder} holds no video: run python samples.py, or name a folder")
-    models = default_models(threads=os.cpu_count() or 1)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--videos", type=Path, default=ROOT / "classify", metavar="DIR")
+    parser.add_argument("--repeat", type=int, default=1, help="rounds; the medians are shown")
+    parser.add_argument("--no-pipeline", action="store_true", help="leave out the last row")
+    options = parser.parse_args()
+    found, _ = find_videos(options.videos)
+    if not found:
+        sys.exit(f"{options.videos} holds no video: run python samples.py, or name a folder")
+    videos = [Video(file.path, media.probe(file.path)) for file in found]
+    length_s = sum(video.info.duration_s for video in videos)
+    models = default_models(threads=1)
     warm_up(models)
-    total: defaultdict[str, float] = defaultdict(float)
-    print(f"{len(videos)} videos of {folder}, {os.cpu_count()} processors,", end=" ")
-    print(
-        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}; seconds\n"
-    )
-    print("| video | length | " + " | ".join(COLUMNS) + " | of its length |")
-    print("| --- |" + " ---: |" * (len(COLUMNS) + 2))
-    stopwatch = Stopwatch()
-    watch(models, stopwatch)
-    for video in videos:
-        info = probe(video.path)
-        stopwatch.seconds.clear()
-        stopwatch.timed("decoding", bare_pass)(video.path, info.has_audio)
-        stopwatch.timed("everything", build_evidence)(video.path, info, models)
-        print_row(video.name, info.duration_s, stopwatch.seconds)
-        for name, seconds in stopwatch.seconds.items():
-            total[name] += seconds
-        total["length"] += info.duration_s
-    print_row("all", total["length"], total)
-
-
-def print_row(name: str, length_s: float, seconds: Mapping[str, float]) -> None:
-    times = " | ".join(f"{seconds[column]:.2f}" for column in COLUMNS)
-    print(f"| {name} | {length_s:.1f} | {times} | {seconds['everything'] / length_s:.3f} |")
+    idle = peak_mebibytes()
+    rounds = [measure(videos, models, set(KINDS.values())) for _ in range(options.repeat)]
+    peak = peak_mebibytes()
+    print_machine()
+    print(f"{len(videos)} videos, {length_s:.0f} s in all; medians of {options.repeat}\n")
+    print("| | seconds | processor seconds | of the length | of the processors' time |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name in rounds[0]:
+        print_row(name, [rows[name] for rows in rounds], length_s)
+    if not options.no_pipeline:
+        costs = [pipeline_run(options.videos) for _ in range(options.repeat)]
+        print_row("pipeline.py, start to last task", costs, length_s)
+    print(f"\nPeak memory {peak:.0f} MiB, of which the models and libraries {idle:.0f} MiB.")
 
 
 if __name__ == "__main__":
