@@ -7,6 +7,7 @@ the same verdict on every platform.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,6 +28,8 @@ COVERAGE_POINTS: tuple[tuple[float, float], ...] = (
     (0.85, 10.5),
     (1.0, 10.5),
 )
+# The recorded class scores follow best clip and bonus up to about 97.
+ROOM_FROM = 95.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,39 @@ def coverage_bonus(ratio: float) -> float:
     return COVERAGE_POINTS[-1][1]
 
 
+def class_score(best: float, ratio: float) -> float:
+    """A class's score, 0-100, from its best clip and its duration ratio.
+
+    Clip and bonus together may pass 100. From `ROOM_FROM` on they are pressed into the room that
+    is left: better stays better, and two good classes do not tie.
+    """
+    total = max(best + coverage_bonus(ratio), 0.0)
+    if total > ROOM_FROM:
+        room = 100.0 - ROOM_FROM
+        total = 100.0 - room * math.exp((ROOM_FROM - total) / room)
+    return round(total, 2)
+
+
+def sustained_ratio(clips: Sequence[Clip], duration_s: float) -> float:
+    """Share of the video, 0-1, that the clips cover, weaker clips in proportion to the best.
+
+    Where all clips score the same this is their duration ratio. With thresholds that let the
+    weakest clips in, it still tells a class that lasts from one that only flashes up.
+    """
+    best = max((clip.score for clip in clips), default=0.0)
+    if best <= 0 or duration_s <= 0:
+        return 0.0
+    edges = sorted({edge for clip in clips for edge in (clip.start, clip.end)})
+    place = {edge: at for at, edge in enumerate(edges)}
+    levels = [0.0] * len(edges)
+    for clip in sorted(clips, key=lambda clip: clip.score):
+        first, after = place[clip.start], place[clip.end]
+        levels[first:after] = [clip.score] * (after - first)
+    lengths = (end - start for start, end in pairwise(edges))
+    covered = sum(level * length for level, length in zip(levels, lengths, strict=False))
+    return min(covered / best / duration_s, 1.0)
+
+
 def judge(
     name: str, clips: Sequence[Clip], duration_s: float, thresholds: Thresholds
 ) -> ClassScore | None:
@@ -109,7 +145,7 @@ def judge(
         return None
     ratio = duration_ratio(kept, duration_s)
     best = kept[0].score
-    score = round(min(max(best + coverage_bonus(ratio), 0.0), 100.0), 2)
+    score = class_score(best, sustained_ratio(kept, duration_s))
     if score < thresholds.min_video_score or ratio < thresholds.min_duration_ratio:
         return None
     mean = sum(clip.score for clip in kept) / len(kept)

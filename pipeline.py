@@ -18,7 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from classification import Thresholds
 from console import Console
 from monitor import FAILED, READY, StatusLog, status_log, utc_now, watch
 from preflight import EMBEDDED, HOSTED, STILL_WRITTEN, Refused, VideoFile, check_all, find_videos
+from questions import Question, ask
 from results import PromptClass, write_results
 from settings import SettingError, Settings, environment_name, load_settings, parse_setting
 from summary import print_counts, print_left_out, print_summary
@@ -161,20 +162,14 @@ def run(settings: Settings, console: Console) -> int:
             for name, video in holdings.current.items()
         ]
         console.say(f"Classifying {len(names)} videos by {len(classes)} classes")
-        duration_data = classify(job, holdings, include_clips=False)
-        clips_data = classify(job, holdings, include_clips=True)
+        answers = classify(job, holdings)
     report = describe_run(job, holdings) | {
         "started_at": started_at,
         "finished_at": utc_now(),
         "elapsed_s": round(time.monotonic() - begun, 3),
     }
-    results = {
-        "video_id_name_list": names,
-        "duration_data": duration_data,
-        "clips_data": clips_data,
-    }
-    write_results(settings.results_dir, results, report)
-    print_summary(console, names, clips_data["data"])
+    write_results(settings.results_dir, {"video_id_name_list": names, **answers}, report)
+    print_summary(console, names, answers["clips_data"]["data"])
     print_left_out(console.answer, job.refused, job.failed)
     print_counts(console, report)
     return SOME_LEFT_OUT if job.left_out() else ALL_CLASSIFIED
@@ -381,37 +376,29 @@ def remove_replaced(job: Job, holdings: Holdings) -> None:
             job.console.say(f"An older version stays in the index: {error}")
 
 
-def classify(job: Job, holdings: Holdings, *, include_clips: bool) -> Json:
-    """The platform's answer for the whole index, all pages, kept to the videos of the folder."""
+def classify(job: Job, holdings: Holdings) -> dict[str, Json]:
+    """The platform's answers for the videos of the folder, by result name."""
+    own = {video["_id"] for video in holdings.current.values()}
+    return ask(job.client, job.index_id, question_of(job), own)
+
+
+def question_of(job: Job) -> Question:
+    """What is asked of the platform, as the settings and the classes file say."""
     settings = job.settings
-    answer = job.client.classify_index(
-        job.index_id,
-        [asdict(each) for each in job.classes],
+    return Question(
+        classes=tuple(job.classes),
         options=settings.options,
         conversation_option=settings.conversation_option,
-        thresholds=thresholds_of(settings),
-        include_clips=include_clips,
-        show_detailed_score=include_clips,
-    )
-    own = {video["_id"] for video in holdings.current.values()}
-    return {"data": [video for video in answer if video["video_id"] in own]}
-
-
-def thresholds_of(settings: Settings) -> Thresholds:
-    """What a class needs to apply, as the settings say."""
-    return Thresholds(
-        settings.min_video_score, settings.min_clip_score, settings.min_duration_ratio
+        thresholds=Thresholds(
+            settings.min_video_score, settings.min_clip_score, settings.min_duration_ratio
+        ),
     )
 
 
 def describe_run(job: Job, holdings: Holdings) -> Json:
     """What `run.json` tells of a run besides its times."""
     settings, platform = job.settings, job.platform
-    return {
-        "classes": [asdict(each) for each in job.classes],
-        "options": settings.options,
-        "conversation_option": settings.conversation_option,
-        "thresholds": asdict(thresholds_of(settings)),
+    return question_of(job).as_json() | {
         "index": {"id": job.index_id, "name": settings.index_name},
         "platform": {
             "name": platform.name,
@@ -431,7 +418,13 @@ def describe_run(job: Job, holdings: Holdings) -> Json:
         },
         "refused": [_left_out(entry) for entry in job.refused],
         "failed": [_left_out(entry) for entry in job.failed],
+        "details": {video["_id"]: _details(video) for video in holdings.current.values()},
     }
+
+
+def _details(video: Json) -> Json:
+    known = _metadata(video)
+    return {"duration_s": known.get("duration") or 0.0, "fps": known.get("fps") or 0.0}
 
 
 def _left_out(entry: Refused) -> Json:

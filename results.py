@@ -10,41 +10,26 @@ content, `run.json` says how they were made. Errors:
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import math
-import os
 import pickle
-import pickletools
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from classification import ClassScore, Clip, Thresholds
+from plain_files import ResultsBroken as ResultsBroken
+from plain_files import ResultsError as ResultsError
+from plain_files import ResultsMissing as ResultsMissing
+from plain_files import json_bytes, read_plain, replace_together
 
 T = TypeVar("T")
 
 RUN_FILE = "run.json"
 RESULT_NAMES = ("video_id_name_list", "duration_data", "clips_data")
-
-
-class ResultsError(Exception):
-    """The results cannot be shown; `path` is the file in question."""
-
-    def __init__(self, path: Path, message: str) -> None:
-        super().__init__(f"{path}: {message}")
-        self.path = path
-
-
-class ResultsMissing(ResultsError):
-    """A results file is not there."""
-
-
-class ResultsBroken(ResultsError):
-    """A results file cannot be read, or its content breaks a rule."""
+ALL_CLIPS = "all_clips"  # not there in results of a version before it
 
 
 @dataclass(frozen=True)
@@ -74,6 +59,14 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class VideoDetails:
+    """What the platform knows of a video file; 0 frames a second where it does not know."""
+
+    duration_s: float
+    fps: float
+
+
+@dataclass(frozen=True)
 class VideoResult:
     """One classified video; `classes` are those that apply, best first, and may be none.
 
@@ -87,7 +80,10 @@ class VideoResult:
 
 @dataclass(frozen=True)
 class Run:
-    """A results folder as one value: the criteria, how the run went, and every video."""
+    """A results folder as one value: the criteria, how the run went, and every video.
+
+    `details` are by video id; results of an earlier version have none.
+    """
 
     classes: tuple[PromptClass, ...]
     options: tuple[str, ...]
@@ -103,6 +99,7 @@ class Run:
     started_at: str
     finished_at: str
     elapsed_s: float
+    details: Mapping[str, VideoDetails]
     videos: tuple[VideoResult, ...] = ()
 
 
@@ -111,12 +108,12 @@ class Run:
 
 def write_json(path: Path, data: Any) -> None:
     """Write one JSON file; a reader sees the old one or all of the new one."""
-    _replace_together({path: _json_bytes(data)})
+    replace_together({path: json_bytes(data)})
 
 
 def write_result(folder: Path, name: str, data: Any) -> None:
     """Write `name.json` and `name.pickle`, both from the same plain data."""
-    _replace_together(_both_forms(folder, name, data))
+    replace_together(_both_forms(folder, name, data))
 
 
 def write_results(folder: Path, results: Mapping[str, Any], run: Any) -> None:
@@ -128,56 +125,21 @@ def write_results(folder: Path, results: Mapping[str, Any], run: Any) -> None:
     contents: dict[Path, bytes] = {}
     for name, data in results.items():
         contents |= _both_forms(folder, name, data)
-    contents[folder / RUN_FILE] = _json_bytes(run)
-    _replace_together(contents)
+    contents[folder / RUN_FILE] = json_bytes(run)
+    replace_together(contents)
+    for name in {*RESULT_NAMES, ALL_CLIPS} - results.keys():
+        for ending in ("json", "pickle"):
+            (folder / f"{name}.{ending}").unlink(missing_ok=True)
 
 
 def _both_forms(folder: Path, name: str, data: Any) -> dict[Path, bytes]:
-    text = _json_bytes(data)
+    text = json_bytes(data)
     # Pickled from the JSON and not from `data`, so that both files give the same to a reader even
     # where `data` has tuples, enumerations or keys that are not strings.
     return {
         folder / f"{name}.json": text,
         folder / f"{name}.pickle": pickle.dumps(json.loads(text), protocol=4),
     }
-
-
-def _json_bytes(data: Any) -> bytes:
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-    # A file name that is not valid Unicode carries lone surrogates; backslashreplace writes them
-    # as \udcXX, which is what JSON wants.
-    return text.encode("utf-8", errors="backslashreplace")
-
-
-def _replace_together(contents: Mapping[Path, bytes]) -> None:
-    beside = {
-        path: path.with_name(f".{path.name}.{secrets.token_hex(4)}.part") for path in contents
-    }
-    try:
-        for path, content in contents.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(beside[path], "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        for path in contents:
-            os.replace(beside[path], path)
-    finally:
-        for part in beside.values():
-            part.unlink(missing_ok=True)
-    for folder in {path.parent for path in contents}:
-        _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make renames survive a power cut, where the system can open a folder at all."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 # Reading
@@ -188,13 +150,14 @@ def read_result(folder: Path, name: str) -> Any:
 
     Raises ResultsMissing or ResultsBroken.
     """
-    return _read_plain(_result_path(folder, name))
+    return read_plain(_result_path(folder, name))
 
 
 def fingerprint(folder: Path) -> tuple[tuple[str | int, ...], ...]:
     """Name, inode, time of change and size of each results file: differs when one is replaced."""
     found = []
-    for path in (folder / RUN_FILE, *(_result_path(folder, name) for name in RESULT_NAMES)):
+    names = (*RESULT_NAMES, ALL_CLIPS)
+    for path in (folder / RUN_FILE, *(_result_path(folder, name) for name in names)):
         try:
             stat = path.stat()
         except OSError:
@@ -221,75 +184,27 @@ def load_run(folder: Path) -> Run:
     return replace(run, videos=tuple(videos))
 
 
+def load_all_clips(folder: Path, run: Run) -> dict[str, tuple[ClassScore, ...]] | None:
+    """Every clip of every class, by video id, whether the class applies or not.
+
+    None where the results do not hold it. Raises ResultsBroken.
+    """
+    path = _result_path(folder, ALL_CLIPS)
+    if not path.exists():
+        return None
+    by_video = _parsed(path, _classes_by_video)
+    names = {criterion.name for criterion in run.classes}
+    for video_id, classes in by_video.items():
+        if video_id not in run.details:
+            raise ResultsBroken(path, f"video_id {video_id!r} is not in {RUN_FILE}{_AGAIN}")
+        for unknown in {found.name for found in classes} - names:
+            raise ResultsBroken(path, f"class {unknown!r} is not in {RUN_FILE}{_AGAIN}")
+    return by_video
+
+
 def _result_path(folder: Path, name: str) -> Path:
     as_json, as_pickle = folder / f"{name}.json", folder / f"{name}.pickle"
     return as_pickle if as_pickle.exists() and not as_json.exists() else as_json
-
-
-def _read_plain(path: Path) -> Any:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise ResultsMissing(path, "there is no such file: run pipeline.py first") from None
-    except OSError as error:
-        raise ResultsBroken(path, f"it cannot be read: {error.strerror}") from error
-    if path.suffix == ".pickle":
-        return _unpickle(path, content)
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ResultsBroken(path, f"it is not valid JSON: {error}") from error
-
-
-_STRINGS = frozenset(("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"))
-_STORES = frozenset(("MEMOIZE", "BINPUT", "LONG_BINPUT"))
-_FETCHES = frozenset(("BINGET", "LONG_BINGET"))
-_CONTAINERS = frozenset(
-    ("MARK", "EMPTY_DICT", "EMPTY_LIST", "SETITEM", "SETITEMS", "APPEND", "APPENDS")
-)
-_SCALARS = frozenset(
-    ("NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT")
-)
-_FRAMING = frozenset(("PROTO", "FRAME", "STOP"))
-_PLAIN = _STRINGS | _STORES | _FETCHES | _CONTAINERS | _SCALARS | _FRAMING
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> NoReturn:
-        raise pickle.UnpicklingError(f"{module}.{name} is not plain data")
-
-
-def _unpickle(path: Path, content: bytes) -> Any:
-    try:
-        _check_opcodes(content)
-        return _PlainUnpickler(io.BytesIO(content)).load()
-    # A hostile or cut pickle makes the unpickler raise nearly anything.
-    except Exception as error:
-        raise ResultsBroken(path, f"it is not a pickle of plain data: {error}") from error
-
-
-def _check_opcodes(content: bytes) -> None:
-    """Refuse a pickle that is more than lists, dicts, strings, numbers, bools and None.
-
-    The check reads the program without running it. Besides classes it refuses what makes a small
-    file need much memory or time: far memo places, and containers within each other or themselves.
-    """
-    containers: set[int] = set()
-    stored = 0
-    previous = ""
-    for opcode, argument, position in pickletools.genops(content):
-        if opcode.name not in _PLAIN:
-            raise pickle.UnpicklingError(f"{opcode.name} at byte {position} is not plain data")
-        if opcode.name in _STORES:
-            place = stored if argument is None else int(argument)
-            if place > stored:
-                raise pickle.UnpicklingError(f"memo place {place} at byte {position} is too far")
-            stored = max(stored, place + 1)
-            if previous not in _STRINGS:
-                containers.add(place)
-        elif opcode.name in _FETCHES and argument in containers:
-            raise pickle.UnpicklingError(f"one container in two places at byte {position}")
-        previous = opcode.name
 
 
 # Checking: each parser takes plain data and raises _Fault with the rule that it breaks
@@ -304,7 +219,7 @@ class _Fault(ValueError):
 
 def _parsed(path: Path, parse: Callable[[Any], T]) -> T:
     try:
-        return parse(_read_plain(path))
+        return parse(read_plain(path))
     except _Fault as fault:
         raise ResultsBroken(path, f"{fault}{_AGAIN}") from None
 
@@ -397,7 +312,13 @@ def _run(value: Any) -> Run:
         started_at=_text(value, "started_at"),
         finished_at=_text(value, "finished_at"),
         elapsed_s=_number(value, "elapsed_s"),
+        details=_table(value, "details", _details) if "details" in value else {},
     )
+
+
+def _details(table: Any, video_id: str) -> VideoDetails:
+    entry = _field(table, video_id)
+    return VideoDetails(_number(entry, "duration_s"), _number(entry, "fps"))
 
 
 def _platform(value: Any) -> RunPlatform:
@@ -454,6 +375,17 @@ def _class_score(value: Any) -> ClassScore:
 
 
 def _clip(value: Any) -> Clip:
+    if type(value) is dict:
+        # The usual clip at a glance: results hold a hundred thousand of them.
+        start, end, score = value.get("start"), value.get("end"), value.get("score")
+        option, prompt = value.get("option"), value.get("prompt")
+        if (
+            type(start) is type(end) is type(score) is float
+            and type(option) is type(prompt) is str
+            and 0.0 <= start <= end < math.inf
+            and 0.0 <= score <= 100.0
+        ):
+            return Clip(start, end, score, option, prompt)
     clip = Clip(
         _number(value, "start"),
         _number(value, "end"),
