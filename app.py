@@ -1,7 +1,7 @@
 """The page: what the pipeline found, with a player beside every proof.
 
-`create_app` makes the Flask application, `python app.py` serves it. It only reads the results
-folder and the videos folder; nothing here writes, uploads or classifies.
+`create_app` makes the Flask application, `python app.py` serves it. It reads the results folder
+and the videos folder; only the prompt lab (`lab_pages`) writes, and only into the results folder.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import logging
-import mimetypes
 import socket
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -21,18 +19,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import waitress
-from flask import Flask, Response, abort, render_template, request, send_file, url_for
-from waitress.buffers import ReadOnlyFileBasedBuffer
-from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
+from flask import Flask, Response, abort, request
+from werkzeug.exceptions import HTTPException
 
+import export_routes
+import lab_routes
+import page_routes
 import results
+from selection import SelectionError
 from settings import SettingError, Settings, load_settings, parse_setting
-from view_models import PageView, page_view
+from shelf import Shelf, html, put_shelf, the_shelf
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
         "frame-ancestors 'none'; require-trusted-types-for 'script'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -43,92 +44,9 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
-# Fixed here because the system's own table differs from machine to machine.
-VIDEO_TYPES = {
-    ".3gp": "video/3gpp",
-    ".avi": "video/x-msvideo",
-    ".flv": "video/x-flv",
-    ".m4v": "video/mp4",
-    ".mkv": "video/x-matroska",
-    ".mov": "video/quicktime",
-    ".mp4": "video/mp4",
-    ".mpeg": "video/mpeg",
-    ".mpg": "video/mpeg",
-    ".mts": "video/mp2t",
-    ".ogv": "video/ogg",
-    ".ts": "video/mp2t",
-    ".webm": "video/webm",
-    ".wmv": "video/x-ms-wmv",
-}
-
 SERVER_THREADS = 8  # none waits for a slow reader, see send_video: enough for pages in the making
 
 NOT_FOUND = "Only the page itself and the videos that the results name are served here."
-
-
-# Files
-
-
-class CurrentRun:
-    """The results folder as it is now, read again only when a file in it has changed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._lock = threading.Lock()
-        self._seen: object = None
-        self._held: tuple[results.Run, PageView] | None = None
-
-    def read(self) -> tuple[results.Run, PageView]:
-        """Raises ResultsMissing or ResultsBroken."""
-        with self._lock:
-            # Taken before reading: a file replaced meanwhile is noticed at the next request.
-            seen = results.fingerprint(self.folder)
-            if self._held is None or seen != self._seen:
-                run = results.load_run(self.folder)
-                self._held, self._seen = (run, page_view(run)), seen
-            return self._held
-
-
-def video_file(folder: Path, name: str) -> Path | None:
-    """The file of a named video, or None where it is not there or outside the folder."""
-    try:
-        name.encode()  # a name that is not valid Unicode has no address
-        path = (folder / name).resolve(strict=True)
-        inside = path.is_relative_to(folder.resolve(strict=True))
-    except (OSError, ValueError, RuntimeError):  # not there; a zero byte; a circle of links
-        return None
-    return path if inside and path.is_file() else None
-
-
-def video_type(name: str) -> str:
-    """The media type to serve a video as; never one that a browser would run."""
-    guess = mimetypes.guess_type(name)[0] or ""
-    fallback = guess if guess.startswith("video/") else "application/octet-stream"
-    return VIDEO_TYPES.get(Path(name).suffix.lower(), fallback)
-
-
-def send_video(path: Path, media_type: str) -> Response:
-    """The file, or the one range of it that is asked for."""
-    response = send_file(path, mimetype=media_type, conditional=False)
-    body: Any = response.response
-    is_sent_by_waitress = isinstance(body, ReadOnlyFileBasedBuffer)
-    # Other units, several ranges and nonsense are ignored, as RFC 9110 (14.2) has it.
-    asked = request.range
-    is_one_range = asked is not None and asked.units == "bytes" and len(asked.ranges) == 1
-    try:
-        response.make_conditional(
-            request, accept_ranges=is_one_range, complete_length=response.content_length
-        )
-    except RequestedRangeNotSatisfiable:
-        response.close()
-        raise
-    response.accept_ranges = "bytes"
-    # Werkzeug feeds a range to the server piece by piece, and so each paused player would hold a
-    # thread. Waitress sends a file on its own, from where it stands, as long as Content-Length.
-    if response.status_code == 206 and is_sent_by_waitress:
-        body.seek(response.content_range.start)
-        response.response = body
-    return response
 
 
 # The application
@@ -140,53 +58,35 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     RESULTS_DIR is the folder to show. VIDEOS_DIR, where given, is where the videos are; else they
     are where the run found them, or where the settings say. HOST is the address it listens on: on
     a loopback address only loopback names are answered, so that no web page can reach the videos
-    through a name of its own (DNS rebinding).
+    through a name of its own (DNS rebinding). SETTINGS are the settings the prompt lab opens its
+    platform with.
     """
     settings = load_settings()
     app = Flask(__name__)
-    app.config.from_mapping(RESULTS_DIR=settings.results_dir, VIDEOS_DIR=None, HOST=settings.host)
+    app.config.from_mapping(
+        RESULTS_DIR=settings.results_dir, VIDEOS_DIR=None, HOST=settings.host, SETTINGS=settings
+    )
     app.config.from_mapping(config)
-    current = CurrentRun(Path(app.config["RESULTS_DIR"]))
-
-    def videos_folder(run: results.Run) -> Path:
-        if app.config["VIDEOS_DIR"] is not None:
-            return Path(app.config["VIDEOS_DIR"])
-        return run.videos_dir if run.videos_dir.is_dir() else settings.videos_dir
-
-    @app.get("/")
-    def show_page() -> Response:
-        run, view = current.read()
-        folder = videos_folder(run)
-        addresses = {
-            card.name: url_for("serve_video", name=card.name)
-            for card in view.cards
-            if video_file(folder, card.name)
-        }
-        return html("page.html", page=view, addresses=addresses, folder=folder)
-
-    @app.get("/videos/<path:name>")
-    def serve_video(name: str) -> Response:
-        run, _ = current.read()
-        named = any(video.name == name for video in run.videos)
-        path = video_file(videos_folder(run), name) if named else None
-        if path is None:
-            abort(404)
-        return send_video(path, video_type(name))
-
+    videos_dir = app.config["VIDEOS_DIR"]
+    put_shelf(
+        app,
+        Shelf(
+            Path(app.config["RESULTS_DIR"]),
+            Path(videos_dir) if videos_dir is not None else None,
+            app.config["SETTINGS"],
+        ),
+    )
+    page_routes.add_routes(app)
+    export_routes.add_routes(app)
+    lab_routes.add_routes(app)
     if is_loopback(app.config["HOST"]):
         app.before_request(refuse_other_names)
     app.register_error_handler(results.ResultsMissing, show_missing)
     app.register_error_handler(results.ResultsBroken, show_broken)
+    app.register_error_handler(SelectionError, show_selection_error)
     app.register_error_handler(HTTPException, show_http_error)
     app.after_request(add_security_headers)
     return app
-
-
-def html(template: str, status: int = 200, **values: Any) -> Response:
-    """Render a page; characters that have no UTF-8 form become question marks."""
-    response = Response(render_template(template, **values).encode(errors="replace"), status)
-    response.cache_control.no_cache = True
-    return response
 
 
 def refuse_other_names() -> None:
@@ -203,6 +103,11 @@ def show_missing(error: results.ResultsMissing) -> Response:
 def show_broken(error: results.ResultsBroken) -> Response:
     """Say which file breaks which rule."""
     return html("broken.html", 500, error=error)
+
+
+def show_selection_error(error: SelectionError) -> Response:
+    """An address that asks for what cannot be."""
+    return html("error.html", 400, title="The address has a mistake", explanation=str(error))
 
 
 def show_http_error(error: HTTPException) -> Response:
@@ -267,8 +172,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "RESULTS_DIR": settings.results_dir,
             "VIDEOS_DIR": given.get("videos_dir"),
             "HOST": host,
+            "SETTINGS": settings,
         }
     )
+    with app.app_context(), suppress(results.ResultsError):
+        the_shelf().library()  # read before it is asked for; what is wrong is said on the page
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, settings.port), family=family)

@@ -25,9 +25,14 @@ class ClassesError(ValueError):
 def load_classes(path: Path) -> tuple[PromptClass, ...]:
     """Read and check a classes file; names and prompts come without space around them."""
     try:
-        return _checked(_entries(_read(path)))
+        return check_classes(_read(path))
     except ClassesError as error:
         raise ClassesError(f"{path}: {error}") from None
+
+
+def check_classes(data: Any) -> tuple[PromptClass, ...]:
+    """The classes of a classes file's content; raises ClassesError with the entry and the rule."""
+    return _checked(_entries(data))
 
 
 def _read(path: Path) -> Any:

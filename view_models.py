@@ -1,29 +1,32 @@
-"""What the page shows, worked out from a run: plain functions to plain values.
+"""The page as plain values, worked out from a library and a selection by plain functions.
 
 Everything is rounded, worded and put in order here, so that the templates only lay it out.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import results
-from classification import ClassScore, Clip, Thresholds
-
-OPTION_WORDS = {
-    "visual": "picture",
-    "conversation": "speech",
-    "text_in_video": "text on screen",
-    "text": "meaning of words",
-}
-CONVERSATION_WORDS = {"semantic": "by meaning", "exact_match": "by exact words"}
+from card_views import Card, ScoreView, score_view, video_card
+from charts import HeatRow, ThresholdView, heat_rows, threshold_views
+from classification import Thresholds
+from library import Library
+from results import VideoResult
+from selection import ANY_CLASS, CLASS_PREFIX, NO_CLASS, Selection, select
+from wording import (
+    CONVERSATION_WORDS,
+    counted,
+    evidence_word,
+    spoken_duration,
+    spoken_time,
+)
 
 HUES = 8  # the stylesheet has so many class colours
-MOST_OPEN_CLASSES = 9  # with more, their prompts would push the videos off the first screens
+PER_PAGE = {"video": 12, "heat": 100, "class": 1}
+TILES_PER_CLASS = 12
 
 
 @dataclass(frozen=True)
@@ -31,48 +34,31 @@ class CriterionView:
     """A class as described: its prompts, its colour, and how many videos it applies to."""
 
     name: str
+    showing: str
     prompts: tuple[str, ...]
     hue: int
+    number: int
     videos: str
 
 
 @dataclass(frozen=True)
-class ScoreView:
-    """A class that applies to one video; percentages are lengths of bars, 0-100."""
+class TileView:
+    """A video within the group of a class."""
 
-    name: str
-    hue: int
-    score: str
-    score_percent: float
-    ratio: str
-    ratio_percent: float
-
-
-@dataclass(frozen=True)
-class ClipView:
-    """A clip as a link into its video; `start` and `end` are seconds, `span` is for people."""
-
-    start: str
-    end: str
-    span: str
-    prompt: str
-    option: str
-    evidence: str
-    class_names: str
-    hue: int
-    score: str
-
-
-@dataclass(frozen=True)
-class Card:
-    """One video with its classes and its best clips."""
-
-    anchor: str
-    name: str
-    folder: str
+    video_id: str
     file_name: str
-    classes: tuple[ScoreView, ...]
-    clips: tuple[ClipView, ...]
+    name: str
+    middle_s: str
+    score: ScoreView
+
+
+@dataclass(frozen=True)
+class GroupView:
+    """A class with the videos to which it applies, the best first; `more` are not shown."""
+
+    criterion: CriterionView
+    tiles: tuple[TileView, ...]
+    more: int
 
 
 @dataclass(frozen=True)
@@ -80,47 +66,136 @@ class PageView:
     """Everything on the page but the state of the video files."""
 
     headline: str
-    prompts_are_open: bool
     criteria: tuple[CriterionView, ...]
     facts: tuple[tuple[str, tuple[str, ...]], ...]
     counts: tuple[tuple[int, str], ...]
     left_out: tuple[tuple[str, str, str], ...]
+    is_live: bool
+    is_changed: bool
+    thresholds: tuple[ThresholdView, ...]
+    showings: tuple[tuple[str, str], ...]
+    options: tuple[tuple[str, str], ...]
+    summary: str
+    page: int
+    pages: int
     cards: tuple[Card, ...]
+    groups: tuple[GroupView, ...]
+    heat: tuple[HeatRow, ...]
     min_video_score: float
     min_ratio_percent: float
 
 
-def page_view(run: results.Run) -> PageView:
-    """Lay a run out for the page: videos by their best class, those without one last, by name."""
-    hues = {criterion.name: place % HUES for place, criterion in enumerate(run.classes)}
-    applied = Counter(found.name for video in run.videos for found in video.classes)
-    ranked = sorted(
-        run.videos,
-        key=lambda video: (-max((c.score for c in video.classes), default=-1), video.name),
-    )
+def page_view(library: Library, wanted: Selection, per_page: int = 0) -> PageView:
+    """The view of a library that a selection asks for, with as many videos a page as usual."""
+    run, hues = library.run, class_hues(library.run)
+    judged = library.judged(wanted.thresholds)
+    chosen = select(judged, wanted)
+    size = per_page or PER_PAGE[wanted.group]
+    page, pages = find_page(chosen, wanted, size)
+    shown = chosen[(page - 1) * size : page * size]
+    criteria = criterion_views(run, judged, hues)
+    candidates = library.candidates(wanted.thresholds.min_clip_score)
     return PageView(
         headline=f"{counted(len(run.videos), 'video')}, {counted(len(run.classes), 'class')}",
-        prompts_are_open=len(run.classes) <= MOST_OPEN_CLASSES,
-        criteria=tuple(
-            CriterionView(
-                criterion.name,
-                criterion.prompts,
-                hues[criterion.name],
-                counted(applied[criterion.name], "video"),
-            )
-            for criterion in run.classes
-        ),
+        criteria=criteria,
         facts=run_facts(run),
-        counts=run_counts(run),
+        counts=run_counts(run, judged),
         left_out=tuple(
             (entry.video_name, what, entry.reason)
             for what, entries in (("Refused", run.refused), ("Failed", run.failed))
             for entry in entries
         ),
-        cards=tuple(video_card(place, video, hues) for place, video in enumerate(ranked, start=1)),
-        min_video_score=run.thresholds.min_video_score,
-        min_ratio_percent=100 * run.thresholds.min_duration_ratio,
+        is_live=library.is_live,
+        is_changed=wanted.thresholds != run.thresholds,
+        thresholds=threshold_views(library, wanted.thresholds),
+        showings=(
+            ("", "all videos"),
+            (ANY_CLASS, "with any class"),
+            (NO_CLASS, "without a class"),
+            *((CLASS_PREFIX + criterion.name, criterion.name) for criterion in run.classes),
+        ),
+        options=tuple((option, evidence_word(option)) for option in run.options),
+        summary=f"{len(chosen):,} of {counted(len(judged), 'video')}",
+        page=page,
+        pages=pages,
+        cards=tuple(
+            video_card(
+                (page - 1) * size + place, video, library.duration_s(video.video_id), hues, wanted
+            )
+            for place, video in enumerate(shown, start=1)
+        )
+        if wanted.group == "video"
+        else (),
+        groups=group_views(criteria, chosen) if wanted.group == "class" else (),
+        heat=heat_rows(shown, candidates, hues) if wanted.group == "heat" else (),
+        min_video_score=wanted.thresholds.min_video_score,
+        min_ratio_percent=100 * wanted.thresholds.min_duration_ratio,
     )
+
+
+def class_hues(run: results.Run) -> dict[str, int]:
+    """The colour of each class, in the order of the classes."""
+    return {criterion.name: place % HUES for place, criterion in enumerate(run.classes)}
+
+
+def find_page(chosen: Sequence[VideoResult], wanted: Selection, size: int) -> tuple[int, int]:
+    """The number of the page to show and of all pages: where none is asked for, the video's."""
+    pages = 1 if wanted.group == "class" else max(-(-len(chosen) // size), 1)
+    page = wanted.page
+    if not page and wanted.video_id:
+        places = (at for at, video in enumerate(chosen) if video.video_id == wanted.video_id)
+        page = next(places, 0) // size + 1
+    return min(max(page, 1), pages), pages
+
+
+def criterion_views(
+    run: results.Run, judged: Iterable[VideoResult], hues: Mapping[str, int]
+) -> tuple[CriterionView, ...]:
+    """The classes as described, with the number of videos they apply to."""
+    applied = Counter(found.name for video in judged for found in video.classes)
+    return tuple(
+        CriterionView(
+            name=criterion.name,
+            showing=CLASS_PREFIX + criterion.name,
+            prompts=criterion.prompts,
+            hue=hues[criterion.name],
+            number=applied[criterion.name],
+            videos=counted(applied[criterion.name], "video"),
+        )
+        for criterion in run.classes
+    )
+
+
+def group_views(
+    criteria: Iterable[CriterionView], chosen: Sequence[VideoResult]
+) -> tuple[GroupView, ...]:
+    """The chosen videos by class; classes that apply to none of them are left out."""
+    groups = []
+    for criterion in criteria:
+        members = sorted(
+            (
+                (found, video)
+                for video in chosen
+                for found in video.classes
+                if found.name == criterion.name
+            ),
+            key=lambda member: (-member[0].score, member[1].name),
+        )
+        if members:
+            tiles = tuple(
+                TileView(
+                    video.video_id,
+                    video.name.rpartition("/")[2],
+                    video.name,
+                    f"{(found.clips[0].start + found.clips[0].end) / 2:.3f}"
+                    if found.clips
+                    else "0",
+                    score_view(found, {criterion.name: criterion.hue}),
+                )
+                for found, video in members[:TILES_PER_CLASS]
+            )
+            groups.append(GroupView(criterion, tiles, len(members) - len(tiles)))
+    return tuple(groups)
 
 
 def run_facts(run: results.Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -161,101 +236,13 @@ def threshold_lines(thresholds: Thresholds) -> tuple[str, ...]:
     )
 
 
-def run_counts(run: results.Run) -> tuple[tuple[int, str], ...]:
+def run_counts(run: results.Run, judged: Sequence[VideoResult]) -> tuple[tuple[int, str], ...]:
     """How many videos came to what end."""
-    with_class = sum(bool(video.classes) for video in run.videos)
+    with_class = sum(bool(video.classes) for video in judged)
     return (
-        (len(run.videos), "classified"),
+        (len(judged), "classified"),
         (with_class, "with a class"),
-        (len(run.videos) - with_class, "without one"),
+        (len(judged) - with_class, "without one"),
         (len(run.refused), "refused"),
         (len(run.failed), "failed"),
     )
-
-
-def video_card(place: int, video: results.VideoResult, hues: Mapping[str, int]) -> Card:
-    """One video's card; its clips are the best three with distinct prompts, over all classes."""
-    folder, slash, file_name = video.name.rpartition("/")
-    classes_by_prompt: dict[str, list[ClassScore]] = {}
-    for found in video.classes:
-        for prompt in {clip.prompt for clip in found.clips}:
-            classes_by_prompt.setdefault(prompt, []).append(found)
-    return Card(
-        anchor=f"video-{place}",
-        name=video.name,
-        folder=folder + slash,
-        file_name=file_name,
-        classes=tuple(score_view(found, hues) for found in video.classes),
-        clips=tuple(
-            clip_view(clip, classes_by_prompt[clip.prompt], hues)
-            for clip in results.top_clips(video.classes)
-        ),
-    )
-
-
-def score_view(found: ClassScore, hues: Mapping[str, int]) -> ScoreView:
-    """One class of one video, rounded to whole points and per cent."""
-    return ScoreView(
-        name=found.name,
-        hue=hues.get(found.name, 0),
-        score=f"{found.score:.0f}",
-        score_percent=found.score,
-        ratio=f"{found.duration_ratio:.0%}",
-        ratio_percent=100 * found.duration_ratio,
-    )
-
-
-def clip_view(clip: Clip, classes: Sequence[ClassScore], hues: Mapping[str, int]) -> ClipView:
-    """One clip with the classes that its prompt proves."""
-    return ClipView(
-        start=plain_seconds(clip.start),
-        end=plain_seconds(clip.end),
-        span=f"{clock(math.floor(clip.start))}\N{EN DASH}{clock(math.ceil(clip.end))}",
-        prompt=clip.prompt,
-        option=clip.option,
-        evidence=evidence_word(clip.option),
-        class_names=", ".join(found.name for found in classes),
-        hue=hues.get(classes[0].name, 0),
-        score=f"{clip.score:.0f}",
-    )
-
-
-def evidence_word(option: str) -> str:
-    """An option in a reader's words."""
-    return OPTION_WORDS.get(option, option.replace("_", " "))
-
-
-def plain_seconds(seconds: float) -> str:
-    """Seconds to the millisecond, as addresses take them: 12 or 3.25, never 1e-05."""
-    return f"{seconds:.3f}".rstrip("0").rstrip(".")
-
-
-def clock(seconds: int) -> str:
-    """Whole seconds as m:ss, from an hour on as h:mm:ss."""
-    minutes, second = divmod(seconds, 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun in the right form."""
-    plural = noun + ("es" if noun.endswith("s") else "s")
-    return f"{number:,} {noun if number == 1 else plural}"
-
-
-def spoken_time(rfc3339: str) -> str:
-    """A time for people; what is no time is shown as it is."""
-    try:
-        moment = datetime.fromisoformat(rfc3339.replace("Z", "+00:00"))
-    except ValueError:
-        return rfc3339
-    return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".strip()
-
-
-def spoken_duration(seconds: float) -> str:
-    """A length of time for people."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours} h {minute} min" if hours else f"{minute} min {second} s"

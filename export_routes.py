@@ -1,0 +1,161 @@
+"""The routes that hand results out as files."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+from urllib.parse import quote
+
+from flask import Flask, Response, abort, request
+
+import exports
+from classification import Clip
+from exports import NoFrameRate, VideoClips
+from library import Library
+from results import VideoResult, read_result
+from selection import Selection, read_selection, select, shown_classes, shown_clips
+from shelf import Shelf, the_shelf
+
+MEDIA_TYPES = {
+    "csv": "text/csv",
+    "json": "application/json",
+    "vtt": "text/vtt",
+    "captions.vtt": "text/vtt",
+    "srt": "application/x-subrip",
+    "edl": "text/plain",
+}
+ONE_FILE = ("csv", "json")
+
+
+def add_routes(app: Flask) -> None:
+    """Add the routes to an application that has a shelf."""
+    app.add_url_rule("/export/<kind>", view_func=export)
+    app.register_error_handler(NoFrameRate, no_frame_rate)
+
+
+def export(kind: str) -> Response:
+    """One video (`id`) or all that the selection shows: one file, or a ZIP of one per video."""
+    if kind not in MEDIA_TYPES:
+        abort(404)
+    shelf = the_shelf()
+    library = shelf.library()
+    wanted = read_selection(request.args, library.run.thresholds)
+    judged = library.judged(wanted.thresholds)
+    video_id = request.args.get("id", "")
+    chosen = [v for v in judged if v.video_id == video_id] if video_id else select(judged, wanted)
+    if video_id and not chosen:
+        abort(404)
+    filtered = [filter_video(video, wanted) for video in chosen]
+    stem = filtered[0].name.rpartition("/")[2] if video_id else "clips"
+    if kind == "json":
+        return attachment(f"{stem}.json", kind, as_json(shelf, library, filtered, wanted))
+    videos = [as_clips(library, video) for video in filtered]
+    if kind == "csv":
+        return attachment(f"{stem}.csv", kind, exports.to_csv(videos))
+    if video_id:
+        text = writer_of(kind, shelf, video_id)(videos[0])
+        return attachment(f"{stem}.{kind.rpartition('.')[2]}", kind, text)
+    return zipped(kind, shelf, [video for video in videos if video.classes])
+
+
+def filter_video(video: VideoResult, wanted: Selection) -> VideoResult:
+    """A video with what a filter leaves of its classes and clips."""
+    if not wanted.class_name and not wanted.option:
+        return video
+    classes = (
+        replace(found, clips=tuple(shown_clips(found.clips, wanted)))
+        for found in shown_classes(video.classes, wanted)
+    )
+    return replace(video, classes=tuple(found for found in classes if found.clips))
+
+
+def as_clips(library: Library, video: VideoResult) -> VideoClips:
+    """A video as the exporters take it."""
+    details = library.run.details.get(video.video_id)
+    return VideoClips(video.video_id, video.name, details.fps if details else 0.0, video.classes)
+
+
+def writer_of(kind: str, shelf: Shelf, video_id: str) -> Callable[[VideoClips], str]:
+    """What writes a file of one video."""
+
+    def words_of(clip: Clip) -> str:
+        return shelf.media.words(video_id, clip.option, clip.start, clip.end)
+
+    if kind == "captions.vtt":
+        return lambda video: exports.to_webvtt(video, words_of)
+    return {"vtt": exports.to_webvtt, "srt": exports.to_srt, "edl": exports.to_edl}[kind]
+
+
+def as_json(
+    shelf: Shelf, library: Library, videos: Sequence[VideoResult], wanted: Selection
+) -> str:
+    """`clips_data` as the API gave it; re-judged or filtered results in the same shape."""
+    ids = {video.video_id for video in videos}
+    is_as_given = wanted.thresholds == library.run.thresholds
+    if is_as_given and not wanted.class_name and not wanted.option:
+        given = read_result(shelf.results_dir, "clips_data")["data"]
+        data = [video for video in given if video["video_id"] in ids]
+    else:
+        data = [
+            {
+                "video_id": video.video_id,
+                "classes": [class_answer(asdict(found)) for found in video.classes],
+            }
+            for video in videos
+            if video.classes
+        ]
+    return json.dumps({"data": data}, ensure_ascii=False, indent=1)
+
+
+def class_answer(found: dict[str, Any]) -> dict[str, Any]:
+    """A class in the API's shape."""
+    details = {"max_score": found.pop("max_score"), "avg_score": found.pop("avg_score")}
+    return {**found, "detailed_scores": details}
+
+
+def zipped(kind: str, shelf: Shelf, videos: Sequence[VideoClips]) -> Response:
+    """One file per video. Videos of unknown frame rate are named in a note and left out."""
+    ending = kind.rpartition(".")[2]
+    content = io.BytesIO()
+    without: list[str] = []
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        names = exports.file_names([video.name for video in videos], ending)
+        for name, video in zip(names, videos, strict=True):
+            try:
+                text = writer_of(kind, shelf, video.video_id)(video)
+            except NoFrameRate:
+                without.append(video.name)
+            else:
+                archive.writestr(name, text.encode(errors="replace"))
+        if without:
+            note = "Left out, their frame rate is not known:\n" + "\n".join(without) + "\n"
+            archive.writestr("LEFT-OUT.txt", note.encode(errors="replace"))
+    response = Response(content.getvalue(), mimetype="application/zip")
+    response.headers["Content-Disposition"] = f"attachment; filename=clips-{ending}.zip"
+    return response
+
+
+def attachment(name: str, kind: str, text: str) -> Response:
+    """A file to keep, under the name of its video."""
+    response = Response(
+        text.encode(errors="replace"), content_type=f"{MEDIA_TYPES[kind]}; charset=utf-8"
+    )
+    plain = "".join(
+        char if (char.isascii() and char.isalnum()) or char in "-_. " else "_" for char in name
+    )
+    full = quote(name, safe="", errors="replace")
+    response.headers["Content-Disposition"] = (
+        f"attachment; filename=\"{plain}\"; filename*=UTF-8''{full}"
+    )
+    response.cache_control.no_cache = True
+    return response
+
+
+def no_frame_rate(error: NoFrameRate) -> Response:
+    """An edit list of this video cannot be made."""
+    text = f"No edit list: {error}. Run pipeline.py again, so that the results hold it.\n"
+    return Response(text, 409, mimetype="text/plain")

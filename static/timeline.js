@@ -1,0 +1,130 @@
+// The lanes under a player: click and arrow keys seek, a playhead follows, a hint tells of a clip.
+import { playFrom } from "./player.js";
+
+const STEP_S = 5;
+
+function clock(seconds) {
+  const whole = Math.floor(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+function playerOf(timeline) {
+  return document.getElementById(timeline.dataset.player);
+}
+
+/** The length of the video in seconds: as the results say, or as the player knows. */
+function duration(timeline, video) {
+  return Number(timeline.dataset.duration) || video.duration || 0;
+}
+
+/** Gives the lanes of a part of the page their role; they are a slider over the video. */
+export function enhanceTimelines(root) {
+  for (const timeline of root.querySelectorAll(".timeline")) {
+    const video = playerOf(timeline);
+    if (!video) continue;
+    timeline.tabIndex = 0;
+    timeline.setAttribute("role", "slider");
+    timeline.setAttribute("aria-label", "Time in the video");
+    timeline.setAttribute("aria-valuemin", "0");
+    timeline.setAttribute("aria-valuemax", String(duration(timeline, video)));
+    showTime(video);
+  }
+}
+
+/** Moves the playhead to where the video is. */
+export function showTime(video) {
+  const timeline = video.closest("article").querySelector(".timeline");
+  if (!timeline) return;
+  const total = duration(timeline, video);
+  const share = total ? Math.min(video.currentTime / total, 1) : 0;
+  for (const head of timeline.querySelectorAll(".playhead")) {
+    head.setAttribute("x", `${(100 * share).toFixed(3)}%`);
+  }
+  timeline.setAttribute("aria-valuenow", video.currentTime.toFixed(1));
+  timeline.setAttribute("aria-valuetext", `${clock(video.currentTime)} of ${clock(total)}`);
+}
+
+let running = false;
+
+/** Follows a playing video frame by frame. */
+export function follow(video) {
+  if (running) return;
+  running = true;
+  const step = () => {
+    running = !video.paused && video.isConnected;
+    showTime(video);
+    if (running) requestAnimationFrame(step);
+  };
+  requestAnimationFrame(step);
+}
+
+function seekByPointer(event, timeline, video) {
+  const box = timeline.querySelector(".lane svg").getBoundingClientRect();
+  const share = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
+  playFrom(video, share * duration(timeline, video));
+}
+
+function onClick(event) {
+  const timeline = event.target.closest(".timeline");
+  const video = timeline && playerOf(timeline);
+  if (!video || video.hidden || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const clip = event.target.closest("a");
+  if (clip) playFrom(video, Number(clip.dataset.start));
+  else seekByPointer(event, timeline, video);
+}
+
+function onKey(event) {
+  const timeline = event.target.closest?.(".timeline");
+  const video = timeline && playerOf(timeline);
+  if (!video || event.target !== timeline || event.ctrlKey || event.metaKey || event.altKey) return;
+  const total = duration(timeline, video);
+  const now = video.currentTime;
+  const times = {
+    ArrowLeft: now - STEP_S,
+    ArrowDown: now - STEP_S,
+    ArrowRight: now + STEP_S,
+    ArrowUp: now + STEP_S,
+    PageUp: now + total / 10,
+    PageDown: now - total / 10,
+    Home: 0,
+    End: total,
+  };
+  if (!(event.key in times)) return;
+  event.preventDefault();
+  event.stopPropagation();
+  video.preload = "metadata";
+  video.currentTime = Math.min(Math.max(times[event.key], 0), total);
+  showTime(video);
+}
+
+function showHint(event) {
+  const hint = document.getElementById("hint");
+  const clip = event.target.closest(".lane a");
+  hint.hidden = !clip;
+  if (!clip) return;
+  const { pictures } = clip.closest(".timeline").dataset;
+  const words = document.createElement("span");
+  words.textContent = clip.getAttribute("aria-label");
+  hint.replaceChildren(words);
+  if (pictures) {
+    const picture = new Image(320, 180);
+    picture.alt = "";
+    picture.src = `${pictures}?t=${(Number(clip.dataset.start) + Number(clip.dataset.end)) / 2}`;
+    hint.prepend(picture);
+  }
+  const box = clip.getBoundingClientRect();
+  const left = Math.min(Math.max(box.left, 8), window.innerWidth - hint.offsetWidth - 8);
+  const above = box.top - hint.offsetHeight - 8;
+  // The object model of styles is allowed where style attributes are not.
+  hint.style.left = `${left}px`;
+  hint.style.top = `${above > 8 ? above : box.bottom + 8}px`;
+}
+
+/** Listens on the whole page, so that cards which come later are served too. */
+export function listenToTimelines() {
+  document.addEventListener("click", onClick);
+  document.addEventListener("keydown", onKey, true);
+  document.addEventListener("pointerover", showHint);
+  document.addEventListener("scroll", () => { document.getElementById("hint").hidden = true; }, true);
+}
