@@ -68,17 +68,21 @@ def running_engine(options: EngineOptions) -> Iterator[str]:
             fetch_private=options.fetch_private,
         )
         api_options = ApiOptions(options.api_key, options.thresholds, options.rate_limit)
-        with service:
-            server = Server(
-                (options.host, options.port),
-                create_app(service, api_options),
-                numthreads=HTTP_THREADS,
-                server_name="engine",
-            )
-            server.ConnectionClass = _Connection
-            with _serving(server):
-                host, port = server.bind_addr
-                yield f"http://{host}:{port}"
+        with service, served(service, api_options, options.host, options.port) as url:
+            yield url
+
+
+@contextmanager
+def served(
+    service: Service, options: ApiOptions, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[str]:
+    """Answer HTTP for a service for as long as the body runs; yields the URL."""
+    app = create_app(service, options)
+    server = Server((host, port), app, numthreads=HTTP_THREADS, server_name="engine")
+    server.ConnectionClass = _Connection
+    with _serving(server):
+        bound_host, bound_port = server.bind_addr
+        yield f"http://{bound_host}:{bound_port}"
 
 
 class _Request(HTTPRequest):

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from engine.api import ApiOptions, create_app
 from engine.service import Service
+from tests.api_calls import ANYTHING, EARLY, LATE, Json, create_index, upload, wait_for
 from tests.media import write_video
 from tests.stand_ins import quick_models
-
-Json = dict[str, Any]
-
-EARLY = {"name": "Early", "prompts": ["early"]}
-LATE = {"name": "Late", "prompts": ["late"]}
-ANYTHING = {"min_video_score": 0, "min_clip_score": 1, "min_duration_ratio": 0}
 
 
 @pytest.fixture
@@ -46,37 +39,6 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return write_video(path, seconds=4, fps=30, gop=15).read_bytes()
 
 
-def create_index(client: FlaskClient, version: str = "v1.2", name: str = "films") -> str:
-    options = ["visual", "conversation", "text_in_video"]
-    body: Json = {"index_name": name}
-    if version == "v1.1":
-        body |= {"engine_id": "marengo2.5", "index_options": options}
-    else:
-        body["engines"] = [{"engine_name": "marengo2.6", "engine_options": options}]
-    answer = client.post(f"/{version}/indexes", json=body)
-    assert answer.status_code == 201
-    return str(answer.json["_id"])
-
-
-def upload(client: FlaskClient, index_id: str, data: bytes, name: str = "a.mp4") -> str:
-    form = {"index_id": index_id, "language": "en", "video_file": (io.BytesIO(data), name)}
-    answer = client.post("/v1.2/tasks", data=form)
-    assert answer.status_code == 201
-    return str(answer.json["_id"])
-
-
-def wait_for(client: FlaskClient, task_id: str) -> Json:
-    """The task once it has ended."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        task: Json = client.get(f"/v1.2/tasks/{task_id}").json
-        if task["status"] in ("ready", "failed"):
-            return task
-        assert set(task["process"]) == {"upload_percentage", "percentage", "remain_seconds"}
-        time.sleep(0.05)
-    raise AssertionError(f"still {task['status']}")
-
-
 def test_a_video_goes_from_upload_to_classes(
     client: FlaskClient, version: str, video: bytes
 ) -> None:
@@ -95,6 +57,7 @@ def test_a_video_goes_from_upload_to_classes(
         "limit_per_page": 10,
         "total_page": 1,
         "total_results": 1,
+        "total_duration": pytest.approx(4, abs=0.05),
     }
 
     index = client.get(f"/{version}/indexes/{index_id}").json

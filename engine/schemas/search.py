@@ -74,6 +74,8 @@ class SearchForm(SearchChoices):
     query_media_type: Literal["image"] | None = None
     query_media_url: Text | None = None
     query_media_file: FilePart | None = None
+    # The vendor's SDK sends an empty field of this name, so that its form has a part.
+    dummy: Literal[""] = ""
 
     @field_validator("filter", mode="before")
     @classmethod
