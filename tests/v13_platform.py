@@ -75,6 +75,7 @@ class V13Platform:
         self.scored: dict[int, float] = {}
         self.most_definitions = 10**6  # more in one analysis are cut off
         self.longest_window_s = 10**6.0  # likewise
+        self.refusal: tuple[int, str] | None = None  # of every analysis
         self.tokens: dict[str, tuple[list[Json], Json]] = {}
         self.signatures: set[str] = set()
         self._made = 0
@@ -352,6 +353,8 @@ class V13Platform:
     # Analyses and search
 
     def create_analysis(self, query: Json, body: Json) -> tuple[int, Json]:
+        if self.refusal:
+            raise Refused(*self.refusal)
         assert body["model_name"] == "pegasus1.5"
         definitions = body["response_format"]["segment_definitions"]
         assert 1 <= len(definitions) <= 20
