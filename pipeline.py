@@ -26,6 +26,7 @@ from backends import Platform, PlatformUnavailable, open_platform
 from classes import ClassesError, load_classes
 from classification import Thresholds
 from console import Console
+from media_gathering import MOST_PICTURES, gather_media
 from monitor import FAILED, READY, StatusLog, status_log, utc_now, watch
 from preflight import EMBEDDED, HOSTED, STILL_WRITTEN, Refused, VideoFile, check_all, find_videos
 from questions import Question, ask
@@ -163,6 +164,7 @@ def run(settings: Settings, console: Console) -> int:
         ]
         console.say(f"Classifying {len(names)} videos by {len(classes)} classes")
         answers = classify(job, holdings)
+        fetch_media(job, holdings)
     report = describe_run(job, holdings) | {
         "started_at": started_at,
         "finished_at": utc_now(),
@@ -380,6 +382,25 @@ def classify(job: Job, holdings: Holdings) -> dict[str, Json]:
     """The platform's answers for the videos of the folder, by result name."""
     own = {video["_id"] for video in holdings.current.values()}
     return ask(job.client, job.index_id, question_of(job), own)
+
+
+def fetch_media(job: Job, holdings: Holdings) -> None:
+    """Fetch pictures and words for the page; what the platform does not give is no failure."""
+    durations = {video["_id"]: _details(video)["duration_s"] for video in holdings.current.values()}
+    # Only the engine's own are near and free.
+    is_engine = job.platform.embedded or "models" in job.index
+    with job.console.bars("Pictures", len(durations), "video") as bars:
+        failed = gather_media(
+            job.client,
+            job.index_id,
+            durations,
+            job.settings.results_dir,
+            most_pictures=MOST_PICTURES if is_engine else 1,
+            on_done=bars.done,
+        )
+    if failed:
+        reason = next(iter(failed.values()))
+        job.console.say(f"No pictures or words for {len(failed)} videos: {reason}")
 
 
 def question_of(job: Job) -> Question:

@@ -235,6 +235,22 @@ class TwelveLabsClient:
         """Delete a video."""
         self._http.call("DELETE", "indexes", index_id, "videos", video_id)
 
+    def words_heard(self, index_id: str, video_id: str) -> list[Json]:
+        """What is said in a video, as {"start", "end", "value"} in order; seconds."""
+        return self._values(index_id, video_id, "transcription")
+
+    def words_read(self, index_id: str, video_id: str) -> list[Json]:
+        """What is written in its picture, as `words_heard` gives what is said."""
+        return self._values(index_id, video_id, "text-in-video")
+
+    def thumbnail(self, index_id: str, video_id: str, time_s: float) -> bytes:
+        """The picture nearest to a time, as the file that the platform keeps, mostly a JPEG."""
+        path = ("indexes", index_id, "videos", video_id, "thumbnail")
+        answer = self._http.json(
+            self._http.call("GET", *path, params={"time": time_s}), "thumbnail"
+        )
+        return self._http.get_elsewhere(str(answer["thumbnail"]))
+
     # Classification
 
     def classify_videos(
@@ -346,6 +362,10 @@ class TwelveLabsClient:
 
     def _video(self, answer: Json) -> Json:
         return answer
+
+    def _values(self, index_id: str, video_id: str, what: str) -> list[Json]:
+        response = self._http.call("GET", "indexes", index_id, "videos", video_id, what)
+        return list(self._http.json(response).get("data") or [])
 
     def _made(self, collection: str, **content: Any) -> str:
         """One try to make an index or a task; its id."""

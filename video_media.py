@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -45,6 +45,13 @@ def write_media(path: Path, pictures: Mapping[float, bytes], words: Sequence[Wor
         text = json.dumps([asdict(each) for each in words], ensure_ascii=False)
         archive.writestr(WORDS, text, zipfile.ZIP_DEFLATED)
     os.replace(beside, path)
+
+
+def prune_media(results_dir: Path, video_ids: Collection[str]) -> None:
+    """Delete the media of videos that are no longer in the results."""
+    for path in (results_dir / FOLDER).glob("*.zip"):
+        if path.stem not in video_ids:
+            path.unlink(missing_ok=True)
 
 
 class Media:

@@ -101,9 +101,7 @@ function addressOf(form) {
   const asked = new URLSearchParams(new FormData(form));
   for (const [name, value] of [...asked]) if (!value) asked.delete(name);
   for (const slider of form.querySelectorAll("input[type=range]")) {
-    if (slider.value === slider.defaultValue && !new URLSearchParams(window.location.search).has(slider.name)) {
-      asked.delete(slider.name);
-    }
+    if (Number(slider.value) === Number(slider.dataset.default)) asked.delete(slider.name);
   }
   if (asked.get("group") === "video") asked.delete("group");
   if (asked.get("sort") === "score") asked.delete("sort");

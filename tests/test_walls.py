@@ -67,6 +67,7 @@ OUTSIDE: dict[str, set[str]] = {
     "shelf": {"library", "results", "settings", "video_files", "video_media"},
     "video_files": set(),
     "video_media": set(),
+    "media_gathering": {"twelvelabs_client", "video_media"},
     "view_models": {
         "card_views",
         "charts",
@@ -89,6 +90,7 @@ OUTSIDE: dict[str, set[str]] = {
         "classes",
         "classification",
         "console",
+        "media_gathering",
         "monitor",
         "preflight",
         "questions",
