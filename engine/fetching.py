@@ -179,7 +179,8 @@ def _opened(url: str, limits: FetchLimits, field: str, hold: _Hold) -> Iterator[
             connection = HTTPSConnection(host, port, timeout=SILENCE_TIMEOUT_S)
         hold.sock = connection.sock = sock
         connection.request("GET", _target(parts), headers={"Accept-Encoding": "identity"})
-        yield connection.getresponse()
+        with connection.getresponse() as response:
+            yield response
     finally:
         hold.sock = None
         connection.close()
