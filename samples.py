@@ -107,7 +107,7 @@ SAMPLES = (
     Sample(
         "launch day.mp4",
         (
-            Shot("rocket.jpg", 8, View(0.5, 0.65, 1.2), View(0.5, 0.7, 1.8)),
+            Shot("rocket.jpg", 8, View(0.45, 0.5), View(0.5, 0.5, 1.25)),
             Shot(
                 "astronaut.png",
                 6,
