@@ -13,6 +13,7 @@ from engine.catalog import Catalog, Index, Video
 from engine.errors import PlatformError, not_there
 from engine.evidence import Evidence
 from engine.matching import Matcher
+from engine.scoring import Question
 
 # The hosted platform's limit for one request about chosen videos.
 MAX_SECONDS = 10 * 3600
@@ -98,25 +99,27 @@ class Classifier:
         thresholds: Thresholds,
     ) -> list[VideoClasses]:
         results = []
+        questions = self._questions(queries)
         for video_id, index, evidence in found:
             if evidence is None:
                 continue
-            classes = classify(self._clips(evidence, queries), evidence.duration_s, thresholds)
+            clips: dict[str, list[Clip]] = {query.name: [] for query in queries}
+            for question in questions:
+                for name, more in question.clips(evidence, thresholds.min_clip_score).items():
+                    clips[name] += more
+            classes = classify(clips, evidence.duration_s, thresholds)
             if classes:
                 thumbnails = "thumbnail" in index.addons
                 results.append(VideoClasses(video_id, index.id, thumbnails, tuple(classes)))
         return sorted(results, key=lambda result: -result.classes[0].score)
 
-    def _clips(self, evidence: Evidence, queries: Sequence[ClassQuery]) -> dict[str, list[Clip]]:
-        """The clips of every class; a prompt that several classes share is scored once."""
-        asked: dict[tuple[str, str], list[ClassQuery]] = defaultdict(list)
+    def _questions(self, queries: Sequence[ClassQuery]) -> list[Question]:
+        """One question for each kind of evidence, about all classes that ask for it."""
+        asked: dict[tuple[str, str], dict[str, Sequence[str]]] = defaultdict(dict)
         for query in queries:
             for option in query.options:
-                asked[option, query.conversation_option].append(query)
-        clips: dict[str, list[Clip]] = {query.name: [] for query in queries}
-        for (option, conversation_option), alike in asked.items():
-            prompts = list(dict.fromkeys(prompt for query in alike for prompt in query.prompts))
-            found = self._matcher.clips(evidence, prompts, option, conversation_option)
-            for query in alike:
-                clips[query.name] += (clip for prompt in query.prompts for clip in found[prompt])
-        return clips
+                asked[option, query.conversation_option][query.name] = query.prompts
+        return [
+            self._matcher.question(classes, option, conversation_option)
+            for (option, conversation_option), classes in asked.items()
+        ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-FORMAT = "1"
+FORMAT = "2"
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,10 @@ class Evidence:
     named in `models` gave for each sampled frame; `scene_starts` float32[s] are the times at which
     the picture changes; thumbnails are JPEG files with the times they show. `models` says which
     model made each kind of evidence.
+
+    The rest is made by moments.ready, for scoring: `moment_vectors` float16[m, k] pool the frames
+    between each two of `moment_edges` float32[m + 1]; `transcript_vectors` and
+    `screen_text_vectors` float16 have a row for each span.
     """
 
     duration_s: float
@@ -49,6 +53,14 @@ class Evidence:
     thumbnail_times: npt.NDArray[np.float32]
     thumbnails: tuple[bytes, ...]
     models: dict[str, str]
+    moment_edges: npt.NDArray[np.float32] = field(default_factory=lambda: _none(np.float32))
+    moment_vectors: npt.NDArray[np.float16] = field(default_factory=lambda: _none(np.float16))
+    transcript_vectors: npt.NDArray[np.float16] = field(default_factory=lambda: _none(np.float16))
+    screen_text_vectors: npt.NDArray[np.float16] = field(default_factory=lambda: _none(np.float16))
+
+
+def _none(dtype: type[Any]) -> npt.NDArray[Any]:
+    return np.zeros(0, dtype=dtype)
 
 
 def write_evidence(path: Path, evidence: Evidence) -> None:
@@ -61,6 +73,10 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
         "thumbnail_times": evidence.thumbnail_times.astype(np.float32),
         "thumbnail_sizes": sizes,
         "thumbnails": np.frombuffer(b"".join(evidence.thumbnails), dtype=np.uint8),
+        "moment_edges": evidence.moment_edges.astype(np.float32),
+        "moment_vectors": evidence.moment_vectors.astype(np.float16),
+        "transcript_vectors": evidence.transcript_vectors.astype(np.float16),
+        "screen_text_vectors": evidence.screen_text_vectors.astype(np.float16),
     }
     metadata = {
         "format": FORMAT,
@@ -96,6 +112,10 @@ def read_evidence(path: Path) -> Evidence:
             for end, size in zip(ends, tensors["thumbnail_sizes"], strict=True)
         ),
         models=json.loads(metadata["models"]),
+        moment_edges=tensors["moment_edges"],
+        moment_vectors=tensors["moment_vectors"],
+        transcript_vectors=tensors["transcript_vectors"],
+        screen_text_vectors=tensors["screen_text_vectors"],
     )
 
 

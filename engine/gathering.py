@@ -23,6 +23,7 @@ import numpy.typing as npt
 from engine import media
 from engine.evidence import Evidence, TextSpan
 from engine.models import Models, VisualEncoder
+from engine.moments import ready
 from engine.screen_text import ScreenText
 from engine.transcript import Pieces, Transcript
 
@@ -80,7 +81,7 @@ def build_evidence(
         beside.run(text.read, text.finish())
         frame_vectors = pictures.vectors()
     _log_damage(path, report)
-    return Evidence(
+    evidence = Evidence(
         duration_s=duration_s,
         frame_times=np.array(pictures.times, dtype=np.float32),
         frame_vectors=frame_vectors,
@@ -91,6 +92,7 @@ def build_evidence(
         thumbnails=tuple(pictures.thumbnails),
         models=models.names(),
     )
+    return ready(evidence, models)
 
 
 def _log_damage(path: Path, report: media.DecodeReport) -> None:

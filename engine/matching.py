@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from classification import Clip
-from engine import scoring
 from engine.catalog import EVIDENCE_OF, Index
 from engine.errors import PlatformError
 from engine.evidence import Evidence, TextSpan, read_evidence
 from engine.models import Models
+from engine.scoring import Question
 
 FloatArray = npt.NDArray[np.float32]
 LOGO = "logo"
@@ -52,19 +51,19 @@ class Matcher:
         except FileNotFoundError:
             return None
 
+    def question(
+        self, classes: Mapping[str, Sequence[str]], option: str, conversation_option: str
+    ) -> Question:
+        """Classes and their prompts, ready to be asked of one video after another."""
+        kind = EVIDENCE_OF[option]  # a logo is looked for in what can be read
+        return Question(classes, kind, self._models, conversation_option, shown_as=option)
+
     def clips(
         self, evidence: Evidence, prompts: Sequence[str], option: str, conversation_option: str
     ) -> dict[str, list[Clip]]:
-        """All clips of one video for each prompt; a logo is looked for in what can be read."""
-        found = scoring.find_clips(
-            evidence, prompts, EVIDENCE_OF[option], self._models, conversation_option
-        )
-        if option != LOGO:
-            return found
-        return {
-            prompt: [replace(clip, option=LOGO) for clip in clips]
-            for prompt, clips in found.items()
-        }
+        """All clips of one video for each prompt."""
+        alone = {prompt: (prompt,) for prompt in prompts}
+        return self.question(alone, option, conversation_option).clips(evidence)
 
     def picture_vector(self, picture: npt.NDArray[np.uint8]) -> FloatArray:
         """What the picture encoder makes of uint8[h, w, 3] RGB: float32[d]."""

@@ -1,121 +1,204 @@
 """From stored evidence and prompts to clips: a pure function, no model looks at a video here.
 
-Every moment with evidence belongs to some clip of every prompt, with its own calibrated score, so
-that thresholds only ever remove clips.
+Each kind of evidence gives every prompt a score per row, where a row is a moment of the picture, a
+line of speech or a text on the screen. Rows that follow each other and match equally well are one
+clip. Every row belongs to some clip of every prompt, so that a threshold only ever removes clips.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from classification import Clip
 from engine.evidence import Evidence, TextSpan
-from engine.models import Models, TextEncoder
+from engine.models import Models, calibration
+from engine.models.calibration import Calibration
+from engine.moments import is_ready, ready
 
 FloatArray = npt.NDArray[np.float32]
 
 VISUAL = "visual"
 CONVERSATION = "conversation"
 TEXT_IN_VIDEO = "text_in_video"
+OPTIONS = (VISUAL, CONVERSATION, TEXT_IN_VIDEO)
 EXACT_MATCH = "exact_match"
-WINDOW_LINES = 3
-LONGEST_CLIP_S = 30.0
+
+# A clip begins where the score reaches the first and goes on until it is below the second; so it
+# does not flicker about one border. Two of them, so that also what fits somewhat is told apart.
+BANDS = ((65.0, 50.0), (35.0, 20.0))
+LONGEST_GAP_S = 2.0
+SHORTEST_S = 1.0
+# How far the other prompts of a class have to confirm one of them where texts are compared.
+AGREEMENT = 0.5
+# Recognisers err: words that were all heard are not quite certain to have been said.
+ALL_WORDS = 95.0
+SMALL_WORDS = {
+    *("a", "an", "and", "at", "by", "for", "from", "in", "is", "it", "its", "of", "on", "or"),
+    *("some", "the", "their", "this", "to", "with"),
+}
+CERTAIN = 1e-4
 
 
-def find_clips(
-    evidence: Evidence,
-    prompts: Sequence[str],
-    option: str,
-    models: Models,
-    conversation_option: str = "semantic",
-) -> dict[str, list[Clip]]:
-    """All clips of one video for each prompt, by one kind of evidence, scores 0-100.
+class Rows(NamedTuple):
+    """Stretches in order of time, float32[s] seconds; scores are float32[s, prompts]."""
 
-    Args:
-        option: visual, conversation or text_in_video.
-        conversation_option: semantic (by meaning) or exact_match (by words); used for speech only.
+    starts: FloatArray
+    ends: FloatArray
+
+
+class Question:
+    """Classes to look for by one kind of evidence: made once, asked of every video.
+
+        question = Question({"Pets": ("dog", "cat")}, "visual", models)
+        clips = question.clips(evidence)["Pets"]
+
+    The prompts of a class are judged together: one that stands alone among them is doubted.
     """
-    if option == VISUAL:
-        return _visual_clips(evidence, prompts, models)
-    if option == CONVERSATION:
-        spans, windows = evidence.transcript, _windows(evidence.transcript)
-    elif option == TEXT_IN_VIDEO:
-        spans, windows = evidence.screen_text, [span.text for span in evidence.screen_text]
-    else:
-        raise ValueError(
-            f"option is {option!r}: it must be {VISUAL}, {CONVERSATION} or {TEXT_IN_VIDEO}"
+
+    def __init__(
+        self,
+        classes: Mapping[str, Sequence[str]],
+        option: str,
+        models: Models,
+        conversation_option: str = "semantic",
+        shown_as: str = "",
+    ) -> None:
+        """Make the question ready.
+
+        Args:
+            classes: the prompts of each class, by its name.
+            option: visual, conversation or text_in_video.
+            conversation_option: semantic (by meaning) or exact_match (by words), for speech only.
+            shown_as: the option that clips carry, where it is not the one that finds them.
+        """
+        if option not in OPTIONS:
+            raise ValueError(f"option is {option!r}: it must be one of {', '.join(OPTIONS)}")
+        self._names = list(classes)
+        self._prompts = [prompt for name in classes for prompt in classes[name]]
+        sizes = [len(prompts) for prompts in classes.values()]
+        self._class_of = np.repeat(np.arange(len(sizes)), sizes)
+        self._option = option
+        self._shown_as = shown_as or option
+        self._models = models
+        self._by_words = option == CONVERSATION and conversation_option == EXACT_MATCH
+        if option == VISUAL:
+            self._vectors = models.visual.encode_prompts(self._prompts)
+        elif not self._by_words:
+            mean = models.text.background().mean
+            self._vectors = models.text.encode(self._prompts) - mean
+
+    def clips(self, evidence: Evidence, at_least: float = 0.0) -> dict[str, list[Clip]]:
+        """The clips of one video for every class, those that score `at_least` so much."""
+        rows, scores = self._score(
+            evidence if is_ready(evidence) else ready(evidence, self._models)
         )
-    if option == CONVERSATION and conversation_option == EXACT_MATCH:
-        scores = _word_scores([span.text for span in spans], prompts)
-    else:
-        scores = _meaning_scores(windows, prompts, models.text)
-    return {
-        prompt: [
-            Clip(span.start, span.end, float(score), option, prompt)
-            for span, score in zip(spans, column, strict=True)
-        ]
-        for prompt, column in zip(prompts, scores.T, strict=True)
-    }
+        found: dict[str, list[Clip]] = {name: [] for name in self._names}
+        if not len(rows.starts):
+            return found
+        for column, start, end, score in _stretches(rows, scores, at_least):
+            end = min(max(end, start + SHORTEST_S), max(evidence.duration_s, end))
+            clip = Clip(start, end, score, self._shown_as, self._prompts[column])
+            found[self._names[self._class_of[column]]].append(clip)
+        return found
+
+    def _score(self, evidence: Evidence) -> tuple[Rows, FloatArray]:
+        if self._by_words:
+            spans = evidence.transcript
+            return _rows(spans), _word_scores([span.text for span in spans], self._prompts)
+        if self._option == VISUAL:
+            return self._see(evidence)
+        if self._option == CONVERSATION:
+            spans, vectors = evidence.transcript, evidence.transcript_vectors
+            return self._read(spans, vectors, calibration.CONVERSATION)
+        spans, vectors = evidence.screen_text, evidence.screen_text_vectors
+        return self._read(spans, vectors, calibration.TEXT_IN_VIDEO)
+
+    def _see(self, evidence: Evidence) -> tuple[Rows, FloatArray]:
+        edges, visual = evidence.moment_edges, self._models.visual
+        if not len(edges):
+            return Rows(edges, edges), np.zeros((0, len(self._prompts)), np.float32)
+        scores = visual.score(evidence.moment_vectors.astype(np.float32), self._vectors)
+        return Rows(edges[:-1], edges[1:]), self._agreed(scores, visual.agreement)
+
+    def _read(
+        self, spans: Sequence[TextSpan], vectors: npt.NDArray[np.float16], curve: Calibration
+    ) -> tuple[Rows, FloatArray]:
+        if not spans:
+            return _rows(spans), np.zeros((0, len(self._prompts)), np.float32)
+        scores = curve.percent(vectors.astype(np.float32) @ self._vectors.T)
+        return _rows(spans), self._agreed(scores, AGREEMENT)
+
+    def _agreed(self, scores: FloatArray, weight: float) -> FloatArray:
+        """Draw each prompt's log-odds towards the mean of its class, where that is lower."""
+        if not weight:
+            return scores
+        chances = np.clip(scores / 100, CERTAIN, 1 - CERTAIN)
+        odds = np.log(chances / (1 - chances))
+        members = np.eye(len(self._names), dtype=np.float32)[self._class_of]
+        means = odds @ (members / members.sum(axis=0))
+        odds = np.minimum(odds, (1 - weight) * odds + weight * means[:, self._class_of])
+        return np.asarray(100 / (1 + np.exp(-odds)), dtype=np.float32)
 
 
-def _visual_clips(
-    evidence: Evidence, prompts: Sequence[str], models: Models
-) -> dict[str, list[Clip]]:
-    scores = models.visual.score(
-        evidence.frame_vectors.astype(np.float32), models.visual.encode_prompts(prompts)
+def _rows(spans: Sequence[TextSpan]) -> Rows:
+    starts = np.array([span.start for span in spans], dtype=np.float32)
+    return Rows(starts, np.array([span.end for span in spans], dtype=np.float32))
+
+
+def _stretches(
+    rows: Rows, scores: FloatArray, at_least: float
+) -> list[tuple[int, float, float, float]]:
+    """Column, start, end and score of every run of rows in one band that scores `at_least`."""
+    count, columns = scores.shape
+    band = sum(_above(scores, enter, leave).astype(np.int8) for enter, leave in BANDS)
+    begins = np.ones((count, columns), dtype=bool)
+    apart = rows.starts[1:] - rows.ends[:-1] > LONGEST_GAP_S
+    begins[1:] = (np.diff(np.asarray(band), axis=0) != 0) | apart[:, None]
+    # One column after another, so that the runs of a column lie behind each other.
+    firsts = np.flatnonzero(begins.T)
+    lasts = np.append(firsts[1:], count * columns) - 1
+    lengths = np.tile(np.maximum(rows.ends - rows.starts, 1e-3), columns)
+    weights = np.add.reduceat(lengths, firsts)
+    means = np.add.reduceat(scores.T.ravel() * lengths, firsts) / weights
+    kept = means >= at_least
+    firsts, lasts, means = firsts[kept], lasts[kept], means[kept]
+    return list(
+        zip(
+            (firsts // count).tolist(),
+            rows.starts[firsts % count].tolist(),
+            rows.ends[lasts % count].tolist(),
+            means.tolist(),
+            strict=True,
+        )
     )
-    edges = _edges(evidence)
-    firsts = np.searchsorted(evidence.frame_times, edges[:-1])
-    lasts = np.append(firsts[1:], len(scores))
-    return {
-        prompt: [
-            Clip(start, end, float(column[first:last].mean()), VISUAL, prompt)
-            for start, end, first, last in zip(edges[:-1], edges[1:], firsts, lasts, strict=True)
-            if last > first
-        ]
-        for prompt, column in zip(prompts, scores.T, strict=True)
-    }
 
 
-def _edges(evidence: Evidence) -> list[float]:
-    """Where clips begin and end: scene changes, and at most half a minute apart."""
-    starts = sorted({0.0, *(float(time) for time in evidence.scene_starts)})
-    edges: list[float] = []
-    for start, end in zip(starts, [*starts[1:], evidence.duration_s], strict=True):
-        parts = max(int(np.ceil((end - start) / LONGEST_CLIP_S)), 1)
-        edges += [start + (end - start) * part / parts for part in range(parts)]
-    return [*edges, evidence.duration_s]
-
-
-def _windows(lines: Sequence[TextSpan]) -> list[str]:
-    """Each line with its neighbours, so that a short line is read in its context."""
-    reach = WINDOW_LINES // 2
-    return [
-        " ".join(line.text for line in lines[max(at - reach, 0) : at + reach + 1])
-        for at in range(len(lines))
-    ]
-
-
-def _meaning_scores(
-    texts: Sequence[str], prompts: Sequence[str], encoder: TextEncoder
-) -> FloatArray:
-    likeness = encoder.encode(texts) @ encoder.encode(prompts).T
-    return np.asarray(100 / (1 + np.exp(-(12 * likeness - 4))), dtype=np.float32)
+def _above(scores: FloatArray, enter: float, leave: float) -> npt.NDArray[np.bool_]:
+    """Per column: from a row that reaches `enter` on, until one is below `leave`."""
+    rows = np.arange(len(scores))[:, None]
+    entered = np.maximum.accumulate(np.where(scores >= enter, rows, -1), axis=0)
+    left = np.maximum.accumulate(np.where(scores < leave, rows, -1), axis=0)
+    return entered > left
 
 
 def _word_scores(texts: Sequence[str], prompts: Sequence[str]) -> FloatArray:
-    wanted = [_stems(prompt) for prompt in prompts]
-    heard = [_stems(text) for text in texts]
-    return np.array(
-        [[100 * len(words & said) / max(len(words), 1) for words in wanted] for said in heard],
-        dtype=np.float32,
-    ).reshape(len(texts), len(prompts))
+    """The share of a prompt's words that are in each text, in percent; small words do not count."""
+    said = [set(_stems(text)) for text in texts]
+    scores = np.zeros((len(texts), len(prompts)), dtype=np.float32)
+    for column, prompt in enumerate(prompts):
+        wanted = set(_stems(prompt))
+        wanted = {word for word in wanted if word not in SMALL_WORDS} or wanted
+        if wanted:
+            scores[:, column] = [ALL_WORDS * len(wanted & words) / len(wanted) for words in said]
+    return scores
 
 
-def _stems(text: str) -> set[str]:
+def _stems(text: str) -> list[str]:
+    """The words of a text, lower case, without the commonest endings of English."""
     words = re.findall(r"[^\W_]+", text.lower())
-    return {re.sub(r"(?<=\w{3})(ing|ed|es|s)$", "", word) for word in words}
+    return [re.sub(r"(?<=\w{3})(ies|es|s|ing|ed|y|e)$", "", word) for word in words]

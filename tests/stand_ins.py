@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from engine.evidence import TextSpan
 from engine.models import Models
+from engine.models.background import Background, read_background
 from tests.media import beeps, number_of
 
 FloatArray = npt.NDArray[np.float32]
@@ -25,6 +26,7 @@ class NumberEncoder:
 
     name = "numbers-1"
     dimension = 2
+    agreement = 0.0
 
     def encode_frames(self, frames: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
         late = [number_of(frame) >= FIRST_LATE for frame in frames]
@@ -33,8 +35,12 @@ class NumberEncoder:
     def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
         return np.array([[word in prompt for word in ("early", "late")] for prompt in prompts], "f")
 
-    def score(self, frame_vectors: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
-        return np.asarray(90 * frame_vectors @ prompt_vectors.T, dtype=np.float32)
+    def pool(self, frame_vectors: FloatArray, firsts: Sequence[int]) -> FloatArray:
+        counts = np.diff([*firsts, len(frame_vectors)])
+        return np.add.reduceat(frame_vectors, firsts, axis=0) / counts[:, None]
+
+    def score(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
+        return np.asarray(90 * pooled @ prompt_vectors.T, dtype=np.float32)
 
 
 class BeepRecogniser:
@@ -67,6 +73,9 @@ class WordEncoder:
         return np.array([["beep" in text, "beep" not in text] for text in texts], "f").reshape(
             -1, 2
         )
+
+    def background(self) -> Background:
+        return read_background(self.encode)
 
 
 def quick_models() -> Models:

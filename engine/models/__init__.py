@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.evidence import TextSpan
+from engine.models.background import Background
 from engine.models.clip import ClipEncoder
 from engine.models.imagenet import ImageNetEncoder
 from engine.models.speech import MoonshineRecogniser
@@ -40,14 +41,21 @@ class VisualEncoder(Protocol):
     def dimension(self) -> int:
         """Length of the vectors."""
 
+    @property
+    def agreement(self) -> float:
+        """How far the other prompts of a class have to confirm one of them, 0-1."""
+
     def encode_frames(self, frames: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
         """Pictures uint8[h, w, 3] RGB, of any size, to float32[n, dimension]."""
 
     def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
         """Texts to float32[m, dimension]."""
 
-    def score(self, frame_vectors: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
-        """Chance in percent, float32[n, m], that each frame shows each prompt."""
+    def pool(self, frame_vectors: FloatArray, firsts: Sequence[int]) -> FloatArray:
+        """One vector float32[s, k] for the frames from each of `firsts` to the next."""
+
+    def score(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
+        """Chance in percent, float32[s, m], that what was pooled shows each prompt."""
 
 
 class SpeechRecogniser(Protocol):
@@ -84,6 +92,9 @@ class TextEncoder(Protocol):
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors float32[n, d]; a text without words gives zeros."""
+
+    def background(self) -> Background:
+        """The pool that every prompt is measured against."""
 
 
 @dataclass(frozen=True)

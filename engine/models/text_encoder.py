@@ -2,11 +2,15 @@
 
 The package's own loader is not used: importing it reconfigures the root logger, and it can reach
 for the network. Its two files are read directly.
+
+The vocabulary holds the commonest 32,000 pieces of text. A word that it does not hold whole is
+taken apart into pieces that mean something else ("co", "ats"); its stem may be there ("coat").
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,12 +19,25 @@ import numpy.typing as npt
 from safetensors import safe_open
 from tokenizers import Tokenizer
 
+from engine.models.background import Background, read_background
 from engine.models.lazy import Lazy
 
 FloatArray = npt.NDArray[np.float32]
 
 WEIGHTS = "weights/l2_supercat_256.safetensors"
 TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
+WORD = re.compile("[A-Za-z]{3,}")
+# Endings of English words, and what stands in their place in the stem.
+ENDINGS = (
+    ("ies", ("y",)),
+    ("ves", ("f", "fe")),
+    ("es", ("", "e")),
+    ("s", ("",)),
+    ("ing", ("", "e")),
+    ("ed", ("", "e")),
+    ("er", ("", "e")),
+)
+SHORTEST_STEM = 3
 
 
 def package_folder(package: str) -> Path:
@@ -39,18 +56,39 @@ class WordLlamaEncoder:
 
     def __init__(self) -> None:
         self._files = Lazy(_load)
+        self._background = Lazy(lambda: read_background(self.encode))
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors float32[n, 256]; a text without any token gives zeros."""
         table, tokenizer = self._files()
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        encoded = tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        known = [WORD.sub(lambda word: _known_form(word[0], tokenizer), text) for text in texts]
+        encoded = tokenizer.encode_batch(known, add_special_tokens=False)
         for row, tokens in zip(vectors, encoded, strict=True):
             if tokens.ids:
                 row[:] = table[tokens.ids].mean(axis=0)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors /= np.maximum(lengths, 1e-9)
         return vectors
+
+    def background(self) -> Background:
+        """The pool that every prompt is measured against."""
+        return self._background()
+
+
+def _known_form(word: str, tokenizer: Tokenizer) -> str:
+    """The word, or a stem of it, that the vocabulary holds whole; else the word as it is."""
+    forms = (word, word.lower(), *_stems(word.lower()))
+    return next((form for form in forms if tokenizer.token_to_id(f"▁{form}") is not None), word)
+
+
+def _stems(word: str) -> Iterator[str]:
+    for ending, replacements in ENDINGS:
+        stem = word.removesuffix(ending)
+        if SHORTEST_STEM <= len(stem) < len(word):
+            yield from (stem + replacement for replacement in replacements)
+            if stem[-1] == stem[-2]:
+                yield stem[:-1]
 
 
 def _load() -> tuple[FloatArray, Tokenizer]:

@@ -1,0 +1,228 @@
+"""From evidence to clips, with the default models: what matches, where, and how surely."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+import skimage.io
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classification import Thresholds, judge
+from engine import scoring
+from engine.evidence import Evidence, TextSpan, read_evidence, write_evidence
+from engine.models import default_models
+from engine.moments import cut, is_ready, ready, windows
+from engine.scoring import Question
+
+PROMPTS = {
+    "Pets": ("cat", "a cat lying on a sofa", "dog"),
+    "Drinks": ("cup of coffee", "a hot drink", "espresso"),
+    "Weather": ("weather forecast", "heavy rain and storms", "sunny today"),
+}
+
+
+@pytest.fixture(scope="module")
+def models():
+    return default_models(threads=2)
+
+
+def picture(name: str) -> np.ndarray:
+    image = skimage.io.imread(Path(skimage.data.__file__).parent / name)[..., :3]
+    return cv2.resize(image, (640, 360), interpolation=cv2.INTER_AREA)
+
+
+def evidence(
+    models, names=(), *, scenes=(0.0,), transcript=(), screen_text=(), duration_s=None
+) -> Evidence:
+    """A video that shows each named picture for a second."""
+    made = {name: models.visual.encode_frames([picture(name)])[0] for name in set(names)}
+    vectors = np.array([made[name] for name in names], dtype=np.float16)
+    return Evidence(
+        duration_s=float(len(names)) if duration_s is None else duration_s,
+        frame_times=np.arange(len(names), dtype=np.float32),
+        frame_vectors=vectors.reshape(len(names), models.visual.dimension),
+        scene_starts=np.array(scenes if names else (), dtype=np.float32),
+        transcript=tuple(TextSpan(*line) for line in transcript),
+        screen_text=tuple(TextSpan(*line) for line in screen_text),
+        thumbnail_times=np.zeros(0, np.float32),
+        thumbnails=(),
+        models={},
+    )
+
+
+RAIN = ((0.0, 3.0, "Now the weather forecast."), (3.2, 8.0, "Heavy rain and strong wind tonight."))
+PHYSICS = ((20.0, 26.0, "Potential energy is converted to kinetic energy."),)
+
+
+def test_picture_clips_begin_and_end_with_the_scene(models):
+    video = evidence(models, ["chelsea.png"] * 6 + ["coffee.png"] * 6, scenes=(0, 6))
+    clips = Question(PROMPTS, "visual", models).clips(video, at_least=65)
+    assert {(clip.start, clip.end) for clip in clips["Pets"]} == {(0.0, 6.0)}
+    assert {(clip.start, clip.end) for clip in clips["Drinks"]} == {(6.0, 12.0)}
+    assert clips["Weather"] == []
+    assert {clip.option for clip in clips["Pets"]} == {"visual"}
+    assert clips["Pets"][0].prompt in PROMPTS["Pets"]
+
+
+def test_speech_clips_cover_the_lines_that_match(models):
+    video = evidence(models, transcript=RAIN + PHYSICS, duration_s=30.0)
+    clips = Question(PROMPTS, "conversation", models).clips(video, at_least=65)
+    assert {(round(clip.start, 1), round(clip.end, 1)) for clip in clips["Weather"]} == {(0.0, 8.0)}
+    assert clips["Pets"] == clips["Drinks"] == []
+
+
+def test_screen_text_clips(models):
+    text = ((4.0, 9.0, "WEATHER FORECAST Monday: sunny, 24 degrees"), (12.0, 14.0, "1:46 30 12"))
+    clips = Question(PROMPTS, "text_in_video", models).clips(
+        evidence(models, screen_text=text, duration_s=20.0), at_least=65
+    )
+    assert {(clip.start, clip.end) for clip in clips["Weather"]} == {(4.0, 9.0)}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        ("heavy rain", True),
+        ("raining heavily", False),
+        ("winds", True),
+        ("the strong winds tonight", True),
+        ("strong coffee", False),
+        ("weather forecasts", True),
+        ("of the", False),
+    ],
+)
+def test_exact_match_looks_for_the_words(models, prompt, found):
+    question = Question({"asked": (prompt,)}, "conversation", models, "exact_match")
+    video = evidence(models, transcript=RAIN, duration_s=10.0)
+    assert bool(question.clips(video, at_least=65)["asked"]) == found
+
+
+def test_a_prompt_that_stands_alone_in_its_class_is_doubted(models):
+    video = evidence(models, ["chelsea.png"] * 3)
+    alone = Question({"Pets": ("cat",)}, "visual", models).clips(video)["Pets"]
+    among = Question({"Pets": ("cat", "motorcycle", "orchestra")}, "visual", models).clips(video)
+    scores = {clip.prompt: clip.score for clip in among["Pets"]}
+    assert scores["motorcycle"] < scores["cat"] < alone[0].score
+
+
+def test_every_moment_belongs_to_a_clip_of_every_prompt(models):
+    names = ["chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"] * 4
+    video = evidence(models, names, scenes=range(16))
+    for clips in Question(PROMPTS, "visual", models).clips(video).values():
+        for prompt in {clip.prompt for clip in clips}:
+            spans = sorted((clip.start, clip.end) for clip in clips if clip.prompt == prompt)
+            assert spans[0][0] == 0
+            assert spans[-1][1] == 16
+            assert all(one[1] == other[0] for one, other in pairwise(spans))
+
+
+@pytest.mark.parametrize("at_least", [10, 30, 65, 90])
+def test_a_threshold_only_removes_clips(models, at_least):
+    names = ["chelsea.png", "chelsea.png", "coffee.png", "rocket.jpg"] * 3
+    video = evidence(models, names, scenes=range(12), transcript=RAIN)
+    for option in scoring.OPTIONS:
+        question = Question(PROMPTS, option, models)
+        every, some = question.clips(video), question.clips(video, at_least)
+        for name in PROMPTS:
+            assert some[name] == [clip for clip in every[name] if clip.score >= at_least]
+
+
+def test_lasting_classes_rank_above_those_that_flash_up(models):
+    flash = evidence(models, ["rocket.jpg"] * 9 + ["chelsea.png"] * 3, scenes=(0, 9))
+    lasting = evidence(models, ["chelsea.png"] * 12)
+    question = Question(PROMPTS, "visual", models)
+    scores = [
+        judge("Pets", question.clips(video)["Pets"], 12.0, Thresholds(0, 0, 0)).score
+        for video in (flash, lasting)
+    ]
+    assert scores[0] + 3 < scores[1] < 100
+
+
+def test_one_question_for_many_videos_keeps_classes_apart(models):
+    video = evidence(models, ["chelsea.png"] * 3)
+    shared = {"Cats": ("cat",), "Animals": ("cat", "dog")}
+    clips = Question(shared, "visual", models).clips(video)
+    assert {clip.prompt for clip in clips["Cats"]} == {"cat"}
+    assert {clip.prompt for clip in clips["Animals"]} == {"cat", "dog"}
+
+
+@pytest.mark.parametrize("option", scoring.OPTIONS)
+def test_evidence_without_anything(models, option):
+    nothing = evidence(models, duration_s=5.0)
+    assert Question(PROMPTS, option, models).clips(nothing) == {name: [] for name in PROMPTS}
+    assert Question({}, option, models).clips(nothing) == {}
+
+
+def test_unknown_option_is_an_error(models):
+    with pytest.raises(ValueError, match=r"'smell'.*visual"):
+        Question(PROMPTS, "smell", models)
+
+
+def test_clips_carry_the_option_that_was_asked_for(models):
+    video = evidence(models, screen_text=((0.0, 5.0, "weather forecast"),), duration_s=5.0)
+    clips = Question(PROMPTS, "text_in_video", models, shown_as="logo").clips(video)
+    assert {clip.option for clip in clips["Weather"]} == {"logo"}
+
+
+def test_ready_evidence_is_kept_and_scores_the_same(models, tmp_path):
+    raw = evidence(models, ["chelsea.png"] * 4, transcript=RAIN, screen_text=RAIN)
+    made = ready(raw, models)
+    assert is_ready(made)
+    assert not is_ready(raw)
+    write_evidence(tmp_path / "video", made)
+    stored = read_evidence(tmp_path / "video")
+    assert is_ready(stored)
+    for option in scoring.OPTIONS:
+        question = Question(PROMPTS, option, models)
+        assert question.clips(stored) == question.clips(made) == question.clips(raw)
+
+
+@given(
+    count=st.integers(1, 40),
+    scenes=st.lists(st.integers(0, 45), max_size=6),
+    step=st.sampled_from([0.5, 1.0, 4.0]),
+)
+def test_moments_follow_each_other_within_scenes(count, scenes, step):
+    times = np.arange(count, dtype=np.float32) * step
+    starts = np.array(sorted({0, *scenes}), dtype=np.float32) * step
+    duration_s = float(count * step)
+    video = dataclasses.replace(BARE, duration_s=duration_s, frame_times=times, scene_starts=starts)
+    edges, firsts = cut(video)
+    assert firsts[0] == 0
+    assert edges[0] == 0
+    assert edges[-1] == duration_s
+    assert firsts == sorted(set(firsts))
+    assert edges[1:-1] == [float(times[first]) for first in firsts[1:]]
+    assert {float(start) for start in starts if 0 < start < times[-1]} <= set(edges)
+    assert all(after - before < 4.5 + step for before, after in pairwise(edges))
+
+
+BARE = Evidence(
+    duration_s=0.0,
+    frame_times=np.zeros(0, np.float32),
+    frame_vectors=np.zeros((0, 0), np.float16),
+    scene_starts=np.zeros(0, np.float32),
+    transcript=(),
+    screen_text=(),
+    thumbnail_times=np.zeros(0, np.float32),
+    thumbnails=(),
+    models={},
+)
+
+
+def test_moments_of_no_frames():
+    assert cut(BARE) == ([], [])
+
+
+def test_windows_are_a_line_and_its_neighbours():
+    lines = [TextSpan(at, at + 1, word) for at, word in enumerate("abcd")]
+    assert windows(lines) == ["a b", "a b c", "b c d", "c d"]
+    assert windows([*lines, TextSpan(30, 31, "z")]) == ["a b", "a b c", "b c d", "c d", "z"]
+    assert windows([]) == []
