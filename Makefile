@@ -50,9 +50,10 @@ help:
 	echo 'Your own videos and classes:  make demo VIDEOS=/path/to/folder CLASSES=my-classes.json'
 	echo 'Another Python (3.10 or newer):  make demo PYTHON=python3.12'
 
+# What was just fetched looks at every picture anew.
 demo: samples
 	$(PY) -m engine.models fetch --optional
-	$(PY) pipeline.py $${VIDEOS:+--videos "$$VIDEOS"} $${CLASSES:+--classes "$$CLASSES"} || [ $$? -eq 1 ]
+	$(PY) pipeline.py --reindex yes $${VIDEOS:+--videos "$$VIDEOS"} $${CLASSES:+--classes "$$CLASSES"} || [ $$? -eq 1 ]
 	exec $(PY) app.py $${VIDEOS:+--videos "$$VIDEOS"}
 
 results: samples

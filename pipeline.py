@@ -11,6 +11,7 @@ Exit codes: 0 all videos classified; 1 results written, but some video was refus
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import threading
@@ -28,13 +29,26 @@ from classification import Thresholds
 from console import Console
 from media_gathering import MOST_PICTURES, gather_media
 from monitor import FAILED, READY, StatusLog, status_log, utc_now, watch
-from preflight import EMBEDDED, HOSTED, STILL_WRITTEN, Refused, VideoFile, check_all, find_videos
+from preflight import (
+    EMBEDDED,
+    HOSTED,
+    STILL_WRITTEN,
+    V13_SEARCH,
+    V13_SEGMENTATION,
+    Limits,
+    Refused,
+    VideoFile,
+    check_all,
+    find_videos,
+)
 from questions import Question, ask
 from results import PromptClass, write_results
 from settings import SettingError, Settings, environment_name, load_settings, parse_setting
 from summary import print_counts, print_left_out, print_summary
 from twelvelabs_client import ApiConnectionError, ApiError, Conflict, TwelveLabsClient
 
+# v1.3 tells no progress: only that a video of hours is still being indexed.
+LEAST_STALL_V13_S = 3600.0
 ALL_CLASSIFIED, SOME_LEFT_OUT, NOTHING_DONE, STOPPED = 0, 1, 2, 130
 
 OPTIONS = {
@@ -42,6 +56,7 @@ OPTIONS = {
     "--classes": "classes_file",
     "--results": "results_dir",
     "--index": "index_name",
+    "--reindex": "reindex",
     "--api-url": "api_url",
     "--options": "options",
     "--conversation-option": "conversation_option",
@@ -74,6 +89,7 @@ class Job:
     refused: list[Refused]
     failed: list[Refused] = field(default_factory=list)
     uploaded: dict[str, str] = field(default_factory=dict)  # name to video id, "" until ready
+    durations: dict[str, float] = field(default_factory=dict)  # seconds by name, of checked files
 
     @property
     def client(self) -> TwelveLabsClient:
@@ -136,8 +152,9 @@ def read_settings(argv: Sequence[str] | None = None) -> Settings:
             metavar="A,B" if isinstance(default, tuple) else kind,
             help=f"{text}; or set {environment_name(name)})",
         )
+    parser.add_argument("--yes", action="store_true", help="do not ask before costs (v1.3)")
     given = parser.parse_args(argv)
-    laid_over = {}
+    laid_over: Json = {"v13_confirm_above": math.inf} if given.yes else {}
     for option, name in OPTIONS.items():
         text = getattr(given, option[2:].replace("-", "_"))
         if text is not None:
@@ -150,26 +167,30 @@ def run(settings: Settings, console: Console) -> int:
     started_at, begun = utc_now(), time.monotonic()
     classes = load_classes(settings.classes_file)
     videos, refused = list_folder(settings)
-    with open_platform(settings) as platform:
+    with open_platform(settings, console.say, console.confirm) as platform:
         index = create_index(platform.client, settings)
+        if settings.reindex == "yes" and index.get("outdated"):
+            platform.client.delete_index(index["_id"])
+            index = create_index(platform.client, settings)
+        require_usable(index, settings)
         job = Job(settings, console, classes, platform, index, videos, refused)
         holdings = update_index(job)
         if not holdings.current:
             print_left_out(console.say, job.refused, job.failed)
             raise PipelineError(f"no video of {settings.videos_dir} could be taken; see above")
         remove_replaced(job, holdings)
-        names = [
-            {"video_id": video["_id"], "video_name": name}
-            for name, video in holdings.current.items()
-        ]
-        console.say(f"Classifying {len(names)} videos by {len(classes)} classes")
+        console.say(f"Classifying {len(holdings.current)} videos by {len(classes)} classes")
         answers = classify(job, holdings)
+        holdings = leave_out_unclassified(job, holdings)
         fetch_media(job, holdings)
     report = describe_run(job, holdings) | {
         "started_at": started_at,
         "finished_at": utc_now(),
         "elapsed_s": round(time.monotonic() - begun, 3),
     }
+    names = [
+        {"video_id": video["_id"], "video_name": name} for name, video in holdings.current.items()
+    ]
     write_results(settings.results_dir, {"video_id_name_list": names, **answers}, report)
     print_summary(console, names, answers["clips_data"]["data"])
     print_left_out(console.answer, job.refused, job.failed)
@@ -194,10 +215,7 @@ def list_folder(settings: Settings) -> tuple[list[VideoFile], list[Refused]]:
 
 
 def create_index(client: TwelveLabsClient, settings: Settings) -> Json:
-    """The index of the name in the settings, made if there is none.
-
-    Raises PipelineError where the one that is there lacks an option that is asked for.
-    """
+    """The index of the name in the settings, made if there is none."""
     index = client.find_index(settings.index_name)
     if index is None:
         try:
@@ -206,6 +224,11 @@ def create_index(client: TwelveLabsClient, settings: Settings) -> Json:
             index = client.find_index(settings.index_name)
             if index is None:
                 raise
+    return index
+
+
+def require_usable(index: Json, settings: Settings) -> None:
+    """Raises PipelineError for an index that lacks an option, or that other models made."""
     held = set(index.get("index_options") or ()).union(
         *(engine.get("engine_options") or () for engine in index.get("engines") or ())
     )
@@ -215,7 +238,12 @@ def create_index(client: TwelveLabsClient, settings: Settings) -> Json:
             f"the index {settings.index_name!r} was made without {', '.join(lacking)}: take another"
             f" one with --index, or only {','.join(sorted(held))} with --options"
         )
-    return index
+    if outdated := index.get("outdated"):
+        raise PipelineError(
+            f"other models than those in use now made the evidence ({', '.join(outdated)}) of the"
+            f" index {settings.index_name!r}: index its videos again with --reindex yes, take"
+            " another index with --index, or set VISUAL_MODEL and SPEECH_MODEL as they were"
+        )
 
 
 def update_index(job: Job) -> Holdings:
@@ -235,6 +263,7 @@ def update_index(job: Job) -> Holdings:
             running = find_running_tasks(job, {video.name for video in missing})
             names = set(running.values())
             sound = preflight(job, [video for video in missing if video.name not in names])
+            agree_to_costs(job, holdings, sound)
             monitor_tasks(job, running | upload_videos(job, sound), log)
     for name in job.uploaded.keys() - holdings.current.keys() - job.left_out():
         job.failed.append(Refused(name, "is ready, but the index does not list it: run again"))
@@ -283,19 +312,46 @@ def find_running_tasks(job: Job, names: Container[str]) -> dict[str, str]:
 
 def preflight(job: Job, videos: Sequence[VideoFile]) -> list[VideoFile]:
     """Those videos that the platform would take; the others are refused with their reason."""
-    # Only the engine's own indexes name the models that made them.
-    is_engine = job.platform.embedded or "models" in job.index
     sound = []
     with job.console.bars("Checking", len(videos), "file") as bars:
-        answers = check_all(videos, EMBEDDED if is_engine else HOSTED, os.cpu_count() or 1)
+        answers = check_all(videos, limits_of(job), os.cpu_count() or 1)
         for video, answer in zip(videos, answers, strict=True):
             if isinstance(answer, Refused):
                 job.refused.append(answer)
                 bars.done(video.name, f"Refused {answer}")
             else:
                 sound.append(video)
+                job.durations[video.name] = answer.duration_s
                 bars.done(video.name)
     return sound
+
+
+def limits_of(job: Job) -> Limits:
+    """What the platform takes."""
+    # Only the engine's own indexes name the models that made them.
+    if job.platform.embedded or "models" in job.index:
+        return EMBEDDED
+    if job.platform.budget is None:
+        return HOSTED
+    return V13_SEARCH if job.settings.v13_classify == "search" else V13_SEGMENTATION
+
+
+def agree_to_costs(job: Job, holdings: Holdings, videos: Sequence[VideoFile]) -> None:
+    """Tell what uploading these and then classifying will cost, and ask where it is much.
+
+    Raises ApiError where the answer is no.
+    """
+    if job.platform.budget:
+        question = question_of(job)
+        estimate = job.client.estimate(
+            job.index_id,
+            sum(job.durations[video.name] for video in videos) / 60,
+            question.as_json()["classes"],
+            options=question.options,
+            conversation_option=question.conversation_option,
+            only={video["_id"] for video in holdings.current.values()},
+        )
+        job.platform.budget.agree(estimate)
 
 
 def upload_videos(job: Job, videos: Sequence[VideoFile]) -> dict[str, str]:
@@ -351,6 +407,8 @@ def monitor_tasks(job: Job, tasks: Mapping[str, str], log: StatusLog) -> None:
     """Wait until every task has ended; failed and stalled ones are noted with their reason."""
     with job.console.bars("Indexing", len(tasks), "%") as bars:
         pause_s, stall_s = pause_between_looks(job), job.settings.stall_seconds
+        if job.platform.budget:
+            stall_s = max(stall_s, LEAST_STALL_V13_S)
         for seen in watch(job.client, job.index_id, tasks, log, bars, pause_s, stall_s):
             if seen.status == FAILED:
                 job.failed.append(Refused(seen.file_name, seen.error))
@@ -382,6 +440,24 @@ def classify(job: Job, holdings: Holdings) -> dict[str, Json]:
     """The platform's answers for the videos of the folder, by result name."""
     own = {video["_id"] for video in holdings.current.values()}
     return ask(job.client, job.index_id, question_of(job), own)
+
+
+def leave_out_unclassified(job: Job, holdings: Holdings) -> Holdings:
+    """Note the videos that the platform could not classify as failed.
+
+    Raises PipelineError where that is all of them.
+    """
+    reasons = job.client.unclassified
+    left = {}
+    for name, video in holdings.current.items():
+        if video["_id"] in reasons:
+            job.failed.append(Refused(name, reasons[video["_id"]]))
+        else:
+            left[name] = video
+    if not left:
+        print_left_out(job.console.say, job.refused, job.failed)
+        raise PipelineError("no video could be classified; see above")
+    return replace(holdings, current=left)
 
 
 def fetch_media(job: Job, holdings: Holdings) -> None:
@@ -425,7 +501,8 @@ def describe_run(job: Job, holdings: Holdings) -> Json:
             "name": platform.name,
             "url": platform.url,
             "embedded": platform.embedded,
-            "models": job.index.get("models") or {},
+            "models": job.index.get("models") or job.index.get("judged_by") or {},
+            "scores": job.client.scores,
         },
         "videos_dir": str(settings.videos_dir.resolve()),
         "counts": {

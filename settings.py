@@ -38,7 +38,7 @@ class Settings:
     """The values in force. A field's environment variable is its name in capitals."""
 
     api_url: str = setting(
-        "", "Platform to use, for example https://host/v1.2; empty starts the embedded engine"
+        "", "Platform to use, for example https://host/v1.3; empty starts the embedded engine"
     )
     api_key: str = field(
         default="",
@@ -49,6 +49,12 @@ class Settings:
     classes_file: Path = setting(Path("classes.json"), "Classes and their prompts")
     results_dir: Path = setting(Path("results"), "Folder the results are written to")
     index_name: str = setting("video-classification", "Index the videos are put in")
+    reindex: str = setting(
+        "no",
+        "Whether an index whose evidence other models made is emptied and its videos indexed "
+        "again: yes, no",
+        choices=("no", "yes"),
+    )
     options: tuple[str, ...] = setting(
         ("visual", "conversation", "text_in_video"),
         "Evidence to use, separated by commas: visual, conversation, text_in_video",
@@ -75,12 +81,44 @@ class Settings:
         least=0,
     )
     stall_seconds: float = setting(
-        600.0, "Give up on a task that has not moved for so long", least=1
+        600.0,
+        "Give up on a task that has not moved for so long; on v1.3, which tells no progress, an "
+        "hour at least",
+        least=1,
     )
     connect_timeout_s: float = setting(10.0, "Seconds to wait for a connection", least=0.1)
     read_timeout_s: float = setting(60.0, "Seconds to wait for an answer", least=0.1)
     max_retries: int = setting(
         5, "Tries after the first when the platform is out of reach or busy", least=0, most=100
+    )
+    v13_upload: str = setting(
+        "assets",
+        "How v1.3 is sent videos: assets (chunks above 200 MB, up to 10 GB) or tasks (up to 2 GB, "
+        "announced to be withdrawn)",
+        choices=("assets", "tasks"),
+    )
+    v13_classify: str = setting(
+        "segmentation",
+        "What v1.3 classifies by: segmentation (paid per class and minute, self-rated scores) or "
+        "search (paid per prompt, scores by rank only)",
+        choices=("segmentation", "search"),
+    )
+    v13_price_index: float = setting(
+        0.042,
+        "US dollars for indexing a minute on v1.3, to estimate costs (usagepricing.com, 2026)",
+        least=0,
+    )
+    v13_price_analysis: float = setting(
+        0.0292,
+        "US dollars for analysing a minute on v1.3, once per class (usagepricing.com, 2026; times "
+        "classes by the vendor's release notes of May 2026)",
+        least=0,
+    )
+    v13_price_search: float = setting(
+        0.004, "US dollars for a search on v1.3 (usagepricing.com, 2026)", least=0
+    )
+    v13_confirm_above: float = setting(
+        1.0, "Ask before a run on v1.3 that may cost more US dollars; --yes does not ask", least=0
     )
     engine_data_dir: Path = setting(
         Path("engine_data"), "Where the embedded engine keeps its catalogue and evidence"

@@ -57,6 +57,7 @@ class IndexAnswer(IdAnswer):
     engines: list[EngineOfIndex]
     addons: list[str]
     models: dict[str, str]
+    outdated: list[str]
     video_count: int
     total_duration: float
     created_at: str
@@ -264,8 +265,11 @@ def page_answer(page: Page[Any], data: list[Item]) -> PageAnswer[Item]:
     return {"data": data, "page_info": info}
 
 
-def index_answer(index: Index, usage: Usage) -> IndexAnswer:
-    """An index with the keys of v1.1 and of v1.2 together: each client reads its own."""
+def index_answer(index: Index, usage: Usage, outdated: list[str]) -> IndexAnswer:
+    """An index with the keys of v1.1 and of v1.2 together: each client reads its own.
+
+    `outdated` are the kinds of evidence that other models made than those in use.
+    """
     engines = index.engines or [{"engine_name": index.engine_name, "engine_options": index.options}]
     return {
         "_id": index.id,
@@ -282,6 +286,7 @@ def index_answer(index: Index, usage: Usage) -> IndexAnswer:
         ],
         "addons": index.addons,
         "models": index.models,
+        "outdated": outdated,
         "video_count": usage.video_count,
         "total_duration": usage.total_duration,
         "created_at": timestamp(index.created_at),

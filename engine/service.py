@@ -119,6 +119,10 @@ class Service:
         with self._catalog.transaction() as session:
             return _get(session, Index, index_id)
 
+    def outdated(self, index: Index) -> list[str]:
+        """Kinds of an index's evidence that other models made than those in use."""
+        return index.foreign(self._models.names(), index.options)
+
     def usage(self, index_ids: Iterable[str]) -> dict[str, Usage]:
         """How much each of these indexes holds."""
         query = (

@@ -36,6 +36,7 @@ from settings import Settings
 from twelvelabs_client import ApiConnectionError, BadRequest, TwelveLabsClient
 
 ROOT = Path(__file__).parent.parent
+TINY_CLIP = Path(__file__).parent / "fixtures" / "clip"
 PETS = {"classes": [{"name": "Pets", "prompts": ["a cat", "a dog"]}]}
 SIZE = {"size": (640, 480)}
 
@@ -94,7 +95,11 @@ def status_rows(place: Path) -> list[dict[str, str]]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".csv"}
+    return {
+        path.name: path.read_bytes()
+        for path in folder.iterdir()
+        if path.is_file() and path.suffix != ".csv"
+    }
 
 
 def listed(client: TwelveLabsClient, index_name: str) -> list[tuple[str, int]]:
@@ -567,3 +572,23 @@ def test_a_video_that_the_index_does_not_list_is_told(place: Path) -> None:
     assert [str(entry) for entry in job.failed] == [
         "a.mp4: is ready, but the index does not list it: run again"
     ]
+
+
+def test_another_model_is_noticed_and_indexes_again_when_told_to(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip(place / "videos" / "a.mp4")
+    command = ["--videos", "videos", "--engine-data-dir", str(place / "data")]
+    monkeypatch.setenv("VISUAL_MODEL", "imagenet")
+    assert main(command) == 0
+    before = contents(place / "results")
+    monkeypatch.setenv("VISUAL_MODEL", str(TINY_CLIP))
+    assert main(command) == 2
+    assert "--reindex yes" in capsys.readouterr().err
+    assert contents(place / "results") == before
+    assert main([*command, "--reindex", "yes"]) == 0
+    models = report(place)["platform"]["models"]
+    assert "imagenet" not in models["visual"]
+    assert report(place)["counts"]["uploaded"] == 1
+    assert main([*command, "--reindex", "yes"]) == 0
+    assert report(place)["counts"]["already_indexed"] == 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 from engine.answers import IdAnswer, IndexAnswer, PageAnswer, index_answer, page_answer
 from engine.api.routing import Route
 from engine.api.state import service
+from engine.catalog import Index
 from engine.listing import INDEXES, PageRequest
 from engine.schemas.library import CreateIndexBody, RenameIndexBody
+from engine.service import Usage
 
 
 def create_index(body: CreateIndexBody) -> IdAnswer:
@@ -18,12 +20,12 @@ def list_indexes(page: PageRequest) -> PageAnswer[IndexAnswer]:
     """List indexes, filtered and sorted."""
     found = service().indexes(page)
     usage = service().usage(index.id for index in found.rows)
-    return page_answer(found, [index_answer(row, usage[row.id]) for row in found.rows])
+    return page_answer(found, [_answer(row, usage[row.id]) for row in found.rows])
 
 
 def get_index(index_id: str) -> IndexAnswer:
     """One index, with the keys of both versions."""
-    return index_answer(service().index(index_id), service().usage([index_id])[index_id])
+    return _answer(service().index(index_id), service().usage([index_id])[index_id])
 
 
 def rename_index(index_id: str, body: RenameIndexBody) -> None:
@@ -34,6 +36,10 @@ def rename_index(index_id: str, body: RenameIndexBody) -> None:
 def delete_index(index_id: str) -> None:
     """Delete an index with its videos, tasks and evidence."""
     service().delete_index(index_id)
+
+
+def _answer(index: Index, usage: Usage) -> IndexAnswer:
+    return index_answer(index, usage, service().outdated(index))
 
 
 ROUTES = (
