@@ -43,6 +43,8 @@ class ClipView:
     class_names: str
     hue: int
     score: str
+    exact_score: float
+    names: tuple[str, ...]
     words: str = ""
 
 
@@ -167,6 +169,8 @@ def clip_view(
         class_names=", ".join(class_names),
         hue=hues.get(class_names[0], 0),
         score=f"{clip.score:.0f}",
+        exact_score=clip.score,
+        names=tuple(class_names),
         words=words_of(clip) if words_of else "",
     )
 

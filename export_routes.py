@@ -13,7 +13,6 @@ from urllib.parse import quote
 from flask import Flask, Response, abort, request
 
 import exports
-from classification import Clip
 from exports import NoFrameRate, VideoClips
 from library import Library
 from results import VideoResult, read_result
@@ -81,10 +80,7 @@ def as_clips(library: Library, video: VideoResult) -> VideoClips:
 
 def writer_of(kind: str, shelf: Shelf, video_id: str) -> Callable[[VideoClips], str]:
     """What writes a file of one video."""
-
-    def words_of(clip: Clip) -> str:
-        return shelf.media.words(video_id, clip.option, clip.start, clip.end)
-
+    words_of = shelf.media.words_of(video_id)
     if kind == "captions.vtt":
         return lambda video: exports.to_webvtt(video, words_of)
     return {"vtt": exports.to_webvtt, "srt": exports.to_srt, "edl": exports.to_edl}[kind]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
@@ -19,14 +19,15 @@ HELD_JUDGEMENTS = 8  # thresholds whose verdicts are kept: paging and filtering 
 class ClassProfile:
     """One class of one video at every clip threshold.
 
-    `clips` are best first; `ratios` and `sums` at place k are the duration ratio and the sum of the
-    scores of the first k + 1 of them. Any clip threshold keeps a head of the list, so a verdict is
-    a look-up. It is the one of `classification.judge`.
+    `clips` are best first; `ratios`, `sustained` and `sums` at place k are the duration ratio, the
+    sustained ratio and the sum of the scores of the first k + 1 of them. Any clip threshold keeps a
+    head of the list, so a verdict is a look-up. It is the one of `classification.judge`.
     """
 
     name: str
     clips: tuple[Clip, ...]
     ratios: tuple[float, ...]
+    sustained: tuple[float, ...]
     sums: tuple[float, ...]
 
     @staticmethod
@@ -35,10 +36,17 @@ class ClassProfile:
         ordered = sorted(
             clips, key=lambda clip: (-clip.score, clip.start, clip.end, clip.prompt, clip.option)
         )
+        fresh_s = newly_covered(ordered)
+        covered_s = accumulate(fresh_s)
+        weighed = accumulate(
+            seconds * clip.score for seconds, clip in zip(fresh_s, ordered, strict=True)
+        )
+        best = ordered[0].score if ordered else 0.0
         return ClassProfile(
             name,
             tuple(ordered),
-            running_ratios(ordered, duration_s),
+            tuple(round(share(seconds, duration_s), 2) for seconds in covered_s),
+            tuple(share(score_s, best * duration_s) for score_s in weighed),
             tuple(accumulate(clip.score for clip in ordered)),
         )
 
@@ -48,27 +56,31 @@ class ClassProfile:
         if not kept:
             return None
         best, ratio = self.clips[0].score, self.ratios[kept - 1]
-        score = class_score(best, ratio)
+        score = class_score(best, self.sustained[kept - 1])
         if score < thresholds.min_video_score or ratio < thresholds.min_duration_ratio:
             return None
         mean = round(self.sums[kept - 1] / kept, 2)
         return ClassScore(self.name, score, ratio, self.clips[:kept], best, mean)
 
 
-def running_ratios(clips: Sequence[Clip], duration_s: float) -> tuple[float, ...]:
-    """The duration ratio of the first clip, of the first two, and so on, each to two places."""
+def newly_covered(clips: Iterable[Clip]) -> list[float]:
+    """How many seconds each clip covers that no clip before it does."""
     starts: list[float] = []
     ends: list[float] = []
-    covered_s, ratios = 0.0, []
+    fresh_s = []
     for clip in clips:
         # Disjoint stretches in order: those from `first` to `last` touch the clip and melt into it.
         first, last = bisect_left(ends, clip.start), bisect_right(starts, clip.end)
         start = min([clip.start, *starts[first:last]])
         end = max([clip.end, *ends[first:last]])
-        covered_s += end - start - (sum(ends[first:last]) - sum(starts[first:last]))
+        fresh_s.append(end - start - (sum(ends[first:last]) - sum(starts[first:last])))
         starts[first:last], ends[first:last] = [start], [end]
-        ratios.append(round(min(covered_s / duration_s, 1.0), 2) if duration_s > 0 else 0.0)
-    return tuple(ratios)
+    return fresh_s
+
+
+def share(part: float, whole: float) -> float:
+    """Part of a whole, 0-1."""
+    return min(part / whole, 1.0) if whole > 0 else 0.0
 
 
 class Library:

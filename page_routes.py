@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask, Response, abort, jsonify, request, url_for
 
-from card_views import clip_page, video_card
-from classification import Clip
+from card_views import ClipView, clip_page, video_card
 from library import Library
 from results import VideoResult
 from selection import LIMITS, ClipQuery, read_clip_query, read_selection
@@ -78,7 +76,7 @@ def list_clips(video_id: str) -> Response:
     if library.is_live:
         everything = library.candidates(query.min_score)
         video = next(each for each in everything if each.video_id == video_id)
-    words_of = words_reader(shelf, video_id)
+    words_of = shelf.media.words_of(video_id)
     hues = class_hues(library.run)
     page = clip_page(video, query, hues, words_of)
     following = None
@@ -101,26 +99,26 @@ def list_clips(video_id: str) -> Response:
             next_address=following,
         )
     else:
-        clips = [clip_answer(shelf, video_id, asdict(clip)) for clip in page.clips]
+        clips = [clip_answer(shelf, video_id, clip) for clip in page.clips]
         info = {"page": page.page, "total_pages": page.pages, "total_results": page.total}
         response = jsonify({"data": clips, "page_info": {**info, "next": following}})
     response.vary.add("Accept")
     return response
 
 
-def clip_answer(shelf: Shelf, video_id: str, clip: dict[str, Any]) -> dict[str, Any]:
+def clip_answer(shelf: Shelf, video_id: str, clip: ClipView) -> dict[str, Any]:
     """A clip as the API of the page gives it."""
     answer = {
-        "start": float(clip["start"]),
-        "end": float(clip["end"]),
-        "score": float(clip["score"]),
-        "option": clip["option"],
-        "prompt": clip["prompt"],
-        "classes": clip["class_names"].split(", "),
-        "words": clip["words"],
+        "start": float(clip.start),
+        "end": float(clip.end),
+        "score": clip.exact_score,
+        "option": clip.option,
+        "prompt": clip.prompt,
+        "classes": list(clip.names),
+        "words": clip.words,
     }
     if shelf.media.has_pictures(video_id):
-        answer["thumbnail_url"] = url_for("picture", video_id=video_id, t=clip["middle"])
+        answer["thumbnail_url"] = url_for("picture", video_id=video_id, t=clip.middle)
     return answer
 
 
@@ -148,12 +146,3 @@ def addresses(shelf: Shelf, names: list[str]) -> dict[str, str]:
     """Where the videos that are there can be had, by name."""
     folder = shelf.videos_folder()
     return {name: url_for("serve_video", name=name) for name in names if video_file(folder, name)}
-
-
-def words_reader(shelf: Shelf, video_id: str) -> Any:
-    """What was heard or read in a clip of a video."""
-
-    def words_of(clip: Clip) -> str:
-        return shelf.media.words(video_id, clip.option, clip.start, clip.end)
-
-    return words_of

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from classification import Clip
 
 FOLDER = "media"
 WORDS = "words.json"
@@ -80,16 +82,20 @@ class Media:
         except (OSError, KeyError, zipfile.BadZipFile):
             return None
 
-    def words(self, video_id: str, option: str, start: float, end: float) -> str:
-        """What was heard or read between two times, in its order, each line once."""
+    def words_of(self, video_id: str) -> Callable[[Clip], str]:
+        """What finds the words heard or read in a clip of a video: in their order, each once."""
         path = self._file(video_id)
         spans = self._words(path, path.stat().st_mtime_ns) if path else ()
-        lines = (
-            each.text
-            for each in spans
-            if each.option == option and each.start < end and each.end > start
-        )
-        return " ".join(dict.fromkeys(lines))
+
+        def words_of(clip: Clip) -> str:
+            lines = (
+                each.text
+                for each in spans
+                if each.option == clip.option and each.start < clip.end and each.end > clip.start
+            )
+            return " ".join(dict.fromkeys(lines))
+
+        return words_of
 
     def _file(self, video_id: str) -> Path | None:
         path = media_path(self._folder, video_id)

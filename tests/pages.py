@@ -27,17 +27,31 @@ def found(name: str, *clips: dict[str, Any], score: float = 91, ratio: float = 0
 
 
 def write_run(
-    folder: Path, videos_dir: Path, videos: Mapping[str, Sequence[Any]], **changes: Any
+    folder: Path,
+    videos_dir: Path,
+    videos: Mapping[str, Sequence[Any]],
+    *,
+    all_clips: Mapping[str, Sequence[Any]] | None = None,
+    durations: Mapping[str, float] | None = None,
+    fps: float = 25.0,
+    **changes: Any,
 ) -> Path:
-    """Write the results of a run that found these classes in these videos."""
+    """Write the results of a run that found these classes in these videos.
+
+    `all_clips` are those at thresholds of 0, by name as `videos`, for videos that have `durations`.
+    """
     ids = {name: f"id{place}" for place, name in enumerate(videos)}
     answer = [
         {"video_id": ids[name], "classes": list(classes)}
         for name, classes in videos.items()
         if classes
     ]
+    everything = [
+        {"video_id": ids[name], "classes": list(classes)}
+        for name, classes in (all_clips or {}).items()
+    ]
     prompts: dict[str, dict[str, None]] = {}  # the inner ones are sets that keep their order
-    for video in answer:
+    for video in [*answer, *everything]:
         for judged in video["classes"]:
             known = prompts.setdefault(judged["name"], {})
             known.update(dict.fromkeys(each["prompt"] for each in judged["clips"]))
@@ -60,13 +74,18 @@ def write_run(
         "started_at": "2026-01-02T03:04:05Z",
         "finished_at": "2026-01-02T03:05:17Z",
         "elapsed_s": 72.4,
+        "details": {
+            ids[name]: {"duration_s": seconds, "fps": fps}
+            for name, seconds in (durations or {}).items()
+        },
         **changes,
     }
     names = [{"video_id": ids[name], "video_name": name} for name in videos]
     data = {"data": answer}
-    results.write_results(
-        folder, {"video_id_name_list": names, "duration_data": data, "clips_data": data}, run
-    )
+    written = {"video_id_name_list": names, "duration_data": data, "clips_data": data}
+    if all_clips is not None:
+        written["all_clips"] = {"data": everything}
+    results.write_results(folder, written, run)
     return folder
 
 

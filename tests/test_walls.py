@@ -30,7 +30,6 @@ OUTSIDE: dict[str, set[str]] = {
     },
     "page_routes": {
         "card_views",
-        "classification",
         "library",
         "results",
         "selection",
@@ -39,7 +38,7 @@ OUTSIDE: dict[str, set[str]] = {
         "view_models",
         "wording",
     },
-    "export_routes": {"classification", "exports", "library", "results", "selection", "shelf"},
+    "export_routes": {"exports", "library", "results", "selection", "shelf"},
     "lab_routes": {
         "backends",
         "classes",
@@ -66,7 +65,7 @@ OUTSIDE: dict[str, set[str]] = {
     "lab_form": {"classes", "classification", "questions", "selection"},
     "shelf": {"library", "results", "settings", "video_files", "video_media"},
     "video_files": set(),
-    "video_media": set(),
+    "video_media": {"classification"},
     "media_gathering": {"twelvelabs_client", "video_media"},
     "view_models": {
         "card_views",
@@ -104,12 +103,15 @@ OUTSIDE: dict[str, set[str]] = {
     "backends": {"settings", "twelvelabs_client", "engine.models", "engine.server"},
     "twelvelabs_client": {
         "classification",
+        "costs",
         "twelvelabs_errors",
         "twelvelabs_form",
         "twelvelabs_http",
     },
+    "costs": {"twelvelabs_errors"},
     "twelvelabs_v13": {
         "classification",
+        "costs",
         "twelvelabs_client",
         "twelvelabs_errors",
         "twelvelabs_form",
@@ -118,8 +120,8 @@ OUTSIDE: dict[str, set[str]] = {
         "twelvelabs_v13_segments",
         "twelvelabs_v13_upload",
     },
-    "twelvelabs_v13_search": {"classification", "twelvelabs_errors", "twelvelabs_http"},
-    "twelvelabs_v13_segments": {"classification", "twelvelabs_errors", "twelvelabs_http"},
+    "twelvelabs_v13_search": {"classification", "costs", "twelvelabs_errors", "twelvelabs_http"},
+    "twelvelabs_v13_segments": {"classification", "costs", "twelvelabs_errors", "twelvelabs_http"},
     "twelvelabs_v13_upload": {"twelvelabs_errors", "twelvelabs_form", "twelvelabs_http"},
     "twelvelabs_form": {"twelvelabs_errors", "twelvelabs_http"},
     "twelvelabs_http": {"twelvelabs_errors"},
