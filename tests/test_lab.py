@@ -1,0 +1,287 @@
+"""The prompt lab: drafts on the real engine, comparison, and who may change something."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+import app as page
+import lab
+import pipeline
+import results
+from classes import ClassesError
+from engine.server import EngineOptions, running_engine
+from lab_form import ClassRow, LabForm, edit, imported, read_form
+from library import load_library
+from settings import Settings
+from tests.media import write_video
+from tests.pages import clip, found, write_run
+
+FORM = LabForm(
+    (ClassRow("Pets", "a dog\n\n a cat "), ClassRow("", ""), ClassRow("Home", "a sofa")),
+    ("visual",),
+    "semantic",
+    {"min_clip_score": "50", "min_video_score": "", "min_duration_ratio": "0.1"},
+)
+
+
+# The form
+
+
+@pytest.mark.parametrize(
+    ("action", "names"),
+    [
+        ("add", ["Pets", "", "Home", ""]),
+        ("remove:0", ["", "Home"]),
+        ("up:2", ["Pets", "Home", ""]),
+        ("down:0", ["", "Pets", "Home"]),
+        ("up:0", ["Pets", "", "Home"]),
+        ("down:2", ["Pets", "", "Home"]),
+        ("remove:9", ["Pets", "", "Home"]),
+        ("remove:x", ["Pets", "", "Home"]),
+        ("dance", ["Pets", "", "Home"]),
+    ],
+)
+def test_buttons_edit_the_rows(action: str, names: list[str]) -> None:
+    assert [row.name for row in edit(FORM, action).rows] == names
+
+
+def test_question_leaves_empty_rows_and_lines_out() -> None:
+    question = FORM.question()
+    assert [(each.name, each.prompts) for each in question.classes] == [
+        ("Pets", ("a dog", "a cat")),
+        ("Home", ("a sofa",)),
+    ]
+    assert question.thresholds.min_clip_score == 50
+    assert question.thresholds.min_video_score == 75
+
+
+@pytest.mark.parametrize(
+    ("form", "problem"),
+    [
+        (replace(FORM, options=()), "no evidence is chosen"),
+        (replace(FORM, rows=()), "it holds no class"),
+        (replace(FORM, rows=(ClassRow("Pets", ""),)), "has no prompts"),
+        (replace(FORM, rows=(ClassRow("", "a dog"),)), "the name of class 1 is empty"),
+        (replace(FORM, thresholds={"min_clip_score": "101"}), "min_clip_score must be"),
+    ],
+)
+def test_mistakes_are_named(form: LabForm, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        form.question()
+
+
+def test_import_takes_a_classes_file_and_says_what_is_wrong_with_others() -> None:
+    taken = imported(FORM, b'{"classes": [{"name": "A", "prompts": ["x", "y"]}]}')
+    assert taken.rows == (ClassRow("A", "x\ny"),)
+    for content in (b"", b"[", b"\xff", b'{"classes": []}'):
+        with pytest.raises(ClassesError):
+            imported(FORM, content)
+
+
+def test_form_survives_what_anyone_posts() -> None:
+    form = read_form({"name": ["a", "b"], "prompts": ["x"], "options": ["smell"]})
+    assert (form.rows, form.options) == ((ClassRow("a", "x"),), ())
+
+
+# Comparing
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, Path]:
+    """Two versions over the same videos."""
+    dog, cat = clip(0, 5, "a dog", 90), clip(5, 6, "a small cat on a red sofa", 70)
+    names = {"dog.mp4": [], "cat.mp4": [], "none.mp4": []}
+    lengths = dict.fromkeys(names, 10.0)
+    old = {**names, "dog.mp4": [found("Pets", dog)], "cat.mp4": [found("Home", dog, score=80)]}
+    new = {
+        **names,
+        "dog.mp4": [found("Pets", dog, score=85)],
+        "cat.mp4": [found("Pets", cat, score=77)],
+    }
+    for place, videos in (("old", old), ("new", new)):
+        write_run(tmp_path / place, tmp_path, videos, all_clips=videos, durations=lengths)
+    return tmp_path / "old", tmp_path / "new"
+
+
+def test_comparison_tells_gains_losses_and_hits(two: tuple[Path, Path]) -> None:
+    compared = lab.compare(*(load_library(folder) for folder in two))
+    cat, dog = compared.changes
+    assert (cat.gained, cat.lost) == ((("Pets", 77.0),), (("Home", 80.0),))
+    assert dog.moved == (("Pets", 91.0, 85.0),)
+    assert compared.unchanged == 1
+    hits = {(row.class_name, row.prompt): row for row in compared.prompts}
+    long = hits["Pets", "a small cat on a red sofa"]
+    assert (long.length, long.before) == ("long", None)
+    assert long.after == lab.Hits(1, 1, 70.0)
+    assert hits["Home", "a dog"].after is None
+    assert [(row.length, row.prompts) for row in compared.lengths_after] == [
+        ("short", 1),
+        ("long", 1),
+    ]
+
+
+def test_kept_draft_becomes_the_results_and_those_before_a_draft(two: tuple[Path, Path]) -> None:
+    folder, draft = two
+    draft_id = "20260102-030405-abcdef"
+    shutil.copytree(draft, folder / "lab" / draft_id)
+    before = results.read_result(folder, "clips_data")
+    saved = lab.keep(folder, draft_id)
+    assert results.read_result(folder, "clips_data") == results.read_result(draft, "clips_data")
+    assert lab.drafts(folder) == [saved]
+    assert results.read_result(folder / "lab" / saved, "clips_data") == before
+    lab.discard(folder, saved)
+    assert lab.drafts(folder) == []
+
+
+@pytest.mark.parametrize(
+    "version", ["", "..", "../old", "20260102-030405-abcdef", "x", "current/.."]
+)
+def test_only_drafts_are_kept_and_discarded(two: tuple[Path, Path], version: str) -> None:
+    folder, _ = two
+    for act in (lab.keep, lab.discard, lab.load_version):
+        with pytest.raises(lab.LabError):
+            act(folder, version)
+    with pytest.raises(lab.LabError):
+        lab.discard(folder, lab.CURRENT)
+    assert load_library(folder).run.videos
+
+
+# The page, with the engine
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with results of the pipeline and the engine's data."""
+    place = tmp_path_factory.mktemp("lab")
+    (place / "videos").mkdir()
+    write_video(place / "videos" / "red.mp4", seconds=5, fps=5, size=(640, 480), fill=(200, 0, 0))
+    classes = [{"name": "Pets", "prompts": ["a dog"]}]
+    (place / "classes.json").write_text(json.dumps(classes))
+    options = {
+        "--videos": "videos",
+        "--classes": "classes.json",
+        "--results": "results",
+        "--engine-data-dir": "data",
+        "--options": "visual",
+    }
+    arguments = [
+        part
+        for option, value in options.items()
+        for part in (option, value if option == "--options" else str(place / value))
+    ]
+    assert pipeline.main(arguments) == 0
+    return place
+
+
+@pytest.fixture
+def client(indexed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(indexed / "results", tmp_path / "results")
+    settings = replace(Settings(), engine_data_dir=indexed / "data")
+    config = {"RESULTS_DIR": tmp_path / "results", "SETTINGS": settings, "TESTING": True}
+    return page.create_app(config).test_client()
+
+
+def token_of(client: FlaskClient) -> str:
+    match = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/lab").text)
+    assert match
+    return match[1]
+
+
+QUESTION = {
+    "name": ["Anything", "Pets"],
+    "prompts": ["a dog\na very long prompt about a screen of one colour", "a cat"],
+    "options": ["visual"],
+    "min_clip_score": "0",
+    "min_video_score": "0",
+    "min_duration_ratio": "0",
+    "action": "run",
+}
+
+
+def test_a_question_is_asked_compared_and_kept(client: FlaskClient, tmp_path: Path) -> None:
+    token = token_of(client)
+    answer = client.post("/lab", data={**QUESTION, "csrf_token": token})
+    assert answer.status_code == 303, unescape(answer.text)
+    (draft,) = lab.drafts(tmp_path / "results")
+    shown = client.get(answer.headers["Location"]).text
+    assert "Keep as the results" in shown
+    assert "a very long prompt" in shown
+    kept = client.post("/lab/keep", data={"version": draft, "csrf_token": token})
+    assert kept.status_code == 303
+    assert "1 video, 2 classes" in client.get("/").text
+    run = results.load_run(tmp_path / "results")
+    assert [each.name for each in run.classes] == ["Anything", "Pets"]
+    (before,) = lab.drafts(tmp_path / "results")
+    assert (
+        client.post("/lab/discard", data={"version": before, "csrf_token": token}).status_code
+        == 303
+    )
+    assert lab.drafts(tmp_path / "results") == []
+
+
+def test_engine_in_use_elsewhere_is_said(client: FlaskClient, indexed: Path) -> None:
+    token = token_of(client)
+    with running_engine(EngineOptions(indexed / "data")):
+        answer = client.post("/lab", data={**QUESTION, "csrf_token": token})
+    assert answer.status_code == 503
+    words = unescape(answer.text)
+    assert "Another engine is using" in words
+    assert "a very long prompt" in words, "what was typed is still there"
+
+
+@pytest.mark.parametrize("path", ["/lab", "/lab/keep", "/lab/discard"])
+@pytest.mark.parametrize("token", ["", "guessed", None])
+def test_nothing_is_changed_without_the_token(
+    client: FlaskClient, tmp_path: Path, path: str, token: str | None
+) -> None:
+    token_of(client)
+    data = QUESTION | ({"csrf_token": token} if token is not None else {})
+    answer = client.post(path, data=data)
+    assert answer.status_code == 403
+    assert lab.drafts(tmp_path / "results") == []
+
+
+def test_token_is_of_one_visitor(client: FlaskClient) -> None:
+    token = token_of(client)
+    cookie = client.get_cookie("video_classification_lab")
+    assert cookie
+    assert cookie.http_only
+    assert cookie.same_site == "Strict"
+    stranger = client.application.test_client()
+    assert stranger.post("/lab", data={**QUESTION, "csrf_token": token}).status_code == 403
+
+
+def test_mistake_keeps_the_form(client: FlaskClient) -> None:
+    data = {**QUESTION, "csrf_token": token_of(client), "prompts": ["", "a cat"]}
+    answer = client.post("/lab", data=data)
+    assert answer.status_code == 400
+    assert "has no prompts" in unescape(answer.text)
+    assert 'value="Anything"' in answer.text
+
+
+def test_classes_go_out_and_come_in(client: FlaskClient) -> None:
+    token = token_of(client)
+    out = client.post("/lab", data={**QUESTION, "csrf_token": token, "action": "export"})
+    assert out.headers["Content-Disposition"] == "attachment; filename=classes.json"
+    assert [each["name"] for each in json.loads(out.text)["classes"]] == ["Anything", "Pets"]
+    file = (io.BytesIO(b'[{"name": "New", "prompts": ["p"]}]'), "classes.json")
+    data = {"csrf_token": token, "action": "import", "file": file}
+    assert 'value="New"' in client.post("/lab", data=data).text
+
+
+def test_report_is_one_file_that_needs_no_server(client: FlaskClient) -> None:
+    text = client.get("/report").text
+    assert "attachment" in client.get("/report").headers["Content-Disposition"]
+    assert not re.findall(r'(?:src|href)="(?!data:)', text)
+    assert "<script" not in text
+    assert "red.mp4" in text
