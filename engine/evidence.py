@@ -39,9 +39,10 @@ class Evidence:
     the picture changes; thumbnails are JPEG files with the times they show. `models` says which
     model made each kind of evidence.
 
-    The rest is made by moments.ready, for scoring: `moment_vectors` float16[m, k] pool the frames
+    The rest is made by moments.ready, for scoring: `moment_vectors` float32[m, k] pool the frames
     between each two of `moment_edges` float32[m + 1]; `transcript_vectors` and
-    `screen_text_vectors` float16 have a row for each span.
+    `screen_text_vectors` float32 have a row for each span. They hold float16 numbers, which is how
+    they are stored, in the type that is multiplied.
     """
 
     duration_s: float
@@ -53,14 +54,14 @@ class Evidence:
     thumbnail_times: npt.NDArray[np.float32]
     thumbnails: tuple[bytes, ...]
     models: dict[str, str]
-    moment_edges: npt.NDArray[np.float32] = field(default_factory=lambda: _none(np.float32))
-    moment_vectors: npt.NDArray[np.float16] = field(default_factory=lambda: _none(np.float16))
-    transcript_vectors: npt.NDArray[np.float16] = field(default_factory=lambda: _none(np.float16))
-    screen_text_vectors: npt.NDArray[np.float16] = field(default_factory=lambda: _none(np.float16))
+    moment_edges: npt.NDArray[np.float32] = field(default_factory=lambda: _none())
+    moment_vectors: npt.NDArray[np.float32] = field(default_factory=lambda: _none())
+    transcript_vectors: npt.NDArray[np.float32] = field(default_factory=lambda: _none())
+    screen_text_vectors: npt.NDArray[np.float32] = field(default_factory=lambda: _none())
 
 
-def _none(dtype: type[Any]) -> npt.NDArray[Any]:
-    return np.zeros(0, dtype=dtype)
+def _none() -> npt.NDArray[np.float32]:
+    return np.zeros(0, dtype=np.float32)
 
 
 def write_evidence(path: Path, evidence: Evidence) -> None:
@@ -113,9 +114,9 @@ def read_evidence(path: Path) -> Evidence:
         ),
         models=json.loads(metadata["models"]),
         moment_edges=tensors["moment_edges"],
-        moment_vectors=tensors["moment_vectors"],
-        transcript_vectors=tensors["transcript_vectors"],
-        screen_text_vectors=tensors["screen_text_vectors"],
+        moment_vectors=tensors["moment_vectors"].astype(np.float32),
+        transcript_vectors=tensors["transcript_vectors"].astype(np.float32),
+        screen_text_vectors=tensors["screen_text_vectors"].astype(np.float32),
     )
 
 

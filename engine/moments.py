@@ -47,7 +47,7 @@ def ready(evidence: Evidence, models: Models) -> Evidence:
     return replace(
         evidence,
         moment_edges=np.array(moments.edges, dtype=np.float32),
-        moment_vectors=pooled.astype(np.float16),
+        moment_vectors=_as_stored(pooled),
         transcript_vectors=_text_vectors(spoken, models.text),
         screen_text_vectors=_text_vectors(written, models.text),
     )
@@ -87,7 +87,11 @@ def windows(lines: Sequence[TextSpan]) -> list[str]:
     return [" ".join(parts) for parts in read]
 
 
-def _text_vectors(texts: Sequence[str], encoder: TextEncoder) -> npt.NDArray[np.float16]:
+def _text_vectors(texts: Sequence[str], encoder: TextEncoder) -> FloatArray:
     if not texts:
-        return np.zeros((0, 0), dtype=np.float16)
-    return encoder.background().scale(encoder.encode(texts)).astype(np.float16)
+        return np.zeros((0, 0), dtype=np.float32)
+    return _as_stored(encoder.background().scale(encoder.encode(texts)))
+
+
+def _as_stored(vectors: FloatArray) -> FloatArray:
+    return vectors.astype(np.float16).astype(np.float32)

@@ -17,7 +17,6 @@ import numpy.typing as npt
 from classification import Clip
 from engine.evidence import Evidence, TextSpan
 from engine.models import Models, calibration
-from engine.models.calibration import Calibration
 from engine.moments import is_ready, ready
 
 FloatArray = npt.NDArray[np.float32]
@@ -45,7 +44,7 @@ CERTAIN = 1e-4
 
 
 class Rows(NamedTuple):
-    """Stretches in order of time, float32[s] seconds; scores are float32[s, prompts]."""
+    """Stretches in order of time, float32[s] seconds; the scores are float32[s, prompts]."""
 
     starts: FloatArray
     ends: FloatArray
@@ -94,55 +93,55 @@ class Question:
 
     def clips(self, evidence: Evidence, at_least: float = 0.0) -> dict[str, list[Clip]]:
         """The clips of one video for every class, those that score `at_least` so much."""
-        rows, scores = self._score(
-            evidence if is_ready(evidence) else ready(evidence, self._models)
-        )
+        if not is_ready(evidence):
+            evidence = ready(evidence, self._models)
+        rows, scores, agreement = self._score(evidence)
         found: dict[str, list[Clip]] = {name: [] for name in self._names}
-        if not len(rows.starts):
+        if not scores.size:
             return found
-        for column, start, end, score in _stretches(rows, scores, at_least):
-            end = min(max(end, start + SHORTEST_S), max(evidence.duration_s, end))
+        # Agreement and means only lower a score: classes without any chance go no further.
+        hopeful = np.isin(self._class_of, self._class_of[scores.max(axis=0) >= at_least])
+        columns = np.flatnonzero(hopeful)
+        scores = _agreed(scores[:, columns], self._class_of[columns], agreement)
+        for at, start, end, score in _stretches(rows, scores, at_least):
+            column = columns[at]
+            end = max(end, min(start + SHORTEST_S, evidence.duration_s))
             clip = Clip(start, end, score, self._shown_as, self._prompts[column])
             found[self._names[self._class_of[column]]].append(clip)
         return found
 
-    def _score(self, evidence: Evidence) -> tuple[Rows, FloatArray]:
+    def _score(self, evidence: Evidence) -> tuple[Rows, FloatArray, float]:
+        """Scores of each prompt on its own, and how far those of its class have to agree."""
+        if self._option == VISUAL:
+            edges, visual = evidence.moment_edges, self._models.visual
+            if not len(edges):
+                return _rows(()), np.zeros((0, 0), np.float32), 0.0
+            scores = visual.score(evidence.moment_vectors, self._vectors)
+            return Rows(edges[:-1], edges[1:]), scores, visual.agreement
         if self._by_words:
             spans = evidence.transcript
-            return _rows(spans), _word_scores([span.text for span in spans], self._prompts)
-        if self._option == VISUAL:
-            return self._see(evidence)
-        if self._option == CONVERSATION:
-            spans, vectors = evidence.transcript, evidence.transcript_vectors
-            return self._read(spans, vectors, calibration.CONVERSATION)
-        spans, vectors = evidence.screen_text, evidence.screen_text_vectors
-        return self._read(spans, vectors, calibration.TEXT_IN_VIDEO)
-
-    def _see(self, evidence: Evidence) -> tuple[Rows, FloatArray]:
-        edges, visual = evidence.moment_edges, self._models.visual
-        if not len(edges):
-            return Rows(edges, edges), np.zeros((0, len(self._prompts)), np.float32)
-        scores = visual.score(evidence.moment_vectors.astype(np.float32), self._vectors)
-        return Rows(edges[:-1], edges[1:]), self._agreed(scores, visual.agreement)
-
-    def _read(
-        self, spans: Sequence[TextSpan], vectors: npt.NDArray[np.float16], curve: Calibration
-    ) -> tuple[Rows, FloatArray]:
+            return _rows(spans), _word_scores([span.text for span in spans], self._prompts), 0.0
+        spans, vectors, curve = (
+            (evidence.transcript, evidence.transcript_vectors, calibration.CONVERSATION)
+            if self._option == CONVERSATION
+            else (evidence.screen_text, evidence.screen_text_vectors, calibration.TEXT_IN_VIDEO)
+        )
         if not spans:
-            return _rows(spans), np.zeros((0, len(self._prompts)), np.float32)
-        scores = curve.percent(vectors.astype(np.float32) @ self._vectors.T)
-        return _rows(spans), self._agreed(scores, AGREEMENT)
+            return _rows(()), np.zeros((0, 0), np.float32), 0.0
+        return _rows(spans), curve.percent(vectors @ self._vectors.T), AGREEMENT
 
-    def _agreed(self, scores: FloatArray, weight: float) -> FloatArray:
-        """Draw each prompt's log-odds towards the mean of its class, where that is lower."""
-        if not weight:
-            return scores
-        chances = np.clip(scores / 100, CERTAIN, 1 - CERTAIN)
-        odds = np.log(chances / (1 - chances))
-        members = np.eye(len(self._names), dtype=np.float32)[self._class_of]
-        means = odds @ (members / members.sum(axis=0))
-        odds = np.minimum(odds, (1 - weight) * odds + weight * means[:, self._class_of])
-        return np.asarray(100 / (1 + np.exp(-odds)), dtype=np.float32)
+
+def _agreed(scores: FloatArray, class_of: npt.NDArray[np.int64], weight: float) -> FloatArray:
+    """Draw each prompt's log-odds towards the mean of its class, where that is lower."""
+    if not weight or not scores.size:
+        return scores
+    chances = np.clip(scores / 100, CERTAIN, 1 - CERTAIN)
+    odds = np.log(chances / (1 - chances))
+    _, class_of = np.unique(class_of, return_inverse=True)
+    members = np.eye(class_of.max() + 1, dtype=np.float32)[class_of]
+    means = odds @ (members / members.sum(axis=0))
+    odds = np.minimum(odds, (1 - weight) * odds + weight * means[:, class_of])
+    return np.asarray(100 / (1 + np.exp(-odds)), dtype=np.float32)
 
 
 def _rows(spans: Sequence[TextSpan]) -> Rows:
@@ -155,6 +154,8 @@ def _stretches(
 ) -> list[tuple[int, float, float, float]]:
     """Column, start, end and score of every run of rows in one band that scores `at_least`."""
     count, columns = scores.shape
+    if not columns:
+        return []
     band = sum(_above(scores, enter, leave).astype(np.int8) for enter, leave in BANDS)
     begins = np.ones((count, columns), dtype=bool)
     apart = rows.starts[1:] - rows.ends[:-1] > LONGEST_GAP_S

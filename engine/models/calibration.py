@@ -23,8 +23,9 @@ class Calibration(NamedTuple):
 
     def percent(self, standing_out: FloatArray) -> FloatArray:
         """The chance of being right in percent, for every element."""
-        odds = np.clip(self.slope * standing_out + self.offset, -STEEPEST, STEEPEST)
-        return np.asarray(100 / (1 + np.exp(-odds)), dtype=np.float32)
+        falling = np.float32(-self.slope) * standing_out - np.float32(self.offset)
+        np.minimum(falling, STEEPEST, out=falling)
+        return np.asarray(100 / (1 + np.exp(falling, out=falling)), dtype=np.float32)
 
 
 VISUAL = Calibration(1.41, -5.18)
