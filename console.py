@@ -52,6 +52,14 @@ class Console:
         tqdm.write(printable(line, self._err.encoding or "utf-8"), file=self._err)
         self._err.flush()
 
+    def confirm(self, question: str) -> bool:
+        """Ask for a yes on the terminal; no where there is nobody to ask."""
+        if not (sys.stdin.isatty() and self.is_terminal):
+            return False
+        self._err.write(f"{printable(question)} [y/N] ")
+        self._err.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
     def answer(self, line: str) -> None:
         """One line of the command's answer, on stdout."""
         try:

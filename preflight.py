@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.media import MediaError, MediaInfo, probe
@@ -68,6 +68,7 @@ class Limits:
     max_bytes: float = math.inf
     min_sides: tuple[int, int] = (1, 1)
     max_sides: tuple[float, float] = (math.inf, math.inf)
+    max_ratio: float = math.inf  # of the longer side to the shorter
 
 
 # The embedded engine stores videos of any length; its HTTP side takes 2 GB.
@@ -75,6 +76,10 @@ EMBEDDED = Limits(max_bytes=2 * 1024**3)
 # v1.1.2 and v1.2: 4 s to 2 h, 2 GB, 480x360 to 4K. Taken at their widest (GiB, the 4096x2160 of
 # the cinema), because at the border the platform itself has the last word.
 HOSTED = Limits(4.0, 7200.0, 2 * 1024**3, (480, 360), (4096, 2160))
+# v1.3: 4 s up, 360x360 to 5184x2160, sides no further apart than 2.4 to 1, 10 GB in chunks. What
+# classifies sets the longest: analyses take 2 h, the index for search 4 h.
+V13_SEGMENTATION = Limits(4.0, 7200.0, 10 * 1024**3, (360, 360), (5184, 2160), 2.4)
+V13_SEARCH = replace(V13_SEGMENTATION, max_duration_s=14_400.0)
 
 
 def find_videos(folder: Path) -> tuple[list[VideoFile], list[Refused]]:
@@ -204,4 +209,7 @@ def _outside(info: MediaInfo, limits: Limits) -> str:
     if sides[0] > limits.max_sides[0] or sides[1] > limits.max_sides[1]:
         most = f"{limits.max_sides[0]:g}x{limits.max_sides[1]:g}"
         return f"is {info.width}x{info.height}; the platform takes up to {most}: make it smaller"
+    if sides[0] > limits.max_ratio * sides[1]:
+        ratio = f"{limits.max_ratio:g} to 1"
+        return f"is {info.width}x{info.height}; the platform takes sides up to {ratio}: crop it"
     return ""

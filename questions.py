@@ -56,19 +56,16 @@ def ask(
     }
     return {
         name: {
-            "data": [
-                video
-                for video in client.classify_index(
-                    index_id,
-                    [asdict(each) for each in question.classes],
-                    options=question.options,
-                    conversation_option=question.conversation_option,
-                    thresholds=thresholds,
-                    include_clips=include_clips,
-                    show_detailed_score=include_clips,
-                )
-                if video["video_id"] in own
-            ]
+            "data": client.classify_index(
+                index_id,
+                [asdict(each) for each in question.classes],
+                options=question.options,
+                conversation_option=question.conversation_option,
+                thresholds=thresholds,
+                include_clips=include_clips,
+                show_detailed_score=include_clips,
+                only=own,
+            )
         }
         for name, (thresholds, include_clips) in asked.items()
     }

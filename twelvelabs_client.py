@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from costs import Estimate
 from twelvelabs_errors import (
     ApiConnectionError,
     ApiError,
@@ -106,6 +107,19 @@ class TwelveLabsClient:
     def close(self) -> None:
         """Close the connections of all threads; a later call opens new ones."""
         self._http.close()
+
+    def estimate(
+        self,
+        index_id: str,
+        new_minutes: float,
+        classes: Sequence[Mapping[str, Any]],
+        *,
+        options: Sequence[str],
+        conversation_option: str | None = "semantic",
+        only: Container[str] | None = None,
+    ) -> Estimate:
+        """What indexing so many new minutes and then classifying will be billed, if known."""
+        return Estimate()
 
     @property
     def scores(self) -> str:

@@ -7,7 +7,8 @@ Both are paid, so the clips of the last request are kept: other thresholds, or t
 clips after the one without, cost nothing.
 
 Answers come in the shape of v1.2: what v1.3 calls `system_metadata` is also there as `metadata`,
-and an index has `engines` with our options. An upload's task is the indexed asset, or with
+and an index has `engines` with our options and
+`judged_by`, the model for each kind of evidence. An upload's task is the indexed asset, or with
 `upload="tasks"` the task of the older call, which v1.3 announces to withdraw.
 
 Unverified, as no call was made: that the id of an indexed asset is that of its video (the name
@@ -29,6 +30,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from classification import ClassScore, Clip, Thresholds, classify, normalized_scores
+from costs import Estimate
 from twelvelabs_client import TwelveLabsClient
 from twelvelabs_errors import ApiError, ApiSetupError, NotFound
 from twelvelabs_form import OnProgress
@@ -68,13 +70,24 @@ class Way(Protocol):
     ) -> tuple[dict[str, dict[str, list[Clip]]], dict[str, str]]:
         """Clips by video id and class, and the reason for each video that has none to give."""
 
+    def estimate(
+        self,
+        videos: Sequence[Json],
+        new_minutes: float,
+        classes: Sequence[Mapping[str, Any]],
+        options: Sequence[str],
+        conversation_option: str,
+    ) -> Estimate:
+        """What `find_clips` will be billed for these videos and so many minutes of new ones."""
+
 
 class TwelveLabsV13Client(TwelveLabsClient):
     """The calls of TwelveLabsClient on v1.3.
 
     `classify_by` is "segmentation" or "search", `upload` is "assets" or "tasks". Uploads in chunks
     that break off are noted in `sessions_file`. `poll_s` is the pause between looks at what the
-    platform is working on, `sleep` what waits.
+    platform is working on, `sleep` what waits. Before anything is spent on a classification,
+    `agree` is told how much; what it raises ends it.
     """
 
     def __init__(
@@ -89,6 +102,7 @@ class TwelveLabsV13Client(TwelveLabsClient):
         read_timeout_s: float = 60.0,
         max_retries: int = 5,
         poll_s: float = 5.0,
+        agree: Callable[[Estimate], None] = lambda estimate: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(
@@ -109,6 +123,7 @@ class TwelveLabsV13Client(TwelveLabsClient):
             else Segmentation(self._http, poll_s=poll_s, sleep=sleep)
         )
         self._index_of: dict[str, str] = {}  # of tasks
+        self._agree = agree
         self._asking = threading.Lock()
         self._asked = ""
         self._clips: dict[str, dict[str, list[Clip]]] = {}
@@ -117,6 +132,25 @@ class TwelveLabsV13Client(TwelveLabsClient):
     def scores(self) -> str:
         """How the scores of the last classification are made, in words."""
         return self._way.scores
+
+    def estimate(
+        self,
+        index_id: str,
+        new_minutes: float,
+        classes: Sequence[Mapping[str, Any]],
+        *,
+        options: Sequence[str],
+        conversation_option: str | None = "semantic",
+        only: Container[str] | None = None,
+    ) -> Estimate:
+        """What indexing so many new minutes and then classifying will be billed.
+
+        Analyses that an earlier run has paid are not counted. `only` as in `classify_index`.
+        """
+        held = [video for video in self.videos(index_id) if only is None or video["_id"] in only]
+        speech = conversation_option or "semantic"
+        judging = self._way.estimate(held, new_minutes, classes, options, speech)
+        return Estimate(index_minutes=new_minutes) + judging
 
     # Indexes
 
@@ -149,7 +183,9 @@ class TwelveLabsV13Client(TwelveLabsClient):
     def _index(self, answer: Json) -> Json:
         models = [model for model in answer.get("models") or () if isinstance(model, dict)]
         engines = self._way.engines(models)
-        return {**answer, "engines": engines, "models": self._way.models(engines)}
+        # Only the engine's own indexes have "models" by kind of evidence.
+        rest = {key: value for key, value in answer.items() if key != "models"}
+        return {**rest, "engines": engines, "judged_by": self._way.models(engines)}
 
     # Tasks
 
@@ -253,6 +289,20 @@ class TwelveLabsV13Client(TwelveLabsClient):
         known = answer.get("system_metadata")
         return {**answer, "metadata": known if isinstance(known, dict) else {}}
 
+    def words_heard(self, index_id: str, video_id: str) -> list[Json]:
+        """What is said in a video, as {"start", "end", "value"} in order; seconds."""
+        path = ("indexes", index_id, "videos", video_id)
+        answer = self._http.json(self._http.call("GET", *path, params={"transcription": "true"}))
+        return list(answer.get("transcription") or [])
+
+    def words_read(self, index_id: str, video_id: str) -> list[Json]:
+        """Nothing: v1.3 does not tell what is written in a picture."""
+        return []
+
+    def thumbnail(self, index_id: str, video_id: str, time_s: float) -> bytes:
+        """Raises ApiError: v1.3 has no call for the picture at a time."""
+        raise ApiError("v1.3 gives no pictures of a video")
+
     # Classification
 
     def classify_videos(
@@ -318,8 +368,10 @@ class TwelveLabsV13Client(TwelveLabsClient):
         asked = json.dumps([index_id, sorted(videos), list(map(dict, classes)), options, speech])
         with self._asking:  # two threads that ask the same must not pay twice
             if asked != self._asked:
+                found = list(videos.values())
+                self._agree(self._way.estimate(found, 0.0, classes, options, speech))
                 self._clips, failed = self._way.find_clips(
-                    index_id, list(videos.values()), classes, options, speech
+                    index_id, found, classes, options, speech
                 )
                 self.unclassified = MappingProxyType(failed)
                 self._asked = asked

@@ -22,6 +22,7 @@ from typing import Any
 from requests_toolbelt import MultipartEncoder  # type: ignore[import-untyped]
 
 from classification import Clip
+from costs import Estimate
 from twelvelabs_errors import PLAN_CODES, ApiError, BadAnswer, BadRequest, NotFound
 from twelvelabs_http import LONGEST_PAGE, Json, Transport, call_of
 
@@ -178,6 +179,19 @@ class Search:
                             found[video_id][entry["name"]].append(fitted)
         self.scores = BY_SCORE if by_score else BY_RANK
         return found, failed
+
+    def estimate(
+        self,
+        videos: Sequence[Json],
+        new_minutes: float,
+        classes: Sequence[Mapping[str, Any]],
+        options: Sequence[str],
+        conversation_option: str,
+    ) -> Estimate:
+        """The searches to be paid, whatever the number of videos."""
+        prompts = {text for entry in classes for text in entry["prompts"]}
+        is_asked = bool(videos) or new_minutes > 0
+        return Estimate(searches=queries_in(len(prompts), options) if is_asked else 0)
 
     def _clips(
         self, query: Query, prompts: Sequence[str], option: str

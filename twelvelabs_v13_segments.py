@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from classification import Clip
+from costs import Estimate
 from twelvelabs_errors import PLAN_CODES, BadRequest, NotFound
 from twelvelabs_http import Fetch, Json, Transport
 
@@ -196,6 +197,7 @@ class Segmentation:
         self._patience_s = patience_s
         self._sleep = sleep
         self._clock = clock
+        self._known: dict[str, dict[str, str]] = {}  # of each asset, task id by digest
 
     def engines(self, models: Iterable[Json]) -> list[Json]:
         """None: the assets are analysed, whatever their index was made for."""
@@ -229,16 +231,34 @@ class Segmentation:
         for video in videos:
             self._plan(work, video, classes, tuple(options), conversation_option)
         running: list[tuple[str, Part, float]] = []
-        known: dict[str, dict[str, str]] = {}
         while work.waiting or running:
             while work.waiting and len(running) < MOST_AT_ONCE:
                 part = work.waiting.popleft()
-                if part.video_id not in work.failed and (task_id := self._start(work, part, known)):
+                if part.video_id not in work.failed and (task_id := self._start(work, part)):
                     running.append((task_id, part, self._clock()))
             running = [each for each in running if not self._has_ended(work, *each)]
             if running:
                 self._sleep(self._poll_s)
         return {key: found for key, found in clips.items() if key not in work.failed}, work.failed
+
+    def estimate(
+        self,
+        videos: Sequence[Json],
+        new_minutes: float,
+        classes: Sequence[Mapping[str, Any]],
+        options: Sequence[str],
+        conversation_option: str,
+    ) -> Estimate:
+        """Minutes times classes that are still to be paid: of these videos and of new ones."""
+        work = _Work(deque(), {}, {})
+        for video in videos:
+            self._plan(work, video, classes, tuple(options), conversation_option)
+        minutes = new_minutes * len(classes) + sum(
+            part.duration_s / 60 * len(part.classes)
+            for part in work.waiting
+            if part.request()["custom_id"] not in self._known_of(part.asset_id)
+        )
+        return Estimate(analysis_minutes=minutes)
 
     def _plan(
         self,
@@ -259,12 +279,11 @@ class Segmentation:
                 Part(video["_id"], asset_id, duration_s, some, first, options, conversation_option)
             )
 
-    def _start(self, work: _Work, part: Part, known: dict[str, dict[str, str]]) -> str | None:
+    def _start(self, work: _Work, part: Part) -> str | None:
         """The id of the analysis, one that is there already if possible; None where refused."""
         body = part.request()
-        if part.asset_id not in known:
-            known[part.asset_id] = self._analyses(part.asset_id, self._http.call)
-        if kept := known[part.asset_id].get(body["custom_id"]):
+        known = self._known_of(part.asset_id)
+        if kept := known.get(body["custom_id"]):
             return kept
 
         def send() -> str:
@@ -281,8 +300,13 @@ class Segmentation:
                 raise
             work.failed[part.video_id] = f"cannot be analysed: {error}"
             return None
-        known[part.asset_id][body["custom_id"]] = task_id
+        known[body["custom_id"]] = task_id
         return task_id
+
+    def _known_of(self, asset_id: str) -> dict[str, str]:
+        if asset_id not in self._known:
+            self._known[asset_id] = self._analyses(asset_id, self._http.call)
+        return self._known[asset_id]
 
     def _analyses(self, asset_id: str, fetch: Fetch) -> dict[str, str]:
         """Analyses of an asset that have not failed: task id by digest."""

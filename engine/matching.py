@@ -58,38 +58,32 @@ class Matcher:
         kind = EVIDENCE_OF[option]  # a logo is looked for in what can be read
         return Question(classes, kind, self._models, conversation_option, shown_as=option)
 
-    def clips(
-        self, evidence: Evidence, prompts: Sequence[str], option: str, conversation_option: str
-    ) -> dict[str, list[Clip]]:
-        """All clips of one video for each prompt."""
-        alone = {prompt: (prompt,) for prompt in prompts}
-        return self.question(alone, option, conversation_option).clips(evidence)
-
     def picture_vector(self, picture: npt.NDArray[np.uint8]) -> FloatArray:
         """What the picture encoder makes of uint8[h, w, 3] RGB: float32[d]."""
         vector: FloatArray = self._models.visual.encode_frames([picture])[0]
         return vector
 
-    def picture_clips(self, evidence: Evidence, vector: FloatArray) -> list[Clip]:
-        """The scenes of one video, scored by how like a picture their likest frame is.
 
-        The score is the cosine of the two vectors in percent; below zero it counts as zero.
-        """
-        frames = evidence.frame_vectors.astype(np.float32)
-        lengths = np.linalg.norm(frames, axis=1) * np.linalg.norm(vector)
-        likeness = 100 * (frames @ vector) / np.maximum(lengths, 1e-9)
-        starts = sorted({0.0, *(float(time) for time in evidence.scene_starts)})
-        firsts = np.searchsorted(evidence.frame_times, starts)
-        return [
-            Clip(start, end, min(max(float(part.max()), 0.0), 100.0), "visual", PICTURE)
-            for start, end, part in zip(
-                starts,
-                [*starts[1:], evidence.duration_s],
-                np.split(likeness, firsts[1:]),
-                strict=True,
-            )
-            if len(part) and end > start
-        ]
+def picture_clips(evidence: Evidence, vector: FloatArray) -> list[Clip]:
+    """The scenes of one video, scored by how like a picture their likest frame is.
+
+    The score is the cosine of the two vectors in percent; below zero it counts as zero.
+    """
+    frames = evidence.frame_vectors.astype(np.float32)
+    lengths = np.linalg.norm(frames, axis=1) * np.linalg.norm(vector)
+    likeness = 100 * (frames @ vector) / np.maximum(lengths, 1e-9)
+    starts = sorted({0.0, *(float(time) for time in evidence.scene_starts)})
+    firsts = np.searchsorted(evidence.frame_times, starts)
+    return [
+        Clip(start, end, min(max(float(part.max()), 0.0), 100.0), "visual", PICTURE)
+        for start, end, part in zip(
+            starts,
+            [*starts[1:], evidence.duration_s],
+            np.split(likeness, firsts[1:]),
+            strict=True,
+        )
+        if len(part) and end > start
+    ]
 
 
 def words(evidence: Evidence, clip: Clip) -> str | None:

@@ -26,7 +26,8 @@ from engine.catalog import Catalog, Index, Video
 from engine.errors import PlatformError, not_there
 from engine.evidence import Evidence
 from engine.listing import VIDEOS, Condition, criterion
-from engine.matching import FloatArray, Matcher, words
+from engine.matching import FloatArray, Matcher, picture_clips, words
+from engine.scoring import Question
 
 # Where a confidence begins, read off recorded answers of the hosted platform's search.
 BANDS = {"high": 83.0, "medium": 75.0, "low": 46.0, "none": 0.0}
@@ -172,11 +173,12 @@ class Searcher:
                 "search_option_not_supported", "A picture is searched for by visual: ask for it."
             )
         vectors = {id(each): self._matcher.picture_vector(each.image) for each in pictures}
+        questions = self._questions(request)
         matches: list[Match] = []
         for video in videos:
             evidence = self._matcher.evidence(video.id)
             if evidence is not None:
-                look = _Look(self._matcher, request, video.id, evidence, vectors)
+                look = _Look(request, video.id, evidence, questions, vectors)
                 matches += look.find(request.query)
         return SearchResult(
             index_id=index.id,
@@ -187,6 +189,14 @@ class Searcher:
                 sorted(matches, key=lambda match: (-match.score, match.video_id, match.start))
             ),
         )
+
+    def _questions(self, request: SearchRequest) -> list[Question]:
+        """One question for each option, about all texts of the query."""
+        texts = {leaf.text: (leaf.text,) for leaf in _leaves(request.query, Text)}
+        return [
+            self._matcher.question(texts, option, request.conversation_option)
+            for option in (request.options if texts else ())
+        ]
 
     def _pool(self, request: SearchRequest) -> tuple[Index, list[Video]]:
         with self._catalog.transaction() as session:
@@ -203,35 +213,30 @@ class _Look:
 
     def __init__(
         self,
-        matcher: Matcher,
         request: SearchRequest,
         video_id: str,
         evidence: Evidence,
+        questions: Sequence[Question],
         vectors: dict[int, FloatArray],
     ) -> None:
-        self._matcher = matcher
         self._video_id = video_id
         self._evidence = evidence
         self._vectors = vectors
         self._least = request.confidence.least(request.threshold)
         self._all_options = request.operator == "and"
-        texts = list(dict.fromkeys(leaf.text for leaf in _leaves(request.query, Text)))
-        self._clips = {
-            option: matcher.clips(evidence, texts, option, request.conversation_option)
-            for option in (request.options if texts else ())
-        }
+        self._clips = [question.clips(evidence, self._least) for question in questions]
 
     def find(self, query: Query) -> list[Match]:
         """The stretches of this video that answer a query or a part of one."""
         match query:
             case Text(text):
-                found = [self._sure(clips[text]) for clips in self._clips.values()]
+                found = [self._sure(clips[text]) for clips in self._clips]
                 if self._all_options:
                     return reduce(_shared, found)
                 return [match for matches in found for match in matches]
             case Picture():
                 vector = self._vectors[id(query)]
-                return self._sure(self._matcher.picture_clips(self._evidence, vector))
+                return self._sure(picture_clips(self._evidence, vector))
             case And(parts):
                 return reduce(_shared, map(self.find, parts))
             case Or(parts):

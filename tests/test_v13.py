@@ -128,7 +128,7 @@ def test_an_index_tells_what_search_can_use_of_it(
     client = connect(classify_by="search")
     index = client.index(client.create_index("demo", ["conversation"]))
     assert index["engines"] == [{"engine_name": "marengo3.0", "engine_options": ["conversation"]}]
-    assert index["models"] == {"conversation": "marengo3.0"}
+    assert index["judged_by"] == {"conversation": "marengo3.0"}
 
 
 def test_an_index_of_another_model_is_refused_for_search_only(
@@ -136,7 +136,7 @@ def test_an_index_of_another_model_is_refused_for_search_only(
 ) -> None:
     models = [{"model_name": "pegasus1.2", "model_options": ["visual"]}]
     platform.indexes["i"] = {"_id": "i", "index_name": "demo", "models": models}
-    assert connect().find_index("demo")["models"]["visual"] == "pegasus1.5"  # type: ignore[index]
+    assert connect().find_index("demo")["judged_by"]["visual"] == "pegasus1.5"  # type: ignore[index]
     with pytest.raises(ApiError, match=r"no Marengo model.*--index"):
         connect(classify_by="search").find_index("demo")
     assert [index["_id"] for index in connect(classify_by="search").indexes()] == ["i"]

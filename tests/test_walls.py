@@ -100,7 +100,14 @@ OUTSIDE: dict[str, set[str]] = {
     },
     "samples": {"preflight", "settings"},
     "monitor": {"console", "twelvelabs_client"},
-    "backends": {"settings", "twelvelabs_client", "engine.models", "engine.server"},
+    "backends": {
+        "costs",
+        "settings",
+        "twelvelabs_client",
+        "twelvelabs_v13",
+        "engine.models",
+        "engine.server",
+    },
     "twelvelabs_client": {
         "classification",
         "costs",

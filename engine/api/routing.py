@@ -24,7 +24,6 @@ from engine.listing import Condition, Listing, PageRequest, read_condition
 from engine.schemas.base import Body, FilePart
 from engine.schemas.library import ListQuery
 
-State = Literal["works", "refused"]
 PAGE_NAMES = set(ListQuery.model_fields)
 
 
@@ -37,7 +36,7 @@ class Route:
     view: Callable[..., Any]
     status: int = 200
     listing: Listing | None = None
-    state: State = "works"
+    state: Literal["works", "refused"] = "works"
 
     @cached_property
     def hints(self) -> dict[str, Any]:
