@@ -2,8 +2,8 @@
 
     python bench/accuracy.py [CORPUS] [--engine-data-dir DIR]
 
-CORPUS, by default the one beside a developer's checkout, is a folder with `videos/`, `tasks.json` (classes, prompts, true intervals) and `score.py`,
-the corpus's own scorer. The pipeline runs once for each way of judging; the engine indexes the
+CORPUS, by default the one beside a developer's checkout, is a folder with `videos/`, `tasks.json`
+(classes, prompts, true intervals) and `score.py`, the corpus's own scorer. The pipeline runs once for each way of judging; the engine indexes the
 videos in the first run only, and with --engine-data-dir not even then if it did before.
 """
 
@@ -110,7 +110,7 @@ def true_time(truth: Json, name: str) -> list[tuple[float, float]]:
 def is_right(clip: Json, truth: list[tuple[float, float]]) -> bool:
     inside = sum(max(min(clip["end"], e) - max(clip["start"], s), 0.0) for s, e in truth)
     length: float = clip["end"] - clip["start"]
-    return inside >= RIGHT_SHARE * length
+    return bool(inside >= RIGHT_SHARE * length)
 
 
 def default_rows(tasks: Json, found: Json) -> Iterator[Sequence[object]]:
