@@ -3,8 +3,9 @@
     python bench/accuracy.py [CORPUS] [--engine-data-dir DIR]
 
 CORPUS, by default the one beside a developer's checkout, is a folder with `videos/`, `tasks.json`
-(classes, prompts, true intervals) and `score.py`, the corpus's own scorer. The pipeline runs once for each way of judging; the engine indexes the
-videos in the first run only, and with --engine-data-dir not even then if it did before.
+(classes, prompts, true intervals) and `score.py`, the corpus's own scorer. The pipeline runs once
+for each way of judging; the engine indexes the videos in the first run only, and with
+--engine-data-dir not even then if it did before.
 """
 
 from __future__ import annotations
