@@ -240,7 +240,8 @@ class Indexer:
         except media.MediaError as error:
             self._fail(task_id, error.code, str(error))
         except PlatformError as error:
-            self._fail(task_id, error.code, error.message)
+            if not self._closing:  # a fetch that is cut short by the stop is taken up again
+                self._fail(task_id, error.code, error.message)
         except Exception:
             log.exception("Task %s failed", task_id)
             self._fail(task_id, "video_file_broken", "The engine failed on it: see its log")

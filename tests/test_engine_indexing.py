@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ import numpy.typing as npt
 import pytest
 
 from engine.catalog import Task
-from engine.models import Models
-from engine.server import EngineError, EngineOptions, running_engine
 from engine.indexing import Upload
 from engine.listing import PageRequest
+from engine.models import Models
+from engine.server import EngineError, EngineOptions, running_engine
 from engine.service import EngineSpec, Service
 from tests.media import write_video
 from tests.stand_ins import NumberEncoder, quick_models
@@ -196,3 +197,40 @@ def test_a_killed_engine_goes_on_where_it_was(tmp_path: Path) -> None:
         process.communicate()
     assert not list((tmp_path / "data" / "uploads").iterdir())
     assert len(list((tmp_path / "data" / "evidence").iterdir())) == 3
+
+
+def test_a_url_that_a_stop_interrupts_is_fetched_at_the_next_start(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.mp4", seconds=2, fps=10).read_bytes()
+    asked, calls = threading.Event(), []
+
+    class Host(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            calls.append(self.path)
+            asked.set()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(video)))
+            self.end_headers()
+            for at in range(0, len(video), 100):
+                if len(calls) == 1:
+                    time.sleep(0.05)  # a slow host, until the engine hangs up
+                try:
+                    self.wfile.write(video[at : at + 100])
+                except OSError:
+                    return
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Host) as host:
+        threading.Thread(target=host.serve_forever).start()
+        upload = Upload(url=f"http://127.0.0.1:{host.server_address[1]}/a.mp4")
+        data = tmp_path / "data"
+        with Service(data, quick_models(), workers=1, fetch_private=True) as service:
+            task = service.create_task(new_index(service), upload)
+            assert asked.wait(30)
+            until(lambda: service.progress(service.task(task.id)).upload_percentage > 0)
+        with Service(data, quick_models(), workers=1, fetch_private=True) as service:
+            until(lambda: ended(service, task.id))
+            assert service.task(task.id).status == "ready"
+        host.shutdown()
+    assert calls == ["/a.mp4", "/a.mp4"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn, get_args
 
-from engine.answers import EngineAnswer, EnginesAnswer
+from engine.answers import EngineAnswer, EnginesAnswer, PageInfo
 from engine.api.routing import Route
 from engine.catalog import INDEX_OPTIONS
 from engine.errors import PlatformError, not_there
@@ -14,8 +14,13 @@ from engine.schemas.library import PEGASUS_OPTIONS, EngineName
 def list_engines() -> EnginesAnswer:
     """List the engines that an index may name; behind all of them is this one."""
     engines = [_engine(name) for name in get_args(EngineName)]
-    info = {"page": 1, "limit_per_page": 10, "total_page": 1, "total_results": len(engines)}
-    return {"data": engines, "page_info": info}  # type: ignore[typeddict-item]
+    info: PageInfo = {
+        "page": 1,
+        "limit_per_page": 10,
+        "total_page": 1,
+        "total_results": len(engines),
+    }
+    return {"data": engines, "page_info": info}
 
 
 def get_engine(engine_id: str) -> EngineAnswer:
