@@ -1,0 +1,148 @@
+"""What one classification by 100 prompts costs, over 10 and over 1,000 hours of indexed video.
+
+    python bench/classify.py [--hours 10 1000]
+
+The evidence is synthetic and of true size: a frame each second, a line of speech every five, a text
+on the screen every ten. It goes the engine's own way from the files on disk to the classes. The
+bare products are those of the same vectors with the prompts' vectors, and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from classification import Thresholds
+from engine.catalog import Video
+from engine.classifying import ClassQuery
+from engine.evidence import Evidence, TextSpan, write_evidence
+from engine.models import Models, default_models
+from engine.moments import ready
+from engine.service import EngineSpec, Service
+
+OPTIONS = ("visual", "conversation", "text_in_video")
+VIDEO_S = 600
+CLASSES, PROMPTS_OF_A_CLASS = 10, 10
+WORDS = Path(__file__).parent.parent / "engine" / "models" / "data" / "background_topics.txt"
+REPEATS = 5
+
+
+def prompts() -> list[str]:
+    lines = [line for line in WORDS.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return lines[: CLASSES * PROMPTS_OF_A_CLASS]
+
+
+def make_evidence(models: Models, random: np.random.Generator) -> Evidence:
+    texts = prompts()
+
+    def spans(every_s: int) -> tuple[TextSpan, ...]:
+        return tuple(
+            TextSpan(start, start + every_s, " ".join(random.choice(texts, 3)))
+            for start in range(0, VIDEO_S, every_s)
+        )
+
+    made = Evidence(
+        duration_s=float(VIDEO_S),
+        frame_times=np.arange(VIDEO_S, dtype=np.float32),
+        frame_vectors=random.normal(0, 2, (VIDEO_S, models.visual.dimension)).astype(np.float16),
+        scene_starts=np.arange(0, VIDEO_S, 10, dtype=np.float32),
+        transcript=spans(5),
+        screen_text=spans(10),
+        thumbnail_times=np.zeros(0, np.float32),
+        thumbnails=(),
+        models=models.names(),
+    )
+    return ready(made, models)
+
+
+def fill(service: Service, data_dir: Path, made: list[Evidence], count: int) -> str:
+    """An index of `count` videos, whose evidence is taken from a few in turn."""
+    index = service.create_index(f"{count} videos", [EngineSpec("marengo2.6", OPTIONS)])
+    with service._catalog.transaction() as session:
+        videos = [
+            Video(
+                index_id=index.id,
+                filename=f"{number}.mp4",
+                duration=float(VIDEO_S),
+                fps=25.0,
+                width=640,
+                height=360,
+                size=1,
+            )
+            for number in range(count)
+        ]
+        session.add_all(videos)
+    for number, video in enumerate(videos):
+        path = data_dir / "evidence" / f"{video.id}.safetensors"
+        write_evidence(path, made[number % len(made)])
+    return index.id
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Median of several calls after one that is not counted."""
+    call()
+    times = []
+    for _ in range(REPEATS):
+        begun = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begun)
+    return float(np.median(times))
+
+
+def bare_products(models: Models, made: list[Evidence], count: int) -> float:
+    """Seconds of the products alone, over as many videos, with the vectors in memory."""
+    texts = prompts()
+    visual, text = models.visual.encode_prompts(texts), models.text.encode(texts)
+
+    def multiply() -> None:
+        for number in range(count):
+            evidence = made[number % len(made)]
+            np.matmul(evidence.moment_vectors, visual.T)
+            np.matmul(evidence.transcript_vectors, text.T)
+            np.matmul(evidence.screen_text_vectors, text.T)
+
+    return seconds(multiply)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--hours", type=int, nargs="+", default=[10, 1000], help="hours of video")
+    hours = parser.parse_args().hours
+    models = default_models(threads=1)
+    random = np.random.default_rng(1)
+    made = [make_evidence(models, random) for _ in range(6)]
+    texts = prompts()
+    queries = [
+        ClassQuery(f"class {at}", tuple(texts[at::CLASSES]), OPTIONS) for at in range(CLASSES)
+    ]
+    print("| hours | videos | classification, ms | bare products, ms | ratio | peak memory, MiB |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: |")
+    for each in hours:
+        count = each * 3600 // VIDEO_S
+        with tempfile.TemporaryDirectory() as folder:
+            data_dir = Path(folder)
+            with Service(data_dir, models, workers=1) as service:
+                index_id = fill(service, data_dir, made, count)
+                ask = partial(service.classifier.index, index_id, queries, Thresholds())
+                took = seconds(ask)
+        bare = bare_products(models, made, count)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(
+            f"| {each} | {count} | {1000 * took:.0f} | {1000 * bare:.0f} | {took / bare:.1f} "
+            f"| {peak:.0f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
