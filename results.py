@@ -42,12 +42,16 @@ class PromptClass:
 
 @dataclass(frozen=True)
 class RunPlatform:
-    """What classified the videos; `models` is kind of evidence to model name."""
+    """What classified the videos; `models` is kind of evidence to model name.
+
+    `scores` says how scores are made, "" where they are the platform's own.
+    """
 
     name: str
     url: str
     embedded: bool
     models: Mapping[str, str]
+    scores: str = ""
 
 
 @dataclass(frozen=True)
@@ -327,6 +331,8 @@ def _platform(value: Any) -> RunPlatform:
         _text(value, "url"),
         _flag(value, "embedded"),
         _table(value, "models", _text),
+        # Results of an earlier version do not say.
+        _text(value, "scores") if "scores" in value else "",
     )
 
 

@@ -217,6 +217,7 @@ def run_facts(run: results.Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
             *([f"{counted(others, 'other video')} in it left out"] if others else []),
         ),
         "Models": tuple(f"{evidence_word(kind)}: {name}" for kind, name in platform.models.items()),
+        "Scores": (platform.scores,) if platform.scores else (),
         "Run": (
             f"finished {spoken_time(run.finished_at)}",
             f"took {spoken_duration(run.elapsed_s)}",

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import app
 from backends import open_platform
 from console import Console
 from pipeline import main
@@ -93,6 +94,9 @@ def test_a_folder_becomes_results(
     assert told["scores"].startswith("self-rated: pegasus1.5")
     assert told["models"]["visual"] == "pegasus1.5"
     assert analyses(platform) == 2
+    page = app.create_app({"RESULTS_DIR": place / "results"}).test_client().get("/").text
+    assert "self-rated: pegasus1.5" in page
+    assert "Übung" in page
 
 
 def test_a_second_run_with_other_thresholds_costs_nothing(

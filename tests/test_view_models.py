@@ -123,6 +123,13 @@ def test_hosted_platform_is_shown_with_its_address() -> None:
     facts = dict(view(replace(RUN, platform=hosted)).facts)
     assert facts["Platform"][0] == "Twelve Labs, https://api.example/v1.2"
     assert "Models" not in facts
+    assert "Scores" not in facts
+
+
+def test_scores_that_are_not_the_platforms_own_are_labelled() -> None:
+    derived = results.RunPlatform("T", "https://api.example/v1.3", False, {}, "self-rated")
+    facts = dict(view(replace(RUN, platform=derived)).facts)
+    assert facts["Scores"] == ("self-rated",)
 
 
 def test_other_videos_in_the_index_are_counted() -> None:
