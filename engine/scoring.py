@@ -80,7 +80,7 @@ class Question:
         self._names = list(classes)
         self._prompts = [prompt for name in classes for prompt in classes[name]]
         sizes = [len(prompts) for prompts in classes.values()]
-        self._class_of = np.repeat(np.arange(len(sizes)), sizes)
+        self.class_of = np.repeat(np.arange(len(sizes)), sizes)
         self._option = option
         self._shown_as = shown_as or option
         self._models = models
@@ -91,26 +91,35 @@ class Question:
             mean = models.text.background().mean
             self._vectors = models.text.encode(self._prompts) - mean
 
+    def scores(self, evidence: Evidence) -> tuple[Rows, FloatArray]:
+        """The rows of one video and every prompt's score for them, those of a class in agreement.
+
+        Columns are the prompts of all classes in order; `class_of` int[prompts] tells whose.
+        """
+        rows, scores, agreement = self._alone(self._ready(evidence))
+        return rows, _agreed(scores, self.class_of, agreement)
+
     def clips(self, evidence: Evidence, at_least: float = 0.0) -> dict[str, list[Clip]]:
         """The clips of one video for every class, those that score `at_least` so much."""
-        if not is_ready(evidence):
-            evidence = ready(evidence, self._models)
-        rows, scores, agreement = self._score(evidence)
+        rows, scores, agreement = self._alone(self._ready(evidence))
         found: dict[str, list[Clip]] = {name: [] for name in self._names}
         if not scores.size:
             return found
         # Agreement and means only lower a score: classes without any chance go no further.
-        hopeful = np.isin(self._class_of, self._class_of[scores.max(axis=0) >= at_least])
+        hopeful = np.isin(self.class_of, self.class_of[scores.max(axis=0) >= at_least])
         columns = np.flatnonzero(hopeful)
-        scores = _agreed(scores[:, columns], self._class_of[columns], agreement)
+        scores = _agreed(scores[:, columns], self.class_of[columns], agreement)
         for at, start, end, score in _stretches(rows, scores, at_least):
             column = columns[at]
             end = max(end, min(start + SHORTEST_S, evidence.duration_s))
             clip = Clip(start, end, score, self._shown_as, self._prompts[column])
-            found[self._names[self._class_of[column]]].append(clip)
+            found[self._names[self.class_of[column]]].append(clip)
         return found
 
-    def _score(self, evidence: Evidence) -> tuple[Rows, FloatArray, float]:
+    def _ready(self, evidence: Evidence) -> Evidence:
+        return evidence if is_ready(evidence) else ready(evidence, self._models)
+
+    def _alone(self, evidence: Evidence) -> tuple[Rows, FloatArray, float]:
         """Scores of each prompt on its own, and how far those of its class have to agree."""
         if self._option == VISUAL:
             edges, visual = evidence.moment_edges, self._models.visual

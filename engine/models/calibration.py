@@ -28,6 +28,6 @@ class Calibration(NamedTuple):
         return np.asarray(100 / (1 + np.exp(falling, out=falling)), dtype=np.float32)
 
 
-VISUAL = Calibration(1.41, -5.18)
+VISUAL = Calibration(1.43, -5.21)
 CONVERSATION = Calibration(1.72, -5.45)
-TEXT_IN_VIDEO = Calibration(1.61, -4.72)
+TEXT_IN_VIDEO = Calibration(1.63, -4.79)
