@@ -92,7 +92,7 @@ class _Request(HTTPRequest):
         """Read on to the end of the body, or give the connection up."""
         if self.chunked_read:
             self.close_connection |= not self.rfile.closed
-        elif getattr(self.rfile, "remaining", 0) > MAX_UNREAD_BYTES:
+        elif not 0 <= getattr(self.rfile, "remaining", 0) <= MAX_UNREAD_BYTES:
             self.close_connection = True
         else:
             while getattr(self.rfile, "remaining", 0) and self.rfile.read(CHUNK_BYTES):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import warnings
@@ -289,3 +290,21 @@ def test_whoever_sends_too_much_still_hears_why(engine_url: str) -> None:
             f"{engine_url}/v1.2/classify", headers=headers, data=body, timeout=30
         )
         assert (answer.status_code, answer.json()["code"]) == (400, "parameter_invalid")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /v1.2/indexes HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
+        b"POST /v1.2/indexes HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n",
+        b"POST /v1.2/indexes HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /v1.2/\xff\x00 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /v1.2/indexes/x HTTP/1.1\r\nHost: <a b>\r\n\r\n",
+        b"\x16\x03\x01\r\n\r\n",
+    ],
+)
+def test_what_is_hardly_http_is_answered(engine_url: str, head: bytes) -> None:
+    port = int(engine_url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as caller:
+        caller.sendall(head)
+        assert caller.recv(1000).startswith(b"HTTP/1.1 4")
