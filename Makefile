@@ -70,6 +70,7 @@ check: $(DEV_INSTALLED)
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy .
+	.venv/bin/oxlint --config oxlint.json static
 
 bench: samples
 	set -e; for program in $(filter-out bench/make_%,$(wildcard bench/*.py)); do \

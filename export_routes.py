@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
@@ -49,7 +50,7 @@ def export(kind: str) -> Response:
     if video_id and not chosen:
         abort(404)
     filtered = [filter_video(video, wanted) for video in chosen]
-    stem = filtered[0].name.rpartition("/")[2] if video_id else "clips"
+    stem = PurePosixPath(filtered[0].name).stem if video_id else "clips"
     if kind == "json":
         return attachment(f"{stem}.json", kind, as_json(shelf, library, filtered, wanted))
     videos = [as_clips(library, video) for video in filtered]

@@ -10,7 +10,7 @@ from typing import Any
 from classes import ClassesError, check_classes
 from classification import Thresholds
 from questions import Question
-from selection import LIMITS, number_of
+from selection import LIMITS, read_thresholds
 
 OPTIONS = ("visual", "conversation", "text_in_video")
 CONVERSATION_OPTIONS = ("semantic", "exact_match")
@@ -47,17 +47,11 @@ class LabForm:
         """What the form asks; raises ClassesError or SelectionError with what is wrong."""
         if not self.options:
             raise ClassesError("no evidence is chosen: tick at least one kind")
-        defaults = Thresholds()
         return Question(
             check_classes(self.classes()),
             self.options,
             self.conversation_option,
-            Thresholds(
-                **{
-                    name: number_of(self.thresholds, name, getattr(defaults, name), most)
-                    for name, most in LIMITS.items()
-                }
-            ),
+            read_thresholds(self.thresholds, Thresholds()),
         )
 
 

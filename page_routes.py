@@ -10,7 +10,7 @@ from flask import Flask, Response, abort, jsonify, request, url_for
 from card_views import ClipView, clip_page, video_card
 from library import Library
 from results import VideoResult
-from selection import LIMITS, ClipQuery, read_clip_query, read_selection
+from selection import LIMITS, ClipQuery, read_clip_query, read_selection, read_thresholds
 from shelf import Shelf, html, the_shelf
 from video_files import send_video, video_file, video_type
 from view_models import class_hues, page_view
@@ -71,7 +71,7 @@ def list_clips(video_id: str) -> Response:
     shelf = the_shelf()
     library = shelf.library()
     video = library_video(library, video_id)
-    thresholds = read_selection(request.args, library.run.thresholds).thresholds
+    thresholds = read_thresholds(request.args, library.run.thresholds)
     query = read_clip_query(request.args, thresholds.min_clip_score)
     if library.is_live:
         everything = library.candidates(query.min_score)

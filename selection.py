@@ -66,12 +66,7 @@ class Selection:
 def read_selection(given: Mapping[str, str], defaults: Thresholds) -> Selection:
     """The selection that an address gives; raises SelectionError."""
     return Selection(
-        thresholds=Thresholds(
-            **{
-                name: number_of(given, name, getattr(defaults, name), most)
-                for name, most in LIMITS.items()
-            }
-        ),
+        thresholds=read_thresholds(given, defaults),
         words=given.get("q", "").strip(),
         showing=given.get("class", ""),
         option=given.get("evidence", ""),
@@ -79,6 +74,16 @@ def read_selection(given: Mapping[str, str], defaults: Thresholds) -> Selection:
         group=word_of(given, "group", GROUPS),
         video_id=given.get("video", ""),
         page=int(number_of(given, "page", 0, LAST_PAGE)),
+    )
+
+
+def read_thresholds(given: Mapping[str, str], defaults: Thresholds) -> Thresholds:
+    """The thresholds that an address or a form gives; raises SelectionError."""
+    return Thresholds(
+        **{
+            name: number_of(given, name, getattr(defaults, name), most)
+            for name, most in LIMITS.items()
+        }
     )
 
 

@@ -50,7 +50,6 @@ function onKey(event) {
   else if (key === "ArrowUp") step(-1);
   else if (key === "ArrowDown") step(1);
   else if (key in ACTIONS && video && !video.hidden) {
-    video.preload = "metadata";
     ACTIONS[key](video);
   } else return;
   event.preventDefault();

@@ -1,6 +1,6 @@
 import { listenToDrawers } from "./drawer.js";
 import { listenToKeys, noteUse } from "./keys.js";
-import { keepLoop, loopOver, markCurrent, pauseOthers, playFrom, showNotice, toggleLoop } from "./player.js";
+import { keepLoop, loopOver, markCurrent, pauseOthers, playFrom, seek, showNotice, toggleLoop } from "./player.js";
 import { enhanceTimelines, follow, listenToTimelines, showTime } from "./timeline.js";
 import { listenToView, watchEnd } from "./view.js";
 
@@ -48,8 +48,7 @@ enhance.toLinkedVideo = () => {
   card.scrollIntoView({ block: "start", behavior: "instant" });
   const video = card.querySelector("video");
   if (!video || !asked.has("t")) return;
-  video.preload = "metadata";
-  video.currentTime = Number(asked.get("t")) || 0;
+  seek(video, Number(asked.get("t")) || 0);
   noteUse(video);
 };
 

@@ -1,8 +1,26 @@
 // What the page does with its players.
 
-/** Plays from a time in seconds; before the metadata is there the browser keeps the time for later. */
+const awaited = new WeakMap();
+
+/** Goes to a time in seconds, once the video's length is known. */
+export function seek(video, time) {
+  if (video.readyState > 0) {
+    video.currentTime = time;
+    return;
+  }
+  const isFirst = !awaited.has(video);
+  awaited.set(video, time);
+  if (!isFirst) return;
+  video.addEventListener("loadedmetadata", () => {
+    video.currentTime = awaited.get(video);
+    awaited.delete(video);
+  }, { once: true });
+  video.preload = "metadata";
+}
+
+/** Plays from a time in seconds. */
 export function playFrom(video, start) {
-  video.currentTime = start;
+  seek(video, start);
   // A play that is overtaken by another seek, or refused by the browser, is no error of the page.
   video.play().catch(() => {});
 }
@@ -16,7 +34,8 @@ export function toggle(video) {
 /** Moves by some seconds, within the video. */
 export function moveBy(video, seconds) {
   const end = Number.isFinite(video.duration) ? video.duration : Infinity;
-  video.currentTime = Math.min(Math.max(video.currentTime + seconds, 0), end);
+  const now = awaited.get(video) ?? video.currentTime;
+  seek(video, Math.min(Math.max(now + seconds, 0), end));
 }
 
 /** Two voices at once are no proof of anything. */

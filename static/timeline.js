@@ -1,5 +1,5 @@
 // The lanes under a player: click and arrow keys seek, a playhead follows, a hint tells of a clip.
-import { playFrom } from "./player.js";
+import { playFrom, seek } from "./player.js";
 
 const STEP_S = 5;
 
@@ -93,8 +93,7 @@ function onKey(event) {
   if (!(event.key in times)) return;
   event.preventDefault();
   event.stopPropagation();
-  video.preload = "metadata";
-  video.currentTime = Math.min(Math.max(times[event.key], 0), total);
+  seek(video, Math.min(Math.max(times[event.key], 0), total));
   showTime(video);
 }
 

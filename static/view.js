@@ -4,6 +4,7 @@ import { fetchDocument } from "./fetching.js";
 const PATIENCE_MS = 60;
 const SWAPPED = ["#counts", "#chips", "#groups", "#take-along"];
 
+let shown = window.location.search;
 let pending = null;
 let timer = 0;
 
@@ -93,6 +94,7 @@ export async function show(address, enhance, { remember = "replaceState" } = {})
   }
   renewMain(page.querySelector("#videos"));
   if (remember) window.history[remember](null, "", address);
+  shown = window.location.search;
   enhance(document);
 }
 
@@ -154,5 +156,9 @@ export function listenToView(enhance) {
       enhance.toLinkedVideo();
     });
   });
-  window.addEventListener("popstate", () => window.location.reload());
+  window.addEventListener("popstate", () => {
+    // A way back within the page, as to its beginning, asks for nothing else.
+    if (window.location.search === shown) return;
+    show(window.location.href, enhance, { remember: null }).then(() => watchEnd(enhance));
+  });
 }

@@ -8,23 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.browsing import LOW_CONTRAST, wait_until_playing
 from tests.media import BITS, write_video
 from tests.pages import clip, found, served, write_run
-
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
 
 FPS = 10
 LENGTH_S = 12
 FAR_BELOW = 25  # cards: some screens
-
-# Collects what a quiet page never has.
-WATCH = """
-window.violations = [];
-document.addEventListener("securitypolicyviolation", (event) =>
-  window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
-"""
 
 NUMBER_ON_SCREEN = """
 (video) => {
@@ -34,40 +24,6 @@ NUMBER_ON_SCREEN = """
   context.drawImage(video, 0, 0, 4, 4);
   const pixels = context.getImageData(0, 0, 4, 4).data;
   return [...Array(16).keys()].map((cell) => pixels[4 * cell] > 127);
-}
-"""
-
-LOW_CONTRAST = """
-() => {
-  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgba = (color) => {
-    canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = color;
-    canvas.fillRect(0, 0, 1, 1);
-    return canvas.getImageData(0, 0, 1, 1).data;
-  };
-  const linear = (value) =>
-    value / 255 <= 0.04045 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4;
-  const luminance = ([r, g, b]) =>
-    0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const color = rgba(getComputedStyle(at).backgroundColor);
-      if (color[3] === 255) return color;
-    }
-    return rgba("white");
-  };
-  const low = [];
-  const words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (words.nextNode()) {
-    const element = words.currentNode.parentElement;
-    if (!words.currentNode.data.trim() || !element.checkVisibility()) continue;
-    const [light, dark] = [rgba(getComputedStyle(element).color), behind(element)]
-      .map(luminance).sort((a, b) => b - a);
-    const ratio = (light + 0.05) / (dark + 0.05);
-    if (ratio < 4.5) low.push(`${ratio.toFixed(2)} ${words.currentNode.data.trim()}`);
-  }
-  return low;
 }
 """
 
@@ -102,54 +58,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     with served(folder) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        # Containers have no user namespaces for the sandbox; the only pages are our own.
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def open_page(browser: Any, url: str) -> Iterator[Callable[..., Any]]:
-    """Opens the page; in the end none may have logged, thrown, or broken the security policy."""
-    contexts: list[Any] = []
-    complaints: list[str] = []
-
-    def open_one(query: str = "", **options: Any) -> Any:
-        context = browser.new_context(**options)
-        contexts.append(context)
-        context.add_init_script(WATCH)
-        context.on("console", lambda message: complaints.append(message.text))
-        context.on("weberror", lambda error: complaints.append(str(error.error)))
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.goto(f"{url}/{query}")
-        return page
-
-    yield open_one
-    for context in contexts:
-        for page in context.pages:
-            if page.evaluate("'violations' in window"):
-                complaints += page.evaluate("window.violations")
-        context.close()
-    assert complaints == []
-
-
-def wait_until_playing(page: Any, card: str, start: float) -> None:
-    """Wait until a card's player has begun at `start` and moves on."""
-    page.wait_for_function(
-        """([card, start]) => {
-          const video = document.querySelector(`${card} video`);
-          const begun = [...Array(video.played.length).keys()].map((at) => video.played.start(at));
-          return !video.paused && video.currentTime > start
-            && begun.some((time) => Math.abs(time - start) < 0.15);
-        }""",
-        arg=[card, start],
-    )
 
 
 def is_paused(page: Any, card: str) -> bool:
