@@ -102,7 +102,7 @@ def load_corpus(folder: Path, models: Models, keep: Path | None) -> Corpus:
 def _evidence(video: Path, models: Models, keep: Path | None) -> Evidence:
     kept = keep / f"{video.stem}.safetensors" if keep else None
     if kept and kept.exists():
-        return read_evidence(kept)
+        return moments.ready(read_evidence(kept), models)
     evidence = build_evidence(video, media.probe(video), models)
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
