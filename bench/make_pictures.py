@@ -1,0 +1,93 @@
+"""Makes the pictures of the page in docs/ from a results folder, with a real browser.
+
+    python bench/make_pictures.py [--results DIR]
+
+The comparison needs a draft of the prompt lab in that folder; without one its picture is left as
+it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+import lab
+from tests.pages import served
+
+ROOT = Path(__file__).parent.parent
+MOST_BYTES = 300_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture: what is opened, on what screen, in which scheme."""
+
+    name: str
+    address: str
+    size: tuple[int, int] = (1280, 900)
+    scheme: str = "light"
+
+
+PICTURES = (
+    Picture("page", "/"),
+    Picture("page-dark", "/", scheme="dark"),
+    Picture("page-narrow", "/", size=(390, 844), scheme="dark"),
+    Picture("classes", "/?group=class"),
+    Picture("heat-map", "/?group=heat&min_duration_ratio=0.2", size=(1280, 640)),
+    Picture("lab", "/lab"),
+    Picture("lab-compare", "/lab/compare"),
+)
+
+
+def small_png(shot: bytes) -> bytes:
+    """The same picture, in fewer colours where it would be large; rare colours are kept."""
+    image = Image.open(io.BytesIO(shot)).convert("RGB")
+    variants = (
+        image.quantize(colors, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        for colors in (256, 128, 64)
+    )
+    for variant in (image, *variants):
+        file = io.BytesIO()
+        variant.save(file, "PNG", optimize=True)
+        if len(file.getvalue()) <= MOST_BYTES:
+            break
+    return file.getvalue()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
+    folder = parser.parse_args().results.resolve()
+    wanted = [each for each in PICTURES if each.name != "lab-compare" or lab.drafts(folder)]
+    (ROOT / "docs").mkdir(exist_ok=True)
+    with served(folder) as url, sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        for picture in wanted:
+            width, height = picture.size
+            page = browser.new_page(
+                viewport={"width": width, "height": height},
+                color_scheme="dark" if picture.scheme == "dark" else "light",
+            )
+            page.goto(url + picture.address)
+            page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(1500)  # the browser's own controls fade
+            path = ROOT / "docs" / f"{picture.name}.png"
+            path.write_bytes(small_png(page.screenshot()))
+            print(f"{path.relative_to(ROOT)}  {path.stat().st_size:,} bytes")
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
