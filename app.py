@@ -28,7 +28,7 @@ import page_routes
 import results
 from selection import SelectionError
 from settings import SettingError, Settings, load_settings, parse_setting
-from shelf import Shelf, html, put_shelf, the_shelf
+from shelf import Shelf, html, put_shelf
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -175,8 +175,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "SETTINGS": settings,
         }
     )
-    with app.app_context(), suppress(results.ResultsError):
-        the_shelf().library()  # read before it is asked for; what is wrong is said on the page
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, settings.port), family=family)
@@ -187,6 +185,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Its warning at each request that waits a moment is nothing a reader can act on.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     with listener, suppress(KeyboardInterrupt):  # also while it is starting
+        # Read, judged and laid out once before anybody asks; what is wrong is said on the page.
+        app.test_client().get("/")
         port = listener.getsockname()[1]
         print(f"Results at http://{name_in_address(host)}:{port}/ (Ctrl-C stops)", flush=True)
         if not is_loopback(host):

@@ -14,7 +14,12 @@ function watchEnd(drawer, card, enhance) {
   const observer = new IntersectionObserver(async ([entry]) => {
     if (!entry.isIntersecting) return;
     observer.disconnect();
-    const next = await load(more.querySelector("a").href);
+    let next;
+    try {
+      next = await load(more.querySelector("a").href);
+    } catch {
+      return; // the link stays, for whoever wants to try again
+    }
     const pager = next.querySelector(".pager");
     const rows = next.querySelectorAll(".all > li");
     more.remove();

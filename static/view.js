@@ -21,6 +21,11 @@ function renew(card, fresh) {
   if (video) {
     video.id = `${fresh.id}-player`;
     video.setAttribute("aria-labelledby", fresh.getAttribute("aria-labelledby"));
+    const tracks = fresh.querySelectorAll("track");
+    for (const [place, track] of video.querySelectorAll("track").entries()) {
+      const { src } = tracks[place] ?? track;
+      if (track.src !== src) track.src = src; // its clips are those of other thresholds now
+    }
   }
 }
 
@@ -119,7 +124,12 @@ export function watchEnd(enhance) {
     if (!entry.isIntersecting) return;
     observer.disconnect();
     if (!next.isConnected) return;
-    const page = document.importNode((await fetchDocument(next.href)).documentElement, true);
+    let page;
+    try {
+      page = document.importNode((await fetchDocument(next.href)).documentElement, true);
+    } catch {
+      return; // the link stays, for whoever wants to try again
+    }
     if (!next.isConnected) return; // the list has been renewed meanwhile
     const pager = next.closest(".pager");
     document.querySelector("#videos .list").append(...page.querySelector("#videos .list").children);

@@ -89,6 +89,8 @@ def test_sliders_rejudge_while_a_video_plays(open_page: Callable[..., Any]) -> N
     assert "3 with a class" in counts.inner_text().replace("\n", " ")
     playing = "(video) => video.kept && !video.paused"
     assert page.eval_on_selector("article[data-video=id0] video", playing)
+    track = page.locator("article[data-video=id0] track").first.get_attribute("src")
+    assert "min_video_score=30" in track
     move(page, "min_video_score", 99)
     assert "0 with a class" in counts.inner_text().replace("\n", " ")
     assert (

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from PIL import Image
 
 import app as page
 import lab
@@ -24,6 +25,7 @@ from library import load_library
 from settings import Settings
 from tests.media import write_video
 from tests.pages import clip, found, write_run
+from video_media import Media
 
 FORM = LabForm(
     (ClassRow("Pets", "a dog\n\n a cat "), ClassRow("", ""), ClassRow("Home", "a sofa")),
@@ -180,6 +182,17 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     assert pipeline.main(arguments) == 0
     return place
+
+
+def test_pipeline_keeps_pictures_and_every_clip(indexed: Path) -> None:
+    library = load_library(indexed / "results")
+    (video,) = library.run.videos
+    assert library.run.details[video.video_id] == results.VideoDetails(5.0, 5.0)
+    assert library.is_live
+    picture = Media(indexed / "results").picture(video.video_id, 2)
+    assert picture
+    red, green, blue = Image.open(io.BytesIO(picture)).convert("RGB").getpixel((9, 9))
+    assert red > 150 > max(green, blue)
 
 
 @pytest.fixture
