@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -283,7 +282,6 @@ CHOICES: dict[str, Sequence[tuple[object, str, object]]] = {
     "pictures: prompts judged alone": ((imagenet.ImageNetEncoder, "agreement", 0.0),),
     "texts: prompts judged alone": ((scoring, "AGREEMENT", 0.0),),
     "lines read without neighbours": ((moments, "windows", without_neighbours),),
-    "texts with all their signs": ((moments, "WRITTEN_WORD", re.compile(r"\S+")),),
     "words looked up as they are": ((text_encoder, "_known_form", lambda word, tokenizer: word),),
     "every moment weighs like the best": (
         (classification, "sustained_ratio", classification.duration_ratio),

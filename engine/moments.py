@@ -8,7 +8,6 @@ do for a prompt is one product with its vector.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -26,8 +25,6 @@ MOMENT_S = 3.0
 # A short line says little without the ones before and after it; after a longer pause the next one
 # may speak of something else.
 LONGEST_PAUSE_S = 4.0
-# What else is read off screens, figures and odd letters, says nothing but is like something.
-WRITTEN_WORD = re.compile("[A-Za-z]{3,}")
 
 
 class Moments(NamedTuple):
@@ -42,8 +39,7 @@ def ready(evidence: Evidence, models: Models) -> Evidence:
     frames = evidence.frame_vectors.astype(np.float32)
     moments = cut(evidence)
     pooled = models.visual.pool(frames, moments.firsts) if len(frames) else frames
-    spoken = windows(evidence.transcript)
-    written = [" ".join(WRITTEN_WORD.findall(span.text)) for span in evidence.screen_text]
+    spoken, written = windows(evidence.transcript), [span.text for span in evidence.screen_text]
     return replace(
         evidence,
         moment_edges=np.array(moments.edges, dtype=np.float32),

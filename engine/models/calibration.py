@@ -30,4 +30,4 @@ class Calibration(NamedTuple):
 
 VISUAL = Calibration(1.43, -5.21)
 CONVERSATION = Calibration(1.72, -5.45)
-TEXT_IN_VIDEO = Calibration(1.63, -4.79)
+TEXT_IN_VIDEO = Calibration(1.70, -4.99)
