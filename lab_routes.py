@@ -118,6 +118,7 @@ def form_page(form: LabForm, problem: str = "", status: int = 200) -> Response:
         form=form,
         problem=problem,
         token=token(),
+        hosted=shelf.settings.api_url,
         options=[(option, evidence_word(option)) for option in lab_form.OPTIONS],
         conversation_options=CONVERSATION_WORDS,
         versions=version_names(shelf.results_dir),

@@ -1,0 +1,63 @@
+"""Words and pictures of a video over the client; signed addresses get no key."""
+
+from __future__ import annotations
+
+import pytest
+import responses
+
+from twelvelabs_client import ApiConnectionError, BadAnswer, TwelveLabsClient
+
+URL = "https://platform.example/v1.2"
+VIDEO = f"{URL}/indexes/i/videos/v"
+SIGNED = "https://pictures.example/1.jpg?signature=s3cret"
+
+
+@pytest.fixture
+def platform() -> responses.RequestsMock:
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.fixture
+def client() -> TwelveLabsClient:
+    with TwelveLabsClient(URL, "the-key", sleep=lambda seconds: None) as made:
+        yield made
+
+
+def test_words(client: TwelveLabsClient, platform: responses.RequestsMock) -> None:
+    heard = [{"start": 0, "end": 1.5, "value": "hello"}]
+    platform.get(f"{VIDEO}/transcription", json={"id": "v", "index_id": "i", "data": heard})
+    platform.get(f"{VIDEO}/text-in-video", json={"id": "v", "index_id": "i", "data": None})
+    assert client.words_heard("i", "v") == heard
+    assert client.words_read("i", "v") == []
+
+
+def test_picture_is_fetched_without_the_key(
+    client: TwelveLabsClient, platform: responses.RequestsMock
+) -> None:
+    platform.get(f"{VIDEO}/thumbnail", json={"thumbnail": SIGNED})
+    platform.get(SIGNED, body=b"jpeg")
+    assert client.thumbnail("i", "v", 2.5) == b"jpeg"
+    asked, fetched = (call.request for call in platform.calls)
+    assert asked.params == {"time": "2.5"}
+    assert asked.headers["x-api-key"] == "the-key"
+    assert "x-api-key" not in fetched.headers
+
+
+def test_signature_is_in_no_error(
+    client: TwelveLabsClient, platform: responses.RequestsMock
+) -> None:
+    platform.get(f"{VIDEO}/thumbnail", json={"thumbnail": SIGNED})
+    platform.get(SIGNED, status=403, body="s3cret is wrong")
+    with pytest.raises(ApiConnectionError, match=r"1\.jpg: 403") as caught:
+        client.thumbnail("i", "v", 0)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "http://pictures.example/1.jpg", ""])
+def test_other_addresses_are_not_fetched(
+    client: TwelveLabsClient, platform: responses.RequestsMock, address: str
+) -> None:
+    platform.get(f"{VIDEO}/thumbnail", json={"thumbnail": address})
+    with pytest.raises(BadAnswer, match="must begin with https:"):
+        client.thumbnail("i", "v", 0)
