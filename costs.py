@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from twelvelabs_errors import ApiError
 
+# A platform measures lengths a little differently from us: that is not worth a second question.
+SLACK = 1.05
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -27,6 +30,9 @@ class Estimate:
             self.analysis_minutes + other.analysis_minutes,
             self.searches + other.searches,
         )
+
+
+NOTHING = Estimate()
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,8 @@ class Prices:
 class Budget:
     """Tells every estimate, and asks where one is above `confirm_above` US dollars.
 
-    What was agreed to beforehand is not asked for again. `confirm` asks a person, and is None where
-    there is none to ask.
+    What was agreed to for later is not asked for again when it is due. `confirm` asks a person,
+    and is None where there is none to ask.
     """
 
     def __init__(
@@ -81,17 +87,23 @@ class Budget:
         self._agreed = 0.0
         self._lock = threading.Lock()
 
-    def agree(self, estimate: Estimate) -> None:
-        """Return where the estimate may be spent; raises ApiError where it may not."""
-        cost = self._prices.cost(estimate)
+    def agree(self, now: Estimate, later: Estimate = NOTHING) -> None:
+        """Return where `now` may be spent at once and `later` when it is agreed to as `now`.
+
+        Raises ApiError where it may not.
+        """
+        both = now + later
         with self._lock:
-            if cost <= self._agreed:
-                return
-            words = self._prices.in_words(estimate)
-            self._say(f"This will cost {words}.")
-            if cost > self._confirm_above and not (self._confirm and self._confirm("Go on?")):
-                raise ApiError(
-                    f"it would cost {words}, above V13_CONFIRM_ABOVE={self._confirm_above:g}, and"
-                    " nobody said yes: raise that setting, or run pipeline.py with --yes"
-                )
-            self._agreed = cost
+            if self._prices.cost(both) > self._agreed * SLACK:
+                self._ask(both)
+                self._agreed = self._prices.cost(both)
+            self._agreed = max(self._agreed - self._prices.cost(now), 0.0)
+
+    def _ask(self, estimate: Estimate) -> None:
+        cost, words = self._prices.cost(estimate), self._prices.in_words(estimate)
+        self._say(f"This will cost {words}.")
+        if cost > self._confirm_above and not (self._confirm and self._confirm("Go on?")):
+            raise ApiError(
+                f"it would cost {words}, above V13_CONFIRM_ABOVE={self._confirm_above:g}, and"
+                " nobody said yes: raise that setting, or run pipeline.py with --yes"
+            )

@@ -27,6 +27,7 @@ from backends import Platform, PlatformUnavailable, open_platform
 from classes import ClassesError, load_classes
 from classification import Thresholds
 from console import Console
+from costs import Estimate
 from media_gathering import MOST_PICTURES, gather_media
 from monitor import FAILED, READY, StatusLog, status_log, utc_now, watch
 from preflight import (
@@ -343,15 +344,16 @@ def agree_to_costs(job: Job, holdings: Holdings, videos: Sequence[VideoFile]) ->
     """
     if job.platform.budget:
         question = question_of(job)
-        estimate = job.client.estimate(
+        minutes = sum(job.durations[video.name] for video in videos) / 60
+        later = job.client.estimate(
             job.index_id,
-            sum(job.durations[video.name] for video in videos) / 60,
+            minutes,
             question.as_json()["classes"],
             options=question.options,
             conversation_option=question.conversation_option,
             only={video["_id"] for video in holdings.current.values()},
         )
-        job.platform.budget.agree(estimate)
+        job.platform.budget.agree(Estimate(index_minutes=minutes), later)
 
 
 def upload_videos(job: Job, videos: Sequence[VideoFile]) -> dict[str, str]:

@@ -62,6 +62,8 @@ __all__ = [
 # The engine that each version's own documentation creates its indexes with.
 ENGINES = {"v1.1": "marengo2.5", "v1.2": "marengo2.6"}
 
+MOST_STARTS = 3  # of one classification whose page tokens die
+
 
 class TwelveLabsClient:
     """The calls of v1.1 and v1.2; the version is the last part of `api_url`.
@@ -118,7 +120,10 @@ class TwelveLabsClient:
         conversation_option: str | None = "semantic",
         only: Container[str] | None = None,
     ) -> Estimate:
-        """What indexing so many new minutes and then classifying will be billed, if known."""
+        """What classifying will be billed, with so many minutes that are not yet in the index.
+
+        Nothing where that is not known.
+        """
         return Estimate()
 
     @property
@@ -332,6 +337,15 @@ class TwelveLabsClient:
 
     def _classified(self, path: tuple[str, ...], **fields: Any) -> list[Json]:
         body = {field: value for field, value in fields.items() if value is not None}
+        for starts_left in reversed(range(MOST_STARTS)):
+            try:
+                return self._all_pages(path, body)
+            except _TokenDied as died:
+                if not starts_left:
+                    raise died.error from None
+        raise AssertionError("the last start returns or raises")
+
+    def _all_pages(self, path: tuple[str, ...], body: Json) -> list[Json]:
         response = self._http.call("POST", *path, json=body)
         call, answer = call_of(response), self._http.json(response)
         videos: list[Json] = []
@@ -346,7 +360,10 @@ class TwelveLabsClient:
             if token in tokens or (answer["data"] and not fresh):
                 raise BadAnswer(f"{call}: the platform gives a page that it has given before")
             tokens.add(token)
-            answer = self.classify_page(token)
+            try:
+                answer = self.classify_page(token)
+            except (BadRequest, NotFound) as error:
+                raise _TokenDied(error) from None
 
     # What differs between versions
 
@@ -392,6 +409,12 @@ class TwelveLabsClient:
             if index.get("index_name") == name and not index.get("deleted"):
                 return index
         return None
+
+
+class _TokenDied(Exception):
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 def _next_token(answer: Json) -> str | None:

@@ -143,14 +143,13 @@ class TwelveLabsV13Client(TwelveLabsClient):
         conversation_option: str | None = "semantic",
         only: Container[str] | None = None,
     ) -> Estimate:
-        """What indexing so many new minutes and then classifying will be billed.
+        """What classifying will be billed, with so many minutes that are not yet in the index.
 
         Analyses that an earlier run has paid are not counted. `only` as in `classify_index`.
         """
         held = [video for video in self.videos(index_id) if only is None or video["_id"] in only]
         speech = conversation_option or "semantic"
-        judging = self._way.estimate(held, new_minutes, classes, options, speech)
-        return Estimate(index_minutes=new_minutes) + judging
+        return self._way.estimate(held, new_minutes, classes, options, speech)
 
     # Indexes
 

@@ -100,7 +100,9 @@ class OpenSessions:
                 self._sessions.pop(key, None)
             else:
                 self._sessions[key] = session
-            if self._path:
+            if self._path and not self._sessions:
+                self._path.unlink(missing_ok=True)
+            elif self._path:
                 beside = self._path.with_name(f".{self._path.name}.part")
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 beside.write_text(json.dumps(self._sessions, indent=1), encoding="utf-8")
@@ -133,20 +135,23 @@ class Uploader:
     def asset(self, path: Path, name: str, on_progress: OnProgress | None = None) -> str:
         """The id of a ready asset with the file's bytes: one of its name and size, else a new one.
 
-        Raises OSError for the file, else ApiError, also where the platform cannot use it.
+        `on_progress` is called at every look at an asset that is being processed as well, so that
+        what it raises ends the wait. Raises OSError for the file, else ApiError, also where the
+        platform cannot use it.
         """
         checked_name(name)
         size = path.stat().st_size
         if size > MOST_IN_CHUNKS:
             raise ApiError(f"{name} has {size / 10**9:.1f} GB; v1.3 takes up to 10 GB: cut it")
+        progress = _Progress(on_progress, size)
         there = list(self._assets(name, self.http.call))
         usable = (asset for asset in there if asset.get("status") != "failed")
         asset_id = next((asset["_id"] for asset in usable if asset.get("size") == size), None)
         if asset_id is None and size <= MOST_IN_A_FORM:
-            asset_id = self._in_a_form(path, name, {asset["_id"] for asset in there}, on_progress)
+            asset_id = self._in_a_form(path, name, {asset["_id"] for asset in there}, progress)
         elif asset_id is None:
-            asset_id = self._in_chunks(path, name, size, on_progress)
-        self._await_asset(asset_id, name)
+            asset_id = self._in_chunks(path, name, size, progress)
+        self._await_asset(asset_id, name, progress)
         return str(asset_id)
 
     def _assets(self, name: str, fetch: Fetch) -> Iterator[Json]:
@@ -155,13 +160,11 @@ class Uploader:
             if asset.get("filename") == name:
                 yield asset
 
-    def _in_a_form(
-        self, path: Path, name: str, seen: set[str], on_progress: OnProgress | None
-    ) -> str:
+    def _in_a_form(self, path: Path, name: str, seen: set[str], progress: _Progress) -> str:
         fields = {"method": "direct", "filename": name}
 
         def send() -> str:
-            return send_form(self.http, "assets", fields, "file", path, name, on_progress)
+            return send_form(self.http, "assets", fields, "file", path, name, progress.report)
 
         def look() -> str | None:
             for asset in self._assets(name, self.http.fetch):
@@ -172,9 +175,10 @@ class Uploader:
 
         return self.http.send_once(send, look)
 
-    def _await_asset(self, asset_id: str, name: str) -> None:
+    def _await_asset(self, asset_id: str, name: str, progress: _Progress) -> None:
         begun = self.clock()
         while True:
+            progress.repeat()
             asset = self.http.json(self.http.call("GET", "assets", asset_id), "status")
             if asset["status"] == "ready":
                 return
@@ -189,12 +193,12 @@ class Uploader:
                 )
             self.sleep(self.poll_s)
 
-    def _in_chunks(self, path: Path, name: str, size: int, on_progress: OnProgress | None) -> str:
+    def _in_chunks(self, path: Path, name: str, size: int, progress: _Progress) -> str:
         key = self.sessions.key(self.http.base_url, path, name)
         session, missing = self._session(key, name, size)
-        chunks = _Chunks(self.http, session, path, size, on_progress)
+        chunks = _Chunks(self.http, session, path, size, progress)
         chunks.send(missing)
-        self._await_session(session["upload_id"], name)
+        self._await_session(session["upload_id"], name, progress)
         self.sessions.note(key, None)
         return str(session["asset_id"])
 
@@ -237,9 +241,10 @@ class Uploader:
             page += 1
         return [number for number in range(1, session["total_chunks"] + 1) if number not in done]
 
-    def _await_session(self, upload_id: str, name: str) -> None:
+    def _await_session(self, upload_id: str, name: str, progress: _Progress) -> None:
         begun = self.clock()
         while True:
+            progress.repeat()
             response = self.http.call("GET", *SESSIONS, upload_id)
             status = self.http.json(response, "status")["status"]
             if status == "completed":
@@ -247,6 +252,22 @@ class Uploader:
             if status != "active" or self.clock() - begun >= self.patience_s:
                 raise ApiError(f"{name}: the upload session ended as {status}: run again")
             self.sleep(self.poll_s)
+
+
+class _Progress:
+    """What has been reported of an upload, so that it can be said again."""
+
+    def __init__(self, on_progress: OnProgress | None, size: int) -> None:
+        self._on_progress = on_progress
+        self._last = (size, size)  # of a file that need not be sent
+
+    def report(self, sent: int, total: int) -> None:
+        self._last = (sent, total)
+        self.repeat()
+
+    def repeat(self) -> None:
+        if self._on_progress:
+            self._on_progress(*self._last)
 
 
 class _Chunks:
@@ -258,7 +279,7 @@ class _Chunks:
         session: Json,
         path: Path,
         size: int,
-        on_progress: OnProgress | None,
+        progress: _Progress,
     ) -> None:
         self._http = http
         self._upload_id = session["upload_id"]
@@ -266,7 +287,7 @@ class _Chunks:
         self._chunk_size = session["chunk_size"]
         self._path = path
         self._size = size
-        self._on_progress = on_progress
+        self._progress = progress
         self._addresses = _addresses(session)
         self._sent = 0
 
@@ -315,8 +336,7 @@ class _Chunks:
         }
 
     def _moved(self, of_chunk: int) -> None:
-        if self._on_progress:
-            self._on_progress(self._sent + of_chunk, self._size)
+        self._progress.report(self._sent + of_chunk, self._size)
 
     def _sign(self, number: int, left: Sequence[int]) -> None:
         """Get addresses for this chunk and those that follow it without a gap."""

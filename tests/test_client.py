@@ -411,6 +411,30 @@ def test_classify_pages_that_go_round_are_an_error(
         client.classify_videos(["v1"], CLASSES, options=["visual"])
 
 
+@pytest.mark.parametrize(("status", "code"), [(400, "search_page_token_expired"), (404, "gone")])
+def test_a_classification_whose_page_token_dies_starts_again(
+    platform: responses.RequestsMock, client: TwelveLabsClient, status: int, code: str
+) -> None:
+    one, two = ([{"video_id": name, "classes": []}] for name in ("v1", "v2"))
+    first = {"data": one, "page_info": {"next_page_token": "u-1"}}
+    platform.post(f"{URL}/classify/bulk", json=first)
+    platform.get(f"{URL}/classify/u-1", status=status, json={"code": code, "message": "Expired."})
+    platform.post(f"{URL}/classify/bulk", json=first)
+    platform.get(f"{URL}/classify/u-1", json={"data": two})
+    assert client.classify_index("i1", CLASSES, options=["visual"]) == one + two
+
+
+def test_page_tokens_that_always_die_are_an_error(
+    platform: responses.RequestsMock, client: TwelveLabsClient
+) -> None:
+    first = {"data": [], "page_info": {"next_page_token": "u-1"}}
+    for _ in range(3):
+        platform.post(f"{URL}/classify/bulk", json=first)
+        platform.get(f"{URL}/classify/u-1", status=400)
+    with pytest.raises(BadRequest, match="classify/u-1"):
+        client.classify_index("i1", CLASSES, options=["visual"])
+
+
 # Errors
 
 

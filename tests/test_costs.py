@@ -57,9 +57,19 @@ def test_nobody_to_ask_is_a_no() -> None:
 
 def test_what_was_agreed_to_is_not_asked_for_again() -> None:
     spending, said = budget(0.0, [True])
-    spending.agree(Estimate(26.0, 10.0))
-    spending.agree(Estimate(0.0, 10.0))
-    assert len(said) == 1
+    spending.agree(Estimate(26.0), Estimate(0.0, 10.0))
+    spending.agree(Estimate(0.0, 10.3))
+    assert len(said) == 1, "lengths are measured a little differently on the other side"
+
+
+def test_what_is_spent_is_not_agreed_to_for_more() -> None:
+    spending, said = budget(0.0, [True, True, False])
+    spending.agree(Estimate(26.0), Estimate(0.0, 10.0))
+    spending.agree(Estimate(26.0), Estimate(0.0, 20.0))
+    spending.agree(Estimate(0.0, 20.0))
+    with pytest.raises(ApiError):
+        spending.agree(Estimate(0.0, 20.0))
+    assert len(said) == 3
 
 
 def test_what_costs_nothing_is_not_spoken_of() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -299,6 +299,30 @@ def test_an_asset_that_is_processed_for_ever_is_given_up(
         client.upload_video(index_id, video)
 
 
+def test_who_gives_up_while_an_asset_is_processed_is_let_go(
+    platform: V13Platform, connect: Callable[..., TwelveLabsV13Client], video: Path
+) -> None:
+    """As Ctrl-C does: the upload's own thread hears of it by what `on_progress` raises."""
+    stopping = False
+
+    def sleep(seconds: float) -> None:
+        nonlocal stopping
+        stopping = True
+
+    def moved(sent: int, total: int) -> None:
+        if stopping:
+            raise CancelledError
+
+    client = connect(sleep=sleep)
+    index_id = client.create_index("demo", OPTIONS)
+    with pytest.raises(CancelledError):
+        client.upload_video(index_id, video, on_progress=moved)
+    assert platform.indexed == {}
+    stopping = False
+    client.upload_video(index_id, video)
+    assert (len(platform.sent("POST", "/assets")), len(platform.indexed)) == (1, 1)
+
+
 @pytest.mark.parametrize("name", ["a\nb.mp4", "a%22b.mp4", "a\udcff.mp4"])
 def test_a_name_that_no_form_carries_is_refused(
     client: TwelveLabsV13Client, video: Path, name: str
@@ -394,7 +418,7 @@ def test_an_upload_goes_on_where_an_earlier_run_broke_off(
     assert stored(platform) == ["3"]
     assert content_of(platform) == [video.read_bytes()]
     assert 2000 <= seen[0][0] <= seen[-1][0] == 2560
-    assert json.loads(noted.read_text(encoding="utf-8")) == {}
+    assert not noted.exists()
 
 
 @pytest.mark.usefixtures("in_chunks")

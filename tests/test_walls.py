@@ -89,6 +89,7 @@ OUTSIDE: dict[str, set[str]] = {
         "classes",
         "classification",
         "console",
+        "costs",
         "media_gathering",
         "monitor",
         "preflight",

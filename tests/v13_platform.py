@@ -471,6 +471,7 @@ def _handler(platform: V13Platform) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 10
+        wbufsize = -1  # an answer in one packet: in two, the other side's ACK is 40 ms late
 
         def log_message(self, *args: Any) -> None:
             """Say nothing."""
