@@ -36,7 +36,9 @@ SCREEN_SIDE = 800
 EDGES = (4, 24, 40)  # grey levels of 255 from one pixel to the next
 TEXT_CHANCE = 0.3  # the detector takes a pixel for text from this chance on
 BOX_CHANCE = 0.5
-BOX_GROWTH = 1.6
+BOXES = (1000, 1.6, "fast", True)  # most, growth, way to score, dilation: as the library has them
+# Two letters are longer than high. Single shapes like letters are in every other picture.
+LEAST_LENGTH = 1.3
 LINE_HEIGHT = 48
 NARROWEST, WIDEST = 48, 1600  # pixels at that height; longer lines are squeezed
 # Reading costs about 25 ms a line, so that a whole terminal would take seconds. The largest lines
@@ -114,14 +116,15 @@ class _Networks:
         folder = package_folder("rapidocr")
         self._detector = _session(folder / DETECTOR, threads)
         self._recogniser = _session(folder / RECOGNISER, threads)
-        self._to_boxes = DBPostProcess(TEXT_CHANCE, BOX_CHANCE, 1000, BOX_GROWTH, "fast", True)
+        self._to_boxes = DBPostProcess(TEXT_CHANCE, BOX_CHANCE, *BOXES)
+        self._to_spots = DBPostProcess(TEXT_CHANCE, TEXT_CHANCE, *BOXES)
         alphabet = self._recogniser.get_modelmeta().custom_metadata_map["character"]
         self._to_text = CTCLabelDecode(alphabet.splitlines())
 
     def find_lines(self, image: Picture) -> list[FloatArray]:
         """Corners float32[4, 2] of the lines, from the top left clockwise, in reading order."""
         side = SCREEN_SIDE if _is_screen(image) else LOOK_SIDE
-        if side == LOOK_SIDE and self._text_chances(image, GLANCE_SIDE).max() < TEXT_CHANCE:
+        if side == LOOK_SIDE and not self._may_hold_text(image):
             return []
         boxes, _ = self._to_boxes(self._text_chances(image, side), image.shape[:2])
         if len(boxes) > MOST_LINES:
@@ -138,6 +141,15 @@ class _Networks:
         letters = sum(letter.isalnum() for letter in text)
         sure = confidence >= LEAST_CONFIDENCE and letters >= FEWEST_LETTERS
         return text.strip() if sure else ""
+
+    def _may_hold_text(self, image: Picture) -> bool:
+        """Whether a glance shows anything of the shape of a word."""
+        spots, _ = self._to_spots(self._text_chances(image, GLANCE_SIDE), image.shape[:2])
+        for corners in spots:
+            sides = np.linalg.norm(corners[[1, 3]] - corners[0], axis=1)
+            if sides.max() >= LEAST_LENGTH * sides.min():
+                return True
+        return False
 
     def _text_chances(self, image: Picture, side: int) -> FloatArray:
         """Chance of text float32[1, 1, h, w] in a copy with a long side of at most `side`."""
