@@ -56,7 +56,10 @@ class Classifier:
                 raise not_there(index_id, "indexes")
             videos = list(session.scalars(select(Video.id).where(Video.index_id == index_id)))
         self._require([index], queries)
-        found = ((video_id, index, self._matcher.evidence(video_id)) for video_id in videos)
+        found = (
+            (video_id, index, self._matcher.evidence(video_id, with_frames=False))
+            for video_id in videos
+        )
         return self._classify(found, queries, thresholds)
 
     def videos(
@@ -81,7 +84,7 @@ class Classifier:
             )
         self._require(indexes.values(), queries)
         found = (
-            (video_id, indexes[video.index_id], self._matcher.evidence(video_id))
+            (video_id, indexes[video.index_id], self._matcher.evidence(video_id, with_frames=False))
             for video_id, video in videos.items()
             if video
         )

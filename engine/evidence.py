@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,12 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 FORMAT = "2"
+# What scoring has no use for once moments.ready has seen it.
+UNSCORED = {"frame_vectors", "thumbnails", "thumbnail_times", "thumbnail_sizes"}
+
+
+class EvidenceOutdated(ValueError):
+    """A file of another format than this engine writes: its video has to be indexed again."""
 
 
 @dataclass(frozen=True)
@@ -91,26 +99,33 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
     os.replace(beside, path)
 
 
-def read_evidence(path: Path) -> Evidence:
-    """Read one video's evidence; raises FileNotFoundError, or ValueError for another format."""
+def read_evidence(path: Path, *, with_frames: bool = True) -> Evidence:
+    """Read one video's evidence; raises FileNotFoundError, or EvidenceOutdated for another format.
+
+    Classification needs only what `moments.ready` made: without frames, their vectors and the
+    thumbnails, by far the most of a file, stay on disk and are empty in the answer.
+    """
     with safe_open(path, framework="numpy") as file:
         metadata = file.metadata()
         if metadata.get("format") != FORMAT:
-            raise ValueError(f"{path.name} is of another format: index its video again")
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    packed = tensors["thumbnails"].tobytes()
-    ends = np.cumsum(tensors["thumbnail_sizes"])
+            raise EvidenceOutdated(f"{path.name} is of another format: index its video again")
+        tensors = {
+            name: file.get_tensor(name)
+            for name in file.keys()  # noqa: SIM118
+            if with_frames or name not in UNSCORED
+        }
+    sizes = tensors.get("thumbnail_sizes", np.zeros(0, np.int64))
+    packed = tensors["thumbnails"].tobytes() if len(sizes) else b""
     return Evidence(
         duration_s=float(metadata["duration_s"]),
         frame_times=tensors["frame_times"],
-        frame_vectors=tensors["frame_vectors"],
+        frame_vectors=tensors.get("frame_vectors", np.zeros((0, 0), np.float16)),
         scene_starts=tensors["scene_starts"],
         transcript=_load_spans(metadata["transcript"]),
         screen_text=_load_spans(metadata["screen_text"]),
-        thumbnail_times=tensors["thumbnail_times"],
+        thumbnail_times=tensors.get("thumbnail_times", _none()),
         thumbnails=tuple(
-            packed[end - size : end]
-            for end, size in zip(ends, tensors["thumbnail_sizes"], strict=True)
+            packed[end - size : end] for end, size in zip(np.cumsum(sizes), sizes, strict=True)
         ),
         models=json.loads(metadata["models"]),
         moment_edges=tensors["moment_edges"],
@@ -118,6 +133,36 @@ def read_evidence(path: Path) -> Evidence:
         transcript_vectors=tensors["transcript_vectors"].astype(np.float32),
         screen_text_vectors=tensors["screen_text_vectors"].astype(np.float32),
     )
+
+
+class RecentEvidence:
+    """Reads evidence, and keeps in memory what was read last, up to so many bytes.
+
+    A file never changes once it is written; one that was made anew has another time.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._room = most_bytes
+        self._kept: OrderedDict[tuple[Path, int], tuple[int, Evidence]] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, path: Path) -> Evidence:
+        """As read_evidence."""
+        status = path.stat()
+        key = (path, status.st_mtime_ns)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key][1]
+        evidence = read_evidence(path)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = (status.st_size, evidence)
+                self._room -= status.st_size
+            while self._room < 0:
+                _, (size, _) = self._kept.popitem(last=False)
+                self._room += size
+        return evidence
 
 
 def _dump_spans(spans: tuple[TextSpan, ...]) -> str:

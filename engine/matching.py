@@ -11,7 +11,7 @@ import numpy.typing as npt
 from classification import Clip
 from engine.catalog import EVIDENCE_OF, Index
 from engine.errors import PlatformError
-from engine.evidence import Evidence, TextSpan, read_evidence
+from engine.evidence import Evidence, EvidenceOutdated, TextSpan, read_evidence
 from engine.models import Models
 from engine.scoring import Question
 
@@ -44,12 +44,18 @@ class Matcher:
                 f"({', '.join(kinds)}): index its videos again, in a new index.",
             )
 
-    def evidence(self, video_id: str) -> Evidence | None:
+    def evidence(self, video_id: str, *, with_frames: bool = True) -> Evidence | None:
         """A video's evidence; None where the video was deleted meanwhile."""
         try:
-            return read_evidence(self._evidence_path(video_id))
+            return read_evidence(self._evidence_path(video_id), with_frames=with_frames)
         except FileNotFoundError:
             return None
+        except EvidenceOutdated:
+            raise PlatformError(
+                "index_not_supported_for_search",
+                f"Another edition of the engine made the evidence of video {video_id}: delete the "
+                "video and index it again.",
+            ) from None
 
     def question(
         self, classes: Mapping[str, Sequence[str]], option: str, conversation_option: str

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from engine.evidence import Evidence, TextSpan, read_evidence, write_evidence
+from engine.evidence import (
+    Evidence,
+    EvidenceOutdated,
+    TextSpan,
+    read_evidence,
+    write_evidence,
+)
 
 
 def evidence() -> Evidence:
@@ -48,8 +54,18 @@ def test_round_trip(tmp_path: Path, made: Evidence) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["v.safetensors"]
 
 
+def test_what_scoring_has_no_use_for_may_stay_on_disk(tmp_path: Path) -> None:
+    made = evidence()
+    write_evidence(tmp_path / "v.safetensors", made)
+    read = read_evidence(tmp_path / "v.safetensors", with_frames=False)
+    assert not read.frame_vectors.size
+    assert read.thumbnails == ()
+    assert read.transcript == made.transcript
+    np.testing.assert_array_equal(read.frame_times, made.frame_times)
+
+
 def test_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "v.safetensors"
     save_file({"a": np.zeros(1)}, path, {"format": "99"})
-    with pytest.raises(ValueError, match="index its video again"):
+    with pytest.raises(EvidenceOutdated, match="index its video again"):
         read_evidence(path)
