@@ -39,7 +39,8 @@ BOX_CHANCE = 0.5
 BOXES = (1000, 1.6, "fast", True)  # most, growth, way to score, dilation: as the library has them
 # Two letters are longer than high. Single shapes like letters are in every other picture.
 LEAST_LENGTH = 1.3
-LINE_HEIGHT = 48
+LEAST_HEIGHT = 5  # pixels of a line
+LINE_HEIGHT = 48  # pixels of one that is read
 NARROWEST, WIDEST = 48, 1600  # pixels at that height; longer lines are squeezed
 # Reading costs about 25 ms a line, so that a whole terminal would take seconds. The largest lines
 # are the ones a viewer reads.
@@ -123,6 +124,8 @@ class _Networks:
 
     def find_lines(self, image: Picture) -> list[FloatArray]:
         """Corners float32[4, 2] of the lines, from the top left clockwise, in reading order."""
+        if min(image.shape[:2]) < LEAST_HEIGHT:
+            return []
         side = SCREEN_SIDE if _is_screen(image) else LOOK_SIDE
         if side == LOOK_SIDE and not self._may_hold_text(image):
             return []
