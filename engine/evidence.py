@@ -136,7 +136,7 @@ def read_evidence(path: Path, *, with_frames: bool = True) -> Evidence:
 
 
 class RecentEvidence:
-    """Reads evidence, and keeps in memory what was read last, up to so many bytes.
+    """Reads evidence without frames, and keeps what was read last, up to so many bytes.
 
     A file never changes once it is written; one that was made anew has another time.
     """
@@ -147,18 +147,19 @@ class RecentEvidence:
         self._lock = Lock()
 
     def read(self, path: Path) -> Evidence:
-        """As read_evidence."""
-        status = path.stat()
-        key = (path, status.st_mtime_ns)
+        """As read_evidence without frames."""
+        key = (path, path.stat().st_mtime_ns)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key][1]
-        evidence = read_evidence(path)
+        evidence = read_evidence(path, with_frames=False)
+        size = evidence.moment_vectors.nbytes + evidence.transcript_vectors.nbytes
+        size += evidence.screen_text_vectors.nbytes
         with self._lock:
             if key not in self._kept:
-                self._kept[key] = (status.st_size, evidence)
-                self._room -= status.st_size
+                self._kept[key] = (size, evidence)
+                self._room -= size
             while self._room < 0:
                 _, (size, _) = self._kept.popitem(last=False)
                 self._room += size

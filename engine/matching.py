@@ -11,7 +11,13 @@ import numpy.typing as npt
 from classification import Clip
 from engine.catalog import EVIDENCE_OF, Index
 from engine.errors import PlatformError
-from engine.evidence import Evidence, EvidenceOutdated, TextSpan, read_evidence
+from engine.evidence import (
+    Evidence,
+    EvidenceOutdated,
+    RecentEvidence,
+    TextSpan,
+    read_evidence,
+)
 from engine.models import Models
 from engine.scoring import Question
 
@@ -19,6 +25,8 @@ FloatArray = npt.NDArray[np.float32]
 LOGO = "logo"
 # The prompt that a clip found by a picture carries.
 PICTURE = "image"
+# Evidence kept in memory from one question to the next: twenty to thirty hours of video.
+RECENT_BYTES = 128 * 2**20
 
 
 class Matcher:
@@ -27,6 +35,7 @@ class Matcher:
     def __init__(self, models: Models, evidence_path: Callable[[str], Path]) -> None:
         self._models = models
         self._evidence_path = evidence_path
+        self._recent = RecentEvidence(RECENT_BYTES)
 
     def require(self, index: Index, options: Sequence[str]) -> None:
         """Refuse options that the index lacks, and evidence that other models made."""
@@ -47,7 +56,8 @@ class Matcher:
     def evidence(self, video_id: str, *, with_frames: bool = True) -> Evidence | None:
         """A video's evidence; None where the video was deleted meanwhile."""
         try:
-            return read_evidence(self._evidence_path(video_id), with_frames=with_frames)
+            path = self._evidence_path(video_id)
+            return read_evidence(path) if with_frames else self._recent.read(path)
         except FileNotFoundError:
             return None
         except EvidenceOutdated:

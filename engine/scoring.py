@@ -106,9 +106,14 @@ class Question:
         if not scores.size:
             return found
         # Agreement and means only lower a score: classes without any chance go no further.
-        hopeful = np.isin(self.class_of, self.class_of[scores.max(axis=0) >= at_least])
-        columns = np.flatnonzero(hopeful)
+        hopeful = np.zeros(len(self._names), dtype=bool)
+        hopeful[self.class_of[scores.max(axis=0) >= at_least]] = True
+        columns = np.flatnonzero(hopeful[self.class_of])
+        if not len(columns):
+            return found
         scores = _agreed(scores[:, columns], self.class_of[columns], agreement)
+        still = scores.max(axis=0, initial=0) >= at_least
+        scores, columns = scores[:, still], columns[still]
         for at, start, end, score in _stretches(rows, scores, at_least):
             column = columns[at]
             end = max(end, min(start + SHORTEST_S, evidence.duration_s))
@@ -190,9 +195,9 @@ def _stretches(
 
 def _above(scores: FloatArray, enter: float, leave: float) -> npt.NDArray[np.bool_]:
     """Per column: from a row that reaches `enter` on, until one is below `leave`."""
-    rows = np.arange(len(scores))[:, None]
-    entered = np.maximum.accumulate(np.where(scores >= enter, rows, -1), axis=0)
-    left = np.maximum.accumulate(np.where(scores < leave, rows, -1), axis=0)
+    rows, none = np.arange(len(scores), dtype=np.int32)[:, None], np.int32(-1)
+    entered = np.maximum.accumulate(np.where(scores >= enter, rows, none), axis=0)
+    left = np.maximum.accumulate(np.where(scores < leave, rows, none), axis=0)
     return entered > left
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,9 +15,16 @@ import skimage.io
 from hypothesis import given
 from hypothesis import strategies as st
 
+import engine.evidence
 from classification import Thresholds, judge
 from engine import scoring
-from engine.evidence import Evidence, TextSpan, read_evidence, write_evidence
+from engine.evidence import (
+    Evidence,
+    RecentEvidence,
+    TextSpan,
+    read_evidence,
+    write_evidence,
+)
 from engine.models import default_models
 from engine.moments import cut, is_ready, ready, windows
 from engine.scoring import Question
@@ -226,3 +234,34 @@ def test_windows_are_a_line_and_its_neighbours():
     assert windows(lines) == ["a b", "a b c", "b c d", "c d"]
     assert windows([*lines, TextSpan(30, 31, "z")]) == ["a b", "a b c", "b c d", "c d", "z"]
     assert windows([]) == []
+
+
+def test_recent_evidence_is_read_once_while_there_is_room(tmp_path, monkeypatch):
+    paths = [tmp_path / name for name in "abc"]
+    video = dataclasses.replace(BARE, moment_vectors=np.ones((1, 1000), np.float32))
+    for path in paths:
+        write_evidence(path, video)
+    reads = []
+
+    def read(path, **how):
+        reads.append(path.name)
+        return read_evidence(path, **how)
+
+    monkeypatch.setattr(engine.evidence, "read_evidence", read)
+    recent = RecentEvidence(2 * video.moment_vectors.nbytes)
+    for path in (*paths[:2], *paths[:2], paths[2], paths[0]):
+        recent.read(path)
+    assert reads == ["a", "b", "c", "a"]
+
+
+def test_evidence_that_was_made_anew_is_read_anew(tmp_path):
+    path = tmp_path / "video"
+    recent = RecentEvidence(2**20)
+    write_evidence(path, BARE)
+    recent.read(path)
+    write_evidence(path, dataclasses.replace(BARE, duration_s=7.0))
+    os.utime(path, ns=(1, 1))
+    assert recent.read(path).duration_s == 7.0
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        recent.read(path)
