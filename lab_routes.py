@@ -218,11 +218,8 @@ def report() -> Response:
         content = shelf.media.picture(video_id, float(time_s))
         return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}" if content else ""
 
-    style = Path(current_app.root_path, "static", "report.css").read_text(encoding="utf-8")
     comparison = lab.compare(library, library)
-    text = render_template(
-        "report.html", page=view, style=style, picture=picture, comparison=comparison
-    )
+    text = render_template("report.html", page=view, picture=picture, comparison=comparison)
     response = Response(text.encode(errors="replace"))
     response.headers["Content-Disposition"] = "attachment; filename=classification.html"
     return response

@@ -423,6 +423,14 @@ def test_security_headers_are_on_every_answer(client: FlaskClient, path: str) ->
     assert "Set-Cookie" not in headers
 
 
+def test_no_template_lets_text_through_unescaped() -> None:
+    templates = sorted(Path(page.__file__).with_name("templates").iterdir())
+    assert templates
+    for template in templates:
+        text = template.read_text(encoding="utf-8")
+        assert not re.search(r"\|\s*safe\b|autoescape", text), template.name
+
+
 HOSTS = [
     ("127.0.0.1", "127.0.0.1:5000", True),
     ("127.0.0.1", "localhost:5000", True),
