@@ -1,7 +1,7 @@
 """The page: what the pipeline found, with a player beside every proof.
 
 `create_app` makes the Flask application, `python app.py` serves it. It reads the results folder
-and the videos folder; only the prompt lab (`lab_pages`) writes, and only into the results folder.
+and the videos folder; only the prompt lab (`lab_routes`) writes, and only into the results folder.
 """
 
 from __future__ import annotations

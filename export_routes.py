@@ -28,7 +28,6 @@ MEDIA_TYPES = {
     "srt": "application/x-subrip",
     "edl": "text/plain",
 }
-ONE_FILE = ("csv", "json")
 
 
 def add_routes(app: Flask) -> None:

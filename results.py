@@ -115,11 +115,6 @@ def write_json(path: Path, data: Any) -> None:
     replace_together({path: json_bytes(data)})
 
 
-def write_result(folder: Path, name: str, data: Any) -> None:
-    """Write `name.json` and `name.pickle`, both from the same plain data."""
-    replace_together(_both_forms(folder, name, data))
-
-
 def write_results(folder: Path, results: Mapping[str, Any], run: Any) -> None:
     """Write every result in both forms and `run.json`.
 

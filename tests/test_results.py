@@ -101,7 +101,7 @@ def test_load_run_joins_both_answers_with_the_names(folder: Path) -> None:
 def test_detailed_scores_of_the_platform_win(folder: Path) -> None:
     answer = copy.deepcopy(CLIPS)
     answer["data"][0]["classes"][0]["detailed_scores"] = {"max_score": 99, "avg_score": 55.5}
-    results.write_result(folder, "clips_data", answer)
+    results.write_results(folder, {**ALL, "clips_data": answer}, RUN)
     pets = results.load_run(folder).videos[0].classes[1]
     assert (pets.max_score, pets.avg_score) == (99, 55.5)
 
@@ -133,7 +133,7 @@ def adjacent_surrogates(value: Any) -> bool:
 @given(data=PLAIN)
 def test_json_and_pickle_give_the_same(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
     folder = tmp_path_factory.mktemp("results")
-    results.write_result(folder, "any", data)
+    results.write_results(folder, {"any": data}, RUN)
     from_json = results.read_result(folder, "any")
     (folder / "any.json").unlink()
     assert repr(results.read_result(folder, "any")) == repr(from_json)
@@ -143,14 +143,14 @@ def test_json_and_pickle_give_the_same(tmp_path_factory: pytest.TempPathFactory,
 
 def test_undecodable_file_name_survives(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.mp4")
-    results.write_result(tmp_path, "any", [name])
+    results.write_results(tmp_path, {"any": [name]}, RUN)
     assert results.read_result(tmp_path, "any") == [name]
 
 
 @pytest.mark.parametrize("data", [math.nan, math.inf, {1, 2}, object(), b"bytes"])
 def test_what_json_cannot_say_is_not_written(tmp_path: Path, data: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
-        results.write_result(tmp_path, "any", [data])
+        results.write_results(tmp_path, {"any": [data]}, RUN)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -199,7 +199,7 @@ def test_written_files_have_the_usual_permissions(folder: Path, tmp_path: Path) 
 def test_fingerprint_changes_with_any_file(folder: Path) -> None:
     before = results.fingerprint(folder)
     assert results.fingerprint(folder) == before
-    results.write_result(folder, "duration_data", {"data": []})
+    results.write_results(folder, {**ALL, "duration_data": {"data": []}}, RUN)
     assert results.fingerprint(folder) != before
     assert results.fingerprint(folder / "nowhere") == ()
 
