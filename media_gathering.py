@@ -7,12 +7,40 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from console import Console
 from twelvelabs_client import ApiError, TwelveLabsClient
 from video_media import HEARD, READ, Words, media_path, prune_media, write_media
 
 PICTURE_EVERY_S = 5.0
 MOST_PICTURES = 24
 SIDE_BY_SIDE = 4
+
+
+def fetch_media(
+    console: Console,
+    client: TwelveLabsClient,
+    index_id: str,
+    durations: Mapping[str, float],
+    results_dir: Path,
+    *,
+    is_near: bool,
+) -> None:
+    """Fetch what the results folder lacks, with a bar; what the platform lacks is no failure.
+
+    Where the platform is not near and free, one picture has to do for each video.
+    """
+    with console.bars("Pictures", len(durations), "video") as bars:
+        failed = gather_media(
+            client,
+            index_id,
+            durations,
+            results_dir,
+            most_pictures=MOST_PICTURES if is_near else 1,
+            on_done=bars.done,
+        )
+    if failed:
+        reason = next(iter(failed.values()))
+        console.say(f"Some pictures or words are missing for {len(failed)} videos: {reason}")
 
 
 def gather_media(
@@ -27,7 +55,7 @@ def gather_media(
     """Fetch what the results folder lacks, for videos by id with their seconds.
 
     What a video has never changes, so a video is fetched once. Returns the reason for each video
-    whose platform gives no pictures or words: the page does without them.
+    whose platform does not give all pictures and words: the page does without them.
     """
     prune_media(results_dir, durations)
     paths = {video_id: media_path(results_dir, video_id) for video_id in durations}
@@ -38,15 +66,18 @@ def gather_media(
         on_done(video_id)
 
     def gather(video_id: str, path: Path) -> None:
-        words: list[Words] = []
+        words: list[Words] | None = None
         pictures: dict[float, bytes] = {}
+        may_come = False
         try:
             words = words_of(client, index_id, video_id)
             for time_s in picture_times(durations[video_id], most_pictures):
                 pictures[time_s] = client.thumbnail(index_id, video_id, time_s)
         except ApiError as error:
             failed[video_id] = str(error)
-        if pictures or video_id not in failed:
+            may_come = error.retryable
+        # Words are kept alone where there are no pictures to come: v1.3 never gives any.
+        if words is not None and (pictures or not may_come):
             write_media(path, pictures, words)
         on_done(video_id)
 

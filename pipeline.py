@@ -16,7 +16,6 @@ import os
 import sys
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, fields, replace
@@ -25,24 +24,19 @@ from typing import Any
 
 from backends import Platform, PlatformUnavailable, open_platform
 from classes import ClassesError, load_classes
-from classification import Thresholds
 from console import Console
-from costs import Estimate
-from media_gathering import MOST_PICTURES, gather_media
+from holdings import Holdings, compare, metadata_of
+from media_gathering import fetch_media
 from monitor import FAILED, READY, StatusLog, status_log, utc_now, watch
 from preflight import (
-    EMBEDDED,
-    HOSTED,
     STILL_WRITTEN,
-    V13_SEARCH,
-    V13_SEGMENTATION,
-    Limits,
     Refused,
     VideoFile,
     check_all,
     find_videos,
+    limits_of,
 )
-from questions import Question, ask
+from questions import Question, agree_to_costs, ask, question_of
 from results import PromptClass, write_results
 from settings import SettingError, Settings, environment_name, load_settings, parse_setting
 from summary import print_counts, print_left_out, print_summary
@@ -100,22 +94,18 @@ class Job:
     def index_id(self) -> str:
         return str(self.index["_id"])
 
+    @property
+    def question(self) -> Question:
+        return question_of(self.settings, self.classes)
+
+    @property
+    def is_engine(self) -> bool:
+        """Whether the platform is the engine, here or elsewhere: only its indexes name models."""
+        return self.platform.embedded or "models" in self.index
+
     def left_out(self) -> set[str]:
         """Names that will not be classified in this run."""
         return {entry.name for entry in (*self.refused, *self.failed)}
-
-
-@dataclass(frozen=True)
-class Holdings:
-    """What the index holds of the folder.
-
-    `current` are the folder's own videos by name, `replaced` the ids of their older versions;
-    `others` counts the rest: videos of other folders, and of files that are gone or have changed.
-    """
-
-    current: dict[str, Json]
-    replaced: list[str]
-    others: int
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -169,29 +159,26 @@ def run(settings: Settings, console: Console) -> int:
     classes = load_classes(settings.classes_file)
     videos, refused = list_folder(settings)
     with open_platform(settings, console.say, console.confirm) as platform:
-        index = create_index(platform.client, settings)
-        if settings.reindex == "yes" and index.get("outdated"):
-            platform.client.delete_index(index["_id"])
-            index = create_index(platform.client, settings)
-        require_usable(index, settings)
+        index = open_index(platform.client, settings)
         job = Job(settings, console, classes, platform, index, videos, refused)
         holdings = update_index(job)
-        if not holdings.current:
-            print_left_out(console.say, job.refused, job.failed)
-            raise PipelineError(f"no video of {settings.videos_dir} could be taken; see above")
+        require_any(job, holdings, f"no video of {settings.videos_dir} could be taken")
         remove_replaced(job, holdings)
         console.say(f"Classifying {len(holdings.current)} videos by {len(classes)} classes")
         answers = classify(job, holdings)
-        holdings = leave_out_unclassified(job, holdings)
-        fetch_media(job, holdings)
+        holdings, unclassified = holdings.without(job.client.unclassified)
+        job.failed += unclassified
+        require_any(job, holdings, "no video could be classified")
+        durations, is_near = holdings.durations(), job.is_engine
+        fetch_media(
+            console, job.client, job.index_id, durations, settings.results_dir, is_near=is_near
+        )
     report = describe_run(job, holdings) | {
         "started_at": started_at,
         "finished_at": utc_now(),
         "elapsed_s": round(time.monotonic() - begun, 3),
     }
-    names = [
-        {"video_id": video["_id"], "video_name": name} for name, video in holdings.current.items()
-    ]
+    names = holdings.names()
     write_results(settings.results_dir, {"video_id_name_list": names, **answers}, report)
     print_summary(console, names, answers["clips_data"]["data"])
     print_left_out(console.answer, job.refused, job.failed)
@@ -213,6 +200,19 @@ def list_folder(settings: Settings) -> tuple[list[VideoFile], list[Refused]]:
     if not videos and not refused:
         raise PipelineError(f"the videos folder {settings.videos_dir} holds no video: {how}")
     return videos, refused
+
+
+def open_index(client: TwelveLabsClient, settings: Settings) -> Json:
+    """The index of the settings, made anew where it is outdated and that is asked for.
+
+    Raises PipelineError where it cannot be used.
+    """
+    index = create_index(client, settings)
+    if settings.reindex == "yes" and index.get("outdated"):
+        client.delete_index(index["_id"])
+        index = create_index(client, settings)
+    require_usable(index, settings)
+    return index
 
 
 def create_index(client: TwelveLabsClient, settings: Settings) -> Json:
@@ -264,7 +264,10 @@ def update_index(job: Job) -> Holdings:
             running = find_running_tasks(job, {video.name for video in missing})
             names = set(running.values())
             sound = preflight(job, [video for video in missing if video.name not in names])
-            agree_to_costs(job, holdings, sound)
+            if budget := job.platform.budget:
+                minutes = sum(job.durations[video.name] for video in sound) / 60
+                own = holdings.ids()
+                agree_to_costs(budget, job.client, job.index_id, job.question, own, minutes)
             monitor_tasks(job, running | upload_videos(job, sound), log)
     for name in job.uploaded.keys() - holdings.current.keys() - job.left_out():
         job.failed.append(Refused(name, "is ready, but the index does not list it: run again"))
@@ -272,39 +275,22 @@ def update_index(job: Job) -> Holdings:
 
 
 def list_videos(job: Job) -> Holdings:
-    """Compare the index, all pages, with the folder.
+    """What the index, all pages, holds of the folder."""
+    return compare(job.client.videos(job.index_id), job.videos, job.uploaded, job.left_out())
 
-    A video is the folder's own if it has the name and the size of a file there, or was made in this
-    run; of several the newest counts. All others stay out of the results: the page could not play
-    them, or would show the clips of another cut.
-    """
-    versions: dict[str, list[Json]] = defaultdict(list)
-    for video in job.client.videos(job.index_id):  # newest first
-        versions[_metadata(video).get("filename", "")].append(video)
-    current: dict[str, Json] = {}
-    left_out = job.left_out()
-    for file in job.videos:
-        for video in versions[file.name]:
-            is_own = video["_id"] == job.uploaded.get(file.name)
-            is_same = is_own or _metadata(video).get("size") == file.size
-            if is_same and file.name not in left_out:
-                current[file.name] = video
-                break
-    replaced = [
-        video["_id"]
-        for name, newest in current.items()
-        for video in versions[name]
-        if video is not newest
-    ]
-    others = sum(map(len, versions.values())) - len(current) - len(replaced)
-    return Holdings(current, replaced, others)
+
+def require_any(job: Job, holdings: Holdings, otherwise: str) -> None:
+    """Raises PipelineError where no video is left to go on with."""
+    if not holdings.current:
+        print_left_out(job.console.say, job.refused, job.failed)
+        raise PipelineError(f"{otherwise}; see above")
 
 
 def find_running_tasks(job: Job, names: Container[str]) -> dict[str, str]:
     """Unfinished tasks of an earlier run for these names, id to name, the newest for each."""
     running: dict[str, str] = {}
     for task in job.client.tasks(job.index_id):  # newest first
-        name = _metadata(task).get("filename", "")
+        name = metadata_of(task).get("filename", "")
         is_running = task.get("status") not in (READY, FAILED)
         if is_running and name in names and name not in running.values():
             running[task["_id"]] = name
@@ -314,8 +300,13 @@ def find_running_tasks(job: Job, names: Container[str]) -> dict[str, str]:
 def preflight(job: Job, videos: Sequence[VideoFile]) -> list[VideoFile]:
     """Those videos that the platform would take; the others are refused with their reason."""
     sound = []
+    limits = limits_of(
+        is_engine=job.is_engine,
+        is_v13=job.platform.budget is not None,
+        by_search=job.settings.v13_classify == "search",
+    )
     with job.console.bars("Checking", len(videos), "file") as bars:
-        answers = check_all(videos, limits_of(job), os.cpu_count() or 1)
+        answers = check_all(videos, limits, os.cpu_count() or 1)
         for video, answer in zip(videos, answers, strict=True):
             if isinstance(answer, Refused):
                 job.refused.append(answer)
@@ -325,35 +316,6 @@ def preflight(job: Job, videos: Sequence[VideoFile]) -> list[VideoFile]:
                 job.durations[video.name] = answer.duration_s
                 bars.done(video.name)
     return sound
-
-
-def limits_of(job: Job) -> Limits:
-    """What the platform takes."""
-    # Only the engine's own indexes name the models that made them.
-    if job.platform.embedded or "models" in job.index:
-        return EMBEDDED
-    if job.platform.budget is None:
-        return HOSTED
-    return V13_SEARCH if job.settings.v13_classify == "search" else V13_SEGMENTATION
-
-
-def agree_to_costs(job: Job, holdings: Holdings, videos: Sequence[VideoFile]) -> None:
-    """Tell what uploading these and then classifying will cost, and ask where it is much.
-
-    Raises ApiError where the answer is no.
-    """
-    if job.platform.budget:
-        question = question_of(job)
-        minutes = sum(job.durations[video.name] for video in videos) / 60
-        later = job.client.estimate(
-            job.index_id,
-            minutes,
-            question.as_json()["classes"],
-            options=question.options,
-            conversation_option=question.conversation_option,
-            only={video["_id"] for video in holdings.current.values()},
-        )
-        job.platform.budget.agree(Estimate(index_minutes=minutes), later)
 
 
 def upload_videos(job: Job, videos: Sequence[VideoFile]) -> dict[str, str]:
@@ -440,64 +402,13 @@ def remove_replaced(job: Job, holdings: Holdings) -> None:
 
 def classify(job: Job, holdings: Holdings) -> dict[str, Json]:
     """The platform's answers for the videos of the folder, by result name."""
-    own = {video["_id"] for video in holdings.current.values()}
-    return ask(job.client, job.index_id, question_of(job), own)
-
-
-def leave_out_unclassified(job: Job, holdings: Holdings) -> Holdings:
-    """Note the videos that the platform could not classify as failed.
-
-    Raises PipelineError where that is all of them.
-    """
-    reasons = job.client.unclassified
-    left = {}
-    for name, video in holdings.current.items():
-        if video["_id"] in reasons:
-            job.failed.append(Refused(name, reasons[video["_id"]]))
-        else:
-            left[name] = video
-    if not left:
-        print_left_out(job.console.say, job.refused, job.failed)
-        raise PipelineError("no video could be classified; see above")
-    return replace(holdings, current=left)
-
-
-def fetch_media(job: Job, holdings: Holdings) -> None:
-    """Fetch pictures and words for the page; what the platform does not give is no failure."""
-    durations = {video["_id"]: _details(video)["duration_s"] for video in holdings.current.values()}
-    # Only the engine's own are near and free.
-    is_engine = job.platform.embedded or "models" in job.index
-    with job.console.bars("Pictures", len(durations), "video") as bars:
-        failed = gather_media(
-            job.client,
-            job.index_id,
-            durations,
-            job.settings.results_dir,
-            most_pictures=MOST_PICTURES if is_engine else 1,
-            on_done=bars.done,
-        )
-    if failed:
-        reason = next(iter(failed.values()))
-        job.console.say(f"No pictures or words for {len(failed)} videos: {reason}")
-
-
-def question_of(job: Job) -> Question:
-    """What is asked of the platform, as the settings and the classes file say."""
-    settings = job.settings
-    return Question(
-        classes=tuple(job.classes),
-        options=settings.options,
-        conversation_option=settings.conversation_option,
-        thresholds=Thresholds(
-            settings.min_video_score, settings.min_clip_score, settings.min_duration_ratio
-        ),
-    )
+    return ask(job.client, job.index_id, job.question, holdings.ids())
 
 
 def describe_run(job: Job, holdings: Holdings) -> Json:
     """What `run.json` tells of a run besides its times."""
     settings, platform = job.settings, job.platform
-    return question_of(job).as_json() | {
+    return job.question.as_json() | {
         "index": {"id": job.index_id, "name": settings.index_name},
         "platform": {
             "name": platform.name,
@@ -516,24 +427,10 @@ def describe_run(job: Job, holdings: Holdings) -> Json:
             "classified": len(holdings.current),
             "other_videos_in_index": holdings.others,
         },
-        "refused": [_left_out(entry) for entry in job.refused],
-        "failed": [_left_out(entry) for entry in job.failed],
-        "details": {video["_id"]: _details(video) for video in holdings.current.values()},
+        "refused": [entry.as_json() for entry in job.refused],
+        "failed": [entry.as_json() for entry in job.failed],
+        "details": holdings.details(),
     }
-
-
-def _details(video: Json) -> Json:
-    known = _metadata(video)
-    return {"duration_s": known.get("duration") or 0.0, "fps": known.get("fps") or 0.0}
-
-
-def _left_out(entry: Refused) -> Json:
-    return {"video_name": entry.name, "reason": entry.reason}
-
-
-def _metadata(item: Json) -> Json:
-    found = item.get("metadata")
-    return found if isinstance(found, dict) else {}
 
 
 if __name__ == "__main__":

@@ -58,6 +58,10 @@ class Refused:
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}"
 
+    def as_json(self) -> dict[str, str]:
+        """The file as `run.json` tells it."""
+        return {"video_name": self.name, "reason": self.reason}
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -80,6 +84,15 @@ HOSTED = Limits(4.0, 7200.0, 2 * 1024**3, (480, 360), (4096, 2160))
 # classifies sets the longest: analyses take 2 h, the index for search 4 h.
 V13_SEGMENTATION = Limits(4.0, 7200.0, 10 * 1024**3, (360, 360), (5184, 2160), 2.4)
 V13_SEARCH = replace(V13_SEGMENTATION, max_duration_s=14_400.0)
+
+
+def limits_of(*, is_engine: bool, is_v13: bool, by_search: bool) -> Limits:
+    """What a platform takes: the engine, or a hosted one by version and what classifies there."""
+    if is_engine:
+        return EMBEDDED
+    if not is_v13:
+        return HOSTED
+    return V13_SEARCH if by_search else V13_SEGMENTATION
 
 
 def find_videos(folder: Path) -> tuple[list[VideoFile], list[Refused]]:

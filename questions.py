@@ -5,12 +5,14 @@ The pipeline and the page's prompt lab both ask here, so that both keep the same
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from classification import Thresholds
+from costs import Budget, Estimate
 from results import ALL_CLIPS, PromptClass
+from settings import Settings
 from twelvelabs_client import TwelveLabsClient
 
 Json = dict[str, Any]
@@ -37,6 +39,42 @@ class Question:
             "conversation_option": self.conversation_option,
             "thresholds": asdict(self.thresholds),
         }
+
+
+def question_of(settings: Settings, classes: Sequence[PromptClass]) -> Question:
+    """What the settings and the classes file ask."""
+    return Question(
+        classes=tuple(classes),
+        options=settings.options,
+        conversation_option=settings.conversation_option,
+        thresholds=Thresholds(
+            settings.min_video_score, settings.min_clip_score, settings.min_duration_ratio
+        ),
+    )
+
+
+def agree_to_costs(
+    budget: Budget,
+    client: TwelveLabsClient,
+    index_id: str,
+    question: Question,
+    own: Collection[str],
+    minutes: float,
+) -> None:
+    """Tell what a question will cost, and ask where it is much.
+
+    It is about the videos whose ids are `own` and `minutes` of further ones, to be indexed first.
+    Raises ApiError where the answer is no.
+    """
+    later = client.estimate(
+        index_id,
+        minutes,
+        question.as_json()["classes"],
+        options=question.options,
+        conversation_option=question.conversation_option,
+        only=own,
+    )
+    budget.agree(Estimate(index_minutes=minutes), later)
 
 
 def ask(

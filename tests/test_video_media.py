@@ -9,7 +9,7 @@ import pytest
 
 from classification import Clip
 from media_gathering import gather_media, picture_times
-from twelvelabs_client import ApiError
+from twelvelabs_client import ApiError, ApiTimeout, NotFound
 from video_media import HEARD, Media, Words, media_path, prune_media, write_media
 
 WORDS = [Words(0, 3, HEARD, "good morning"), Words(3, 6, HEARD, "good night")]
@@ -94,6 +94,30 @@ def test_each_video_is_fetched_once_and_none_is_missed(tmp_path: Path) -> None:
     platform.calls.clear()
     gather_media(platform, "index", lengths, tmp_path)
     assert "id1" not in platform.calls
+
+
+@pytest.mark.parametrize(
+    ("error", "is_final"),
+    [
+        (ApiError("v1.3 gives no pictures of a video"), True),
+        (NotFound(404, "resource_not_exist", "no thumbnails"), True),
+        (ApiTimeout("no answer in time"), False),
+    ],
+)
+def test_words_are_kept_where_no_pictures_will_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: ApiError, is_final: bool
+) -> None:
+    def refuse(self: Platform, index_id: str, video_id: str, time_s: float) -> bytes:
+        raise error
+
+    monkeypatch.setattr(Platform, "thumbnail", refuse)
+    platform: Any = Platform()
+    assert gather_media(platform, "index", {"id1": 20.0}, tmp_path) == {"id1": str(error)}
+    heard = Media(tmp_path).words_of("id1")(Clip(0, 1, 90, HEARD, "a"))
+    assert heard == ("hello" if is_final else "")
+    platform.calls.clear()
+    gather_media(platform, "index", {"id1": 20.0}, tmp_path)
+    assert platform.calls == ([] if is_final else ["id1"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,99 @@
+"""What an index holds of a videos folder: its own videos, older versions of them, and others."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from preflight import Refused, VideoFile
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What the index holds of the folder.
+
+    `current` are the folder's own videos by name, `replaced` the ids of their older versions;
+    `others` counts the rest: videos of other folders, and of files that are gone or have changed.
+    """
+
+    current: Mapping[str, Json]
+    replaced: Sequence[str]
+    others: int
+
+    def ids(self) -> set[str]:
+        """The ids of the folder's own videos."""
+        return {video["_id"] for video in self.current.values()}
+
+    def names(self) -> list[Json]:
+        """The folder's own videos as `video_id_name_list` has them."""
+        return [
+            {"video_id": video["_id"], "video_name": name} for name, video in self.current.items()
+        ]
+
+    def durations(self) -> dict[str, float]:
+        """Length in seconds by video id, 0.0 where it is not known."""
+        return {video_id: known["duration_s"] for video_id, known in self.details().items()}
+
+    def details(self) -> dict[str, dict[str, float]]:
+        """Length in seconds and frames per second by video id; 0.0 where they are not known."""
+        return {
+            video["_id"]: {
+                "duration_s": metadata_of(video).get("duration") or 0.0,
+                "fps": metadata_of(video).get("fps") or 0.0,
+            }
+            for video in self.current.values()
+        }
+
+    def without(self, reasons: Mapping[str, str]) -> tuple[Holdings, list[Refused]]:
+        """Leave videos out by their ids, each with its reason; what is left, and those left out."""
+        left_out = {
+            name: Refused(name, reasons[video["_id"]])
+            for name, video in self.current.items()
+            if video["_id"] in reasons
+        }
+        left = {name: video for name, video in self.current.items() if name not in left_out}
+        return replace(self, current=left), list(left_out.values())
+
+
+def compare(
+    listed: Iterable[Json],
+    files: Iterable[VideoFile],
+    uploaded: Mapping[str, str],
+    left_out: Container[str],
+) -> Holdings:
+    """Compare all videos of an index, newest first, with the files of the folder.
+
+    A video is the folder's own if it has the name and the size of a file there, or was made in this
+    run (`uploaded`, name to video id); of several the newest counts. All others stay out of the
+    results, as do the names `left_out`: the page could not play them, or would show the clips of
+    another cut.
+    """
+    versions: dict[str, list[Json]] = defaultdict(list)
+    for video in listed:
+        versions[metadata_of(video).get("filename", "")].append(video)
+    current: dict[str, Json] = {}
+    for file in files:
+        for video in versions[file.name]:
+            is_own = video["_id"] == uploaded.get(file.name)
+            is_same = is_own or metadata_of(video).get("size") == file.size
+            if is_same and file.name not in left_out:
+                current[file.name] = video
+                break
+    replaced = [
+        video["_id"]
+        for name, newest in current.items()
+        for video in versions[name]
+        if video is not newest
+    ]
+    others = sum(map(len, versions.values())) - len(current) - len(replaced)
+    return Holdings(current, replaced, others)
+
+
+def metadata_of(item: Json) -> Json:
+    """What the platform knows of a video's or a task's file; empty where it tells nothing."""
+    found = item.get("metadata")
+    return found if isinstance(found, dict) else {}
