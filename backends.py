@@ -10,8 +10,6 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from costs import Budget, Prices
-from engine.models import ModelChoice
-from engine.server import EngineError, EngineOptions, running_engine
 from settings import Settings
 from twelvelabs_client import TwelveLabsClient
 from twelvelabs_v13 import VERSION as V13
@@ -63,6 +61,16 @@ def open_platform(
         with _client(settings, settings.api_url, settings.api_key, budget) as client:
             yield Platform(client, "hosted platform", settings.api_url, False, budget)
         return
+    with _embedded_engine(settings) as platform:
+        yield platform
+
+
+@contextmanager
+def _embedded_engine(settings: Settings) -> Iterator[Platform]:
+    # These take most of a second to import, and a hosted platform, or --help, needs neither.
+    from engine.models import ModelChoice
+    from engine.server import EngineError, EngineOptions, running_engine
+
     options = EngineOptions(
         data_dir=settings.engine_data_dir,
         workers=settings.engine_workers,

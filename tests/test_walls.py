@@ -335,3 +335,17 @@ def test_importing_it_alone_builds_nothing(
     done_by_imports: dict[str, list[str]], module: str
 ) -> None:
     assert done_by_imports[module] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "slow"),
+    [
+        ("pipeline", {"flask", "sqlalchemy", "onnxruntime"}),
+        ("engine.server", {"onnx", "omegaconf", "rapidocr.ch_ppocr_det"}),
+    ],
+)
+def test_start_loads_nothing_slow_that_it_may_not_need(module: str, slow: set[str]) -> None:
+    code = f"import sys, {module}; print(*sys.modules)"
+    command = [sys.executable, "-B", "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not slow & set(done.stdout.split())

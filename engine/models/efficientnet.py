@@ -19,7 +19,6 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 FloatArray = npt.NDArray[np.float32]
 
-SIDE = 224
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 BATCH_NORM_EPSILON = 1e-3
@@ -158,8 +157,8 @@ class _Graph:
         return inner if first else self.node("Add", inner, x)
 
 
-def build_model(weights: dict[str, FloatArray]) -> ModelProto:
-    """The network from `pixels` uint8[n, 224, 224, 3] RGB to `logits` float32[n, 1000]."""
+def build_model(weights: dict[str, FloatArray], side: int) -> ModelProto:
+    """The network from `pixels` uint8[n, side, side, 3] RGB to `logits` float32[n, 1000]."""
     graph = _Graph(weights)
     x = graph.normalise("pixels")
     x = graph.convolution(x, "_conv_stem", "_bn0", stride=2)
@@ -172,7 +171,7 @@ def build_model(weights: dict[str, FloatArray]) -> ModelProto:
     x = graph.node("Flatten", graph.node("GlobalAveragePool", x))
     head = (graph.constant(weights["_fc.weight"]), graph.constant(weights["_fc.bias"]))
     graph.nodes.append(helper.make_node("Gemm", [x, *head], ["logits"], transB=1))
-    pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", SIDE, SIDE, 3])
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", side, side, 3])
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 1000])
     made = helper.make_graph(graph.nodes, "efficientnet_lite0", [pixels], [logits], graph.constants)
     # Opset 17 and IR 10 are read by every ONNX Runtime this project pins.

