@@ -38,7 +38,16 @@ from twelvelabs_errors import (
     ServerError,
 )
 from twelvelabs_form import OnProgress, checked_name, send_form
-from twelvelabs_http import LONGEST_PAGE, Fetch, Json, Transport, call_of, unseen
+from twelvelabs_http import (
+    LONGEST_PAGE,
+    Fetch,
+    Json,
+    TokenDied,
+    Transport,
+    all_pages,
+    call_of,
+    unseen,
+)
 
 if TYPE_CHECKING:
     from classification import Thresholds
@@ -61,8 +70,6 @@ __all__ = [
 
 # The engine that each version's own documentation creates its indexes with.
 ENGINES = {"v1.1": "marengo2.5", "v1.2": "marengo2.6"}
-
-MOST_STARTS = 3  # of one classification whose page tokens die
 
 
 class TwelveLabsClient:
@@ -337,15 +344,9 @@ class TwelveLabsClient:
 
     def _classified(self, path: tuple[str, ...], **fields: Any) -> list[Json]:
         body = {field: value for field, value in fields.items() if value is not None}
-        for starts_left in reversed(range(MOST_STARTS)):
-            try:
-                return self._all_pages(path, body)
-            except _TokenDied as died:
-                if not starts_left:
-                    raise died.error from None
-        raise AssertionError("the last start returns or raises")
+        return all_pages(lambda: self._pages(path, body))
 
-    def _all_pages(self, path: tuple[str, ...], body: Json) -> list[Json]:
+    def _pages(self, path: tuple[str, ...], body: Json) -> list[Json]:
         response = self._http.call("POST", *path, json=body)
         call, answer = call_of(response), self._http.json(response)
         videos: list[Json] = []
@@ -363,7 +364,7 @@ class TwelveLabsClient:
             try:
                 answer = self.classify_page(token)
             except (BadRequest, NotFound) as error:
-                raise _TokenDied(error) from None
+                raise TokenDied(error) from None
 
     # What differs between versions
 
@@ -409,12 +410,6 @@ class TwelveLabsClient:
             if index.get("index_name") == name and not index.get("deleted"):
                 return index
         return None
-
-
-class _TokenDied(Exception):
-    def __init__(self, error: ApiError) -> None:
-        super().__init__(error)
-        self.error = error
 
 
 def _next_token(answer: Json) -> str | None:

@@ -44,6 +44,7 @@ from twelvelabs_errors import (
 )
 
 LONGEST_PAGE = 50  # the most entries the API gives in one page
+MOST_STARTS = 3  # of one listing whose page tokens die
 # A platform may name the end of its 24-hour window; nobody waits that long in front of a screen.
 LONGEST_WAIT_S = 60.0
 BACK_OFF = wait_exponential_jitter(initial=0.5, max=LONGEST_WAIT_S, jitter=0.5)
@@ -348,6 +349,25 @@ def unseen(answer: Json, id_key: str, seen: set[str], call: str) -> list[Json]:
             seen.add(entry_id)
             fresh.append(entry)
     return fresh
+
+
+class TokenDied(Exception):
+    """A page token is no longer taken; `error` is how the platform said so."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def all_pages(read: Callable[[], T]) -> T:
+    """What `read` makes of all pages; from the first one again where a page token has died."""
+    for starts_left in reversed(range(MOST_STARTS)):
+        try:
+            return read()
+        except TokenDied as died:
+            if not starts_left:
+                raise died.error from None
+    raise AssertionError("the last start returns or raises")
 
 
 def call_of(response: requests.Response) -> str:

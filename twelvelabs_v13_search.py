@@ -24,7 +24,7 @@ from requests_toolbelt import MultipartEncoder  # type: ignore[import-untyped]
 from classification import Clip
 from costs import Estimate
 from twelvelabs_errors import PLAN_CODES, ApiError, BadAnswer, BadRequest, NotFound
-from twelvelabs_http import LONGEST_PAGE, Json, Transport, call_of
+from twelvelabs_http import LONGEST_PAGE, Json, TokenDied, Transport, all_pages, call_of
 
 MODEL_FAMILY = "marengo"
 BY_RANK = (
@@ -33,7 +33,6 @@ BY_RANK = (
 )
 BY_SCORE = "the search scores of an older index (marengo2.7), as the platform gives them"
 DISTRACTORS = ("a video", "an ordinary scene", "something else")
-MOST_STARTS = 3  # of one query whose page tokens die
 
 # What each of our options is called by search; text on the screen is part of "visual".
 KINDS = {"visual": "visual", "conversation": "transcription", "text_in_video": "visual"}
@@ -214,13 +213,8 @@ class Search:
 
     def _hits(self, query: Query, text: str) -> list[Hit]:
         """All results of one search, from the start again where a page token has died."""
-        for starts_left in reversed(range(MOST_STARTS)):
-            try:
-                return [_hit(entry, place) for place, entry in enumerate(self._pages(query, text))]
-            except _TokenDied as died:
-                if not starts_left:
-                    raise died.error from None
-        raise AssertionError("the last start returns or raises")
+        entries = all_pages(lambda: list(self._pages(query, text)))
+        return [_hit(entry, place) for place, entry in enumerate(entries)]
 
     def _pages(self, query: Query, text: str) -> Iterator[Json]:
         form = MultipartEncoder(query.fields(text))
@@ -244,13 +238,7 @@ class Search:
             except (BadRequest, NotFound) as error:
                 if error.code in PLAN_CODES:
                     raise
-                raise _TokenDied(error) from None
-
-
-class _TokenDied(Exception):
-    def __init__(self, error: ApiError) -> None:
-        super().__init__(error)
-        self.error = error
+                raise TokenDied(error) from None
 
 
 def _hit(entry: Json, place: int) -> Hit:
