@@ -11,7 +11,7 @@ import pytest
 import responses
 
 import twelvelabs_v13_upload
-from tests.v13_platform import KEY, V13Platform, running_platform
+from tests.v13_platform import KEY, V13Platform, clients_of, running_platform
 from twelvelabs_client import (
     ApiConnectionError,
     ApiError,
@@ -47,16 +47,8 @@ def waits() -> list[float]:
 def connect(
     platform: V13Platform, waits: list[float]
 ) -> Iterator[Callable[..., TwelveLabsV13Client]]:
-    made = []
-
-    def make(key: str = KEY, **choices: Any) -> TwelveLabsV13Client:
-        given = {"sleep": waits.append, "max_retries": 3, **choices}
-        made.append(TwelveLabsV13Client(platform.url, key, **given))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close()
+    with clients_of(platform, waits) as connect:
+        yield connect
 
 
 @pytest.fixture

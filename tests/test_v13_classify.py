@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from classification import Thresholds
-from tests.v13_platform import KEY, V13Platform, running_platform
+from tests.v13_platform import V13Platform, clients_of, running_platform
 from twelvelabs_client import ApiError, AuthError, BadAnswer, BadRequest
 from twelvelabs_v13 import TwelveLabsV13Client
 from twelvelabs_v13_search import DISTRACTORS, Hit, best_ranks, cut, kinds_of, queries_in
@@ -42,16 +42,8 @@ def waits() -> list[float]:
 def connect(
     platform: V13Platform, waits: list[float]
 ) -> Iterator[Callable[..., TwelveLabsV13Client]]:
-    made = []
-
-    def make(**choices: Any) -> TwelveLabsV13Client:
-        given = {"sleep": waits.append, "max_retries": 3, **choices}
-        made.append(TwelveLabsV13Client(platform.url, KEY, **given))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close()
+    with clients_of(platform, waits) as connect:
+        yield connect
 
 
 def add_video(platform: V13Platform, name: str = "a.mp4", **metadata: Any) -> str:

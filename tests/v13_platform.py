@@ -17,7 +17,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
 from engine.media import MediaError, probe
+from twelvelabs_v13 import TwelveLabsV13Client
 
 KEY = "tlk_A-secret-0123456789"
 Json = dict[str, Any]
@@ -570,3 +571,17 @@ def running_platform(folder: Path) -> Iterator[V13Platform]:
         platform.server.shutdown()
         thread.join()
         platform.server.server_close()
+
+
+@contextmanager
+def clients_of(
+    platform: V13Platform, waits: list[float]
+) -> Iterator[Callable[..., TwelveLabsV13Client]]:
+    """Makes clients that note their waits and do not really wait; closes them at the end."""
+    with ExitStack() as made:
+
+        def connect(key: str = KEY, **choices: Any) -> TwelveLabsV13Client:
+            given = {"sleep": waits.append, "max_retries": 3, **choices}
+            return made.enter_context(TwelveLabsV13Client(platform.url, key, **given))
+
+        yield connect
