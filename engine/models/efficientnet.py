@@ -45,7 +45,6 @@ STAGES = (
     Stage(4, 5, 2, 6, 192),
     Stage(1, 3, 1, 6, 320),
 )
-STEM_CHANNELS = 32
 
 
 class _Record(NamedTuple):
