@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 # What a class gains or loses over its best clip for the share of the video it covers, as
 # (duration ratio, points). The vendor never published its formula; these are the steps read off
@@ -30,10 +31,11 @@ COVERAGE_POINTS: tuple[tuple[float, float], ...] = (
 )
 # The recorded class scores follow best clip and bonus up to about 97.
 ROOM_FROM = 95.0
+# More than a duration ratio gains by being rounded.
+ROUNDING = 0.01
 
 
-@dataclass(frozen=True)
-class Clip:
+class Clip(NamedTuple):
     """A stretch of a video that matches a prompt; times in seconds, score 0-100."""
 
     start: float
@@ -137,16 +139,20 @@ def judge(
 
     Clips below `min_clip_score` are dropped first: neither the score nor the ratio counts them.
     """
-    kept = sorted(
-        (clip for clip in clips if clip.score >= thresholds.min_clip_score),
-        key=lambda clip: (-clip.score, clip.start, clip.end, clip.prompt, clip.option),
-    )
+    kept = [clip for clip in clips if clip.score >= thresholds.min_clip_score]
     if not kept:
         return None
+    # Clips cover no more than the sum of their lengths, which spares most classes the union.
+    least_s = (thresholds.min_duration_ratio - ROUNDING) * duration_s
+    if sum(clip.end - clip.start for clip in kept) < least_s:
+        return None
     ratio = duration_ratio(kept, duration_s)
+    if ratio < thresholds.min_duration_ratio:
+        return None
+    kept.sort(key=lambda clip: (-clip.score, clip.start, clip.end, clip.prompt, clip.option))
     best = kept[0].score
     score = class_score(best, sustained_ratio(kept, duration_s))
-    if score < thresholds.min_video_score or ratio < thresholds.min_duration_ratio:
+    if score < thresholds.min_video_score:
         return None
     mean = sum(clip.score for clip in kept) / len(kept)
     return ClassScore(name, score, ratio, tuple(kept), best, round(mean, 2))

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from flask import Flask, Response, abort, request
 
 import exports
+from classification import ClassScore
 from exports import NoFrameRate, VideoClips
 from library import Library
 from results import VideoResult, read_result
@@ -99,7 +100,7 @@ def as_json(
         data = [
             {
                 "video_id": video.video_id,
-                "classes": [class_answer(asdict(found)) for found in video.classes],
+                "classes": [class_answer(found) for found in video.classes],
             }
             for video in videos
             if video.classes
@@ -107,10 +108,12 @@ def as_json(
     return json.dumps({"data": data}, ensure_ascii=False, indent=1)
 
 
-def class_answer(found: dict[str, Any]) -> dict[str, Any]:
+def class_answer(found: ClassScore) -> dict[str, Any]:
     """A class in the API's shape."""
-    details = {"max_score": found.pop("max_score"), "avg_score": found.pop("avg_score")}
-    return {**found, "detailed_scores": details}
+    answer = asdict(found)
+    details = {"max_score": answer.pop("max_score"), "avg_score": answer.pop("avg_score")}
+    clips = [clip._asdict() for clip in found.clips]
+    return {**answer, "clips": clips, "detailed_scores": details}
 
 
 def zipped(kind: str, shelf: Shelf, videos: Sequence[VideoClips]) -> Response:

@@ -23,7 +23,6 @@ import threading
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -411,7 +410,7 @@ def _as_json(
             "duration_ratio": found.duration_ratio,
         }
         if include_clips:
-            entry["clips"] = [asdict(clip) for clip in found.clips]
+            entry["clips"] = [clip._asdict() for clip in found.clips]
         if show_detailed_score:
             entry["detailed_scores"] = {
                 "max_score": found.max_score,

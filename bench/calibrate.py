@@ -32,6 +32,7 @@ from engine import media, moments, scoring
 from engine.evidence import Evidence, read_evidence, write_evidence
 from engine.gathering import build_evidence
 from engine.models import Models, calibration, default_models, imagenet, text_encoder
+from engine.models.calibration import percent
 from engine.scoring import Question
 
 ROOT = Path(__file__).parent.parent
@@ -114,12 +115,10 @@ def labelled_rows(corpus: Corpus, models: Models, option: str, classes: Classes)
     question = Question(classes, option, models)
     found: list[tuple[float, float, float, str]] = []
     for file, evidence in corpus.evidence.items():
-        rows, scores = question.scores(evidence)
-        if not scores.size:
+        rows = question.odds(evidence)
+        if not rows.odds.size:
             continue
-        chances = scores / 100
-        odds = np.log(np.clip(chances, 1e-6, 1) / np.clip(1 - chances, 1e-6, 1))
-        standing_out = (odds - CURVES[option].offset) / CURVES[option].slope
+        standing_out = (rows.odds - CURVES[option].offset) / CURVES[option].slope
         truth = corpus.truths[Path(file).stem]
         for place, name in enumerate(classes):
             best = standing_out[:, question.class_of == place].max(axis=1)
@@ -359,8 +358,8 @@ def print_calibration(corpus: Corpus, models: Models) -> None:
 
 def in_force(option: str, rows: Rows) -> Array:
     """Chances by the curve that the engine uses."""
-    percent = CURVES[option].percent(rows.standing_out.astype(np.float32))
-    return percent.astype(np.float64) / 100
+    odds = CURVES[option].odds(rows.standing_out.astype(np.float32))
+    return percent(odds).astype(np.float64) / 100
 
 
 def print_ranking(corpus: Corpus, models: Models) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -17,6 +17,10 @@ from engine.scoring import Question
 
 # The hosted platform's limit for one request about chosen videos.
 MAX_SECONDS = 10 * 3600
+# So many rows of evidence are scored together, fewer for more than a hundred prompts: about ten
+# hours of video, in 100 MB of vectors and a few times 10 MB of scores.
+ROWS_AT_ONCE = 25_000
+SCORES_AT_ONCE = 100 * ROWS_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,13 @@ class VideoClasses:
     classes: tuple[ClassScore, ...]
 
 
+@dataclass(frozen=True)
+class _Stored:
+    id: str
+    index: Index
+    evidence: Evidence
+
+
 class Classifier:
     """Judges videos of the catalogue."""
 
@@ -56,11 +67,7 @@ class Classifier:
                 raise not_there(index_id, "indexes")
             videos = list(session.scalars(select(Video.id).where(Video.index_id == index_id)))
         self._require([index], queries)
-        found = (
-            (video_id, index, self._matcher.evidence(video_id, with_frames=False))
-            for video_id in videos
-        )
-        return self._classify(found, queries, thresholds)
+        return self._classify(((video_id, index) for video_id in videos), queries, thresholds)
 
     def videos(
         self, video_ids: Sequence[str], queries: Sequence[ClassQuery], thresholds: Thresholds
@@ -83,12 +90,8 @@ class Classifier:
                 f"The total duration(seconds) {total_s:.0f} of videos exceeds the limit.",
             )
         self._require(indexes.values(), queries)
-        found = (
-            (video_id, indexes[video.index_id], self._matcher.evidence(video_id, with_frames=False))
-            for video_id, video in videos.items()
-            if video
-        )
-        return self._classify(found, queries, thresholds)
+        chosen = ((video.id, indexes[video.index_id]) for video in videos.values() if video)
+        return self._classify(chosen, queries, thresholds)
 
     def _require(self, indexes: Iterable[Index], queries: Sequence[ClassQuery]) -> None:
         options = list(dict.fromkeys(option for query in queries for option in query.options))
@@ -97,24 +100,37 @@ class Classifier:
 
     def _classify(
         self,
-        found: Iterable[tuple[str, Index, Evidence | None]],
+        videos: Iterable[tuple[str, Index]],
         queries: Sequence[ClassQuery],
         thresholds: Thresholds,
     ) -> list[VideoClasses]:
         results = []
         questions = self._questions(queries)
-        for video_id, index, evidence in found:
-            if evidence is None:
-                continue
-            clips: dict[str, list[Clip]] = {query.name: [] for query in queries}
-            for question in questions:
-                for name, more in question.clips(evidence, thresholds.min_clip_score).items():
-                    clips[name] += more
-            classes = classify(clips, evidence.duration_s, thresholds)
-            if classes:
-                thumbnails = "thumbnail" in index.addons
-                results.append(VideoClasses(video_id, index.id, thumbnails, tuple(classes)))
+        prompts = sum(len(query.prompts) for query in queries)
+        most_rows = min(ROWS_AT_ONCE, SCORES_AT_ONCE // max(prompts, 1))
+        for batch in _batches(self._stored(videos), most_rows):
+            evidence = [video.evidence for video in batch]
+            by_question = [
+                question.clips_of_each(evidence, thresholds.min_clip_score)
+                for question in questions
+            ]
+            for at, video in enumerate(batch):
+                clips: dict[str, list[Clip]] = defaultdict(list)
+                for found in by_question:
+                    for name, more in found[at].items():
+                        clips[name] += more
+                classes = classify(clips, video.evidence.duration_s, thresholds)
+                if classes:
+                    thumbnails = "thumbnail" in video.index.addons
+                    judged = VideoClasses(video.id, video.index.id, thumbnails, tuple(classes))
+                    results.append(judged)
         return sorted(results, key=lambda result: -result.classes[0].score)
+
+    def _stored(self, videos: Iterable[tuple[str, Index]]) -> Iterator[_Stored]:
+        for video_id, index in videos:
+            evidence = self._matcher.evidence(video_id, with_frames=False)
+            if evidence is not None:
+                yield _Stored(video_id, index, evidence)
 
     def _questions(self, queries: Sequence[ClassQuery]) -> list[Question]:
         """One question for each kind of evidence, about all classes that ask for it."""
@@ -126,3 +142,18 @@ class Classifier:
             self._matcher.question(classes, option, conversation_option)
             for (option, conversation_option), classes in asked.items()
         ]
+
+
+def _batches(videos: Iterable[_Stored], most_rows: int) -> Iterator[list[_Stored]]:
+    """Videos in turn, so many together that they have about `most_rows` rows of evidence."""
+    batch: list[_Stored] = []
+    rows = 0
+    for video in videos:
+        batch.append(video)
+        rows += len(video.evidence.moment_vectors)
+        rows += len(video.evidence.transcript) + len(video.evidence.screen_text)
+        if rows >= most_rows:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from engine.evidence import TextSpan
 from engine.models import Models
 from engine.models.background import Background, read_background
+from engine.models.calibration import log_odds
 from tests.media import beeps, number_of
 
 FloatArray = npt.NDArray[np.float32]
@@ -39,8 +40,8 @@ class NumberEncoder:
         counts = np.diff([*firsts, len(frame_vectors)])
         return np.add.reduceat(frame_vectors, firsts, axis=0) / counts[:, None]
 
-    def score(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
-        return np.asarray(90 * pooled @ prompt_vectors.T, dtype=np.float32)
+    def odds(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
+        return log_odds(90 * pooled @ prompt_vectors.T)
 
 
 class BeepRecogniser:
@@ -73,6 +74,9 @@ class WordEncoder:
         return np.array([["beep" in text, "beep" not in text] for text in texts], "f").reshape(
             -1, 2
         )
+
+    def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
+        return self.encode(prompts) - self.background().mean
 
     def background(self) -> Background:
         return read_background(self.encode)

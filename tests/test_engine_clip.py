@@ -18,7 +18,9 @@ import pytest
 from onnx import TensorProto, helper
 
 import engine.models.clip as clip_module
+import engine.models.prompts as prompts_module
 from engine.models import ModelChoice, chosen_models
+from engine.models.calibration import percent
 from engine.models.clip import ClipEncoder, background_prompts
 from engine.models.clip_inputs import PromptTokens, read_picture_rules
 from engine.models.imagenet import ImageNetEncoder
@@ -118,7 +120,7 @@ def test_no_frames_and_no_prompts_give_no_vectors(family):
     encoder = ClipEncoder(FIXTURES / family, threads=1)
     none = encoder.encode_frames([])
     assert none.shape == encoder.encode_prompts([]).shape == (0, encoder.dimension)
-    assert encoder.score(none, encoder.encode_prompts(PROMPTS)).shape == (0, len(PROMPTS))
+    assert encoder.odds(none, encoder.encode_prompts(PROMPTS)).shape == (0, len(PROMPTS))
 
 
 def test_more_frames_than_a_batch_are_as_one_by_one(pictures):
@@ -319,11 +321,11 @@ def test_the_text_tower_is_loaded_for_new_prompts_only(monkeypatch):
 
 
 def test_the_prompts_kept_are_limited(monkeypatch):
-    monkeypatch.setattr(clip_module, "PROMPTS_KEPT", 3)
+    monkeypatch.setattr(prompts_module, "MOST_KEPT", 3)
     encoder = ClipEncoder(FIXTURES / "siglip", threads=1)
     wanted = encoder.encode_prompts(PROMPTS)
     assert len(wanted) == len(PROMPTS)
-    assert len(encoder._known) == 3
+    assert len(encoder._prompt_vectors._kept) == 3
     np.testing.assert_array_equal(encoder.encode_prompts(PROMPTS), wanted)
 
 
@@ -333,13 +335,15 @@ def test_threads_may_share_an_encoder(pictures):
 
     def use(number: int) -> np.ndarray:
         prompts = [*PROMPTS[number % 3 :], "a dog"]
-        return encoder.score(encoder.encode_frames(pictures), encoder.encode_prompts(prompts))
+        return percent(
+            encoder.odds(encoder.encode_frames(pictures), encoder.encode_prompts(prompts))
+        )
 
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(use, range(12)))
     for number, scores in enumerate(results):
         prompts = [*PROMPTS[number % 3 :], "a dog"]
-        alone = wanted.score(wanted.encode_frames(pictures), wanted.encode_prompts(prompts))
+        alone = percent(wanted.odds(wanted.encode_frames(pictures), wanted.encode_prompts(prompts)))
         np.testing.assert_allclose(scores, alone, rtol=1e-3, atol=1e-6)
 
 
@@ -347,12 +351,12 @@ def test_siglip_scores_are_its_sigmoid(copied):
     frames = np.array([[1.0, 0.0], [0.6, 0.8]], np.float32)
     prompts = np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
     folder = copied("siglip")
-    scores = ClipEncoder(folder, threads=1).score(frames, prompts)
+    scores = percent(ClipEncoder(folder, threads=1).odds(frames, prompts))
     wanted = 100 / (1 + np.exp(-(117.33 * (frames @ prompts.T) - 12.93)))
     np.testing.assert_allclose(scores, wanted, rtol=1e-3)
     assert scores.dtype == np.float32
     change(folder / "config.json", logit_scale=0.0, logit_bias=0.5)
-    scores = ClipEncoder(folder, threads=1).score(frames, prompts)
+    scores = percent(ClipEncoder(folder, threads=1).odds(frames, prompts))
     np.testing.assert_allclose(scores, 100 / (1 + np.exp(-(frames @ prompts.T + 0.5))), rtol=1e-4)
 
 
@@ -361,7 +365,7 @@ def test_clip_scores_are_its_softmax_against_the_pool():
     pool = encoder.encode_prompts(background_prompts())
     prompts = encoder.encode_prompts(PROMPTS)
     frames = pool[::20]
-    scores = encoder.score(frames, prompts)
+    scores = percent(encoder.odds(frames, prompts))
     for column, prompt in enumerate(prompts):
         others = pool[np.argsort(pool @ prompt)[: -clip_module.SAME_MEANING]]
         logits = 100 * (frames @ np.vstack([prompt, others]).T).astype(np.float64)
@@ -374,7 +378,7 @@ def test_a_pool_entry_that_says_the_same_takes_nothing_from_a_prompt():
     encoder = ClipEncoder(FIXTURES / "clip", threads=1, quantized=False)
     entry = background_prompts()[80]
     vector = encoder.encode_prompts([entry])
-    assert encoder.score(vector, vector)[0, 0] > 50
+    assert percent(encoder.odds(vector, vector))[0, 0] > 50
 
 
 def test_scores_stay_finite_and_in_order(family):
@@ -383,7 +387,7 @@ def test_scores_stay_finite_and_in_order(family):
     cosines = np.linspace(-1, 1, 21)
     across = np.linalg.svd(prompt)[2][-1]
     frames = np.outer(cosines, prompt[0]) + np.outer(np.sqrt(1 - cosines**2), across)
-    scores = encoder.score(frames.astype(np.float32), prompt)[:, 0]
+    scores = percent(encoder.odds(frames.astype(np.float32), prompt))[:, 0]
     assert np.isfinite(scores).all()
     assert (scores >= 0).all()
     assert (scores <= 100).all()

@@ -15,6 +15,7 @@ import skimage.io
 
 from engine.models import default_models
 from engine.models.attributes import FACE, attributes
+from engine.models.calibration import percent
 from engine.models.imagenet import read_labels
 from engine.models.lazy import Lazy
 
@@ -65,7 +66,7 @@ def test_prompts_find_their_pictures(models):
     prompts = ["a cat", "a cup of coffee", "space rocket", "motorcycle"]
     vectors = models.visual.encode_frames([picture(name) for name in names])
     pooled = models.visual.pool(vectors, range(len(names)))
-    scores = models.visual.score(pooled, models.visual.encode_prompts(prompts))
+    scores = percent(models.visual.odds(pooled, models.visual.encode_prompts(prompts)))
     assert scores.shape == (4, 4)
     assert scores.argmax(axis=0).tolist() == [0, 1, 2, 3]
     assert ((scores >= 0) & (scores <= 100)).all()
@@ -77,10 +78,10 @@ def test_no_frames_give_no_vectors(models):
 
 def test_a_moment_is_what_its_frames_have_in_common(models):
     cat, coffee = picture("chelsea.png"), picture("coffee.png")
-    vectors = models.visual.encode_frames([cat, cat, cat, coffee])
+    vectors = models.visual.encode_frames([cat, coffee, cat, coffee])
     prompts = models.visual.encode_prompts(["cat", "cup of coffee"])
-    apart = models.visual.score(models.visual.pool(vectors, [0, 3]), prompts)
-    together = models.visual.score(models.visual.pool(vectors, [0]), prompts)
+    apart = models.visual.odds(models.visual.pool(vectors, [0, 1]), prompts)
+    together = models.visual.odds(models.visual.pool(vectors, [0]), prompts)
     assert apart.argmax(axis=1).tolist() == [0, 1]
     assert apart[1, 0] < together[0, 0] < apart[0, 0]
 

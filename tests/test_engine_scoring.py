@@ -142,6 +142,22 @@ def test_a_threshold_only_removes_clips(models, at_least):
             assert some[name] == [clip for clip in every[name] if clip.score >= at_least]
 
 
+@pytest.mark.parametrize("option", scoring.OPTIONS)
+@pytest.mark.parametrize("at_least", [0, 65])
+def test_videos_asked_together_are_judged_as_alone(models, option, at_least):
+    videos = [
+        evidence(models, ["chelsea.png"] * 4 + ["coffee.png"] * 3, scenes=(0, 4), transcript=RAIN),
+        evidence(models, duration_s=5.0),
+        evidence(models, transcript=PHYSICS, screen_text=RAIN, duration_s=30.0),
+        evidence(models, ["rocket.jpg"], transcript=RAIN, screen_text=PHYSICS),
+    ]
+    question = Question(PROMPTS, option, models)
+    together = question.clips_of_each(videos, at_least)
+    alone = [question.clips(video, at_least) for video in videos]
+    assert [{name: found.get(name, []) for name in PROMPTS} for found in together] == alone
+    assert any(any(clips.values()) for clips in alone)
+
+
 def test_lasting_classes_rank_above_those_that_flash_up(models):
     flash = evidence(models, ["rocket.jpg"] * 9 + ["chelsea.png"] * 3, scenes=(0, 9))
     lasting = evidence(models, ["chelsea.png"] * 12)

@@ -38,7 +38,7 @@ OUTSIDE: dict[str, set[str]] = {
         "view_models",
         "wording",
     },
-    "export_routes": {"exports", "library", "results", "selection", "shelf"},
+    "export_routes": {"classification", "exports", "library", "results", "selection", "shelf"},
     "lab_routes": {
         "backends",
         "classes",
@@ -153,7 +153,7 @@ ENGINE: tuple[set[str], ...] = (
     {"engine.classifying", "engine.search"},
     {"engine.indexing", "engine.matching"},
     {"engine.fetching", "engine.gathering", "engine.listing", "engine.scoring", "engine.subtitles"},
-    {"engine.moments", "engine.screen_text", "engine.transcript"},
+    {"engine.moments", "engine.screen_text", "engine.stretches", "engine.transcript"},
     {"engine.catalog", "engine.media", "engine.models"},
     {"engine.errors", "engine.evidence"},
 )

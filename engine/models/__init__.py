@@ -54,8 +54,8 @@ class VisualEncoder(Protocol):
     def pool(self, frame_vectors: FloatArray, firsts: Sequence[int]) -> FloatArray:
         """One vector float32[s, k] for the frames from each of `firsts` to the next."""
 
-    def score(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
-        """Chance in percent, float32[s, m], that what was pooled shows each prompt."""
+    def odds(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
+        """Logarithm of the odds, float32[s, m], that what was pooled shows each prompt."""
 
 
 class SpeechRecogniser(Protocol):
@@ -92,6 +92,9 @@ class TextEncoder(Protocol):
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors float32[n, d]; a text without words gives zeros."""
+
+    def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
+        """Prompts to float32[m, d]: how each differs from the pool's mean."""
 
     def background(self) -> Background:
         """The pool that every prompt is measured against."""

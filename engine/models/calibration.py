@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
-STEEPEST = 50.0
+# The log-odds of 9,999 in 10,000: nothing that was measured here tells a better chance apart.
+SUREST = np.float32(9.21024)
+STEEPEST = np.float32(80)  # its exponential still is a float32
 
 
 class Calibration(NamedTuple):
@@ -21,11 +23,24 @@ class Calibration(NamedTuple):
     slope: float
     offset: float
 
-    def percent(self, standing_out: FloatArray) -> FloatArray:
-        """The chance of being right in percent, for every element."""
-        falling = np.float32(-self.slope) * standing_out - np.float32(self.offset)
-        np.minimum(falling, STEEPEST, out=falling)
-        return np.asarray(100 / (1 + np.exp(falling, out=falling)), dtype=np.float32)
+    def odds(self, standing_out: FloatArray) -> FloatArray:
+        """The logarithm of the odds of being right, for every element; none is quite certain."""
+        odds = standing_out * np.float32(self.slope)
+        odds += np.float32(self.offset)
+        return np.clip(odds, -SUREST, SUREST, out=odds)
+
+
+def percent(odds: FloatArray) -> FloatArray:
+    """Logarithms of odds as chances in percent, 0-100."""
+    falling = np.exp(np.clip(-odds, -STEEPEST, STEEPEST))
+    return np.asarray(100 / (1 + falling), dtype=np.float32)
+
+
+def log_odds(percent: npt.ArrayLike) -> FloatArray:
+    """Logarithms of the odds that chances in percent stand for; infinite at 0 and at 100."""
+    with np.errstate(divide="ignore"):
+        odds = np.log(percent) - np.log(np.subtract(100, percent))
+    return np.asarray(odds, dtype=np.float32)
 
 
 VISUAL = Calibration(1.43, -5.21)

@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ import onnxruntime as ort
 
 from engine.models.clip_inputs import PromptTokens, read_picture_rules
 from engine.models.lazy import Lazy
+from engine.models.prompts import PromptVectors
 from engine.models.store import ModelError, label, read_json
 
 FloatArray = npt.NDArray[np.float32]
@@ -37,9 +37,6 @@ SAME_MEANING = 5
 SIGLIP_SCALE = 117.33
 SIGLIP_BIAS = -12.93
 BATCH = 8
-# 20 MB of vectors at most, should someone try prompts for ever
-PROMPTS_KEPT = 10_000
-STEEPEST = np.float32(80.0)  # its exponential still is a float32
 
 INT8 = ("_quantized", "_int8", "_uint8")
 FLOAT = ("", "_fp16")
@@ -82,8 +79,7 @@ class ClipEncoder:
         self._vision = Lazy(lambda: self._load(self._vision_path, "vision_model"))
         self._dimension = Lazy(self._measure)
         self._background = Lazy(lambda: self.encode_prompts(background_prompts()))
-        self._known: dict[str, FloatArray] = {}
-        self._lock = Lock()
+        self._prompt_vectors = PromptVectors(self._encode_texts)
 
     @property
     def dimension(self) -> int:
@@ -102,29 +98,17 @@ class ClipEncoder:
 
     def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
         """Texts to unit vectors float32[m, dimension]; a text seen before costs nothing."""
-        if not prompts:
-            return np.zeros((0, self.dimension), np.float32)
-        with self._lock:
-            new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._known]
-            if new:
-                self._learn(new)
-            vectors = np.stack([self._known[prompt] for prompt in prompts])
-            for oldest in list(self._known)[: max(len(self._known) - PROMPTS_KEPT, 0)]:
-                del self._known[oldest]
-        return vectors
+        return self._prompt_vectors(prompts)
 
     def pool(self, frame_vectors: FloatArray, firsts: Sequence[int]) -> FloatArray:
         """The mean direction float32[s, dimension] of the frames from each of `firsts` on."""
         return _unit(np.add.reduceat(frame_vectors, firsts, axis=0))
 
-    def score(self, frame_vectors: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
-        """Chance in percent, float32[n, m], that each frame shows each prompt."""
+    def odds(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
+        """Logarithm of the odds, float32[s, m], that what was pooled shows each prompt."""
         if self._family == "clip":
-            margins = self._margins(frame_vectors, prompt_vectors)
-        else:
-            margins = self._scale * (frame_vectors @ prompt_vectors.T) + self._bias
-        percent = 100 / (1 + np.exp(np.clip(-margins, -STEEPEST, STEEPEST)))
-        return np.asarray(percent, dtype=np.float32)
+            return self._margins(pooled, prompt_vectors)
+        return np.asarray(self._scale * (pooled @ prompt_vectors.T) + self._bias, np.float32)
 
     def _margins(self, frames: FloatArray, prompts: FloatArray) -> FloatArray:
         """By how much each prompt's logit leads the pool's log-sum-exp; its sigmoid is softmax."""
@@ -139,12 +123,13 @@ class ClipEncoder:
         own = self._scale * (frames @ prompts.T)
         return np.asarray(own - highest - np.log(np.maximum(others, least)), dtype=np.float32)
 
-    def _learn(self, prompts: list[str]) -> None:
+    def _encode_texts(self, prompts: list[str]) -> FloatArray:
+        if not prompts:
+            return np.zeros((0, self.dimension), np.float32)
         # one at a time: an int8 graph rounds a text by what stands beside it in the batch
         text = self._load(self._text_path, "text_model")
         tokens = PromptTokens(self._folder, self._family, text.fixed("input_ids", 1))
-        for prompt in prompts:
-            self._known[prompt] = _unit(text.run(tokens(prompt)))[0]
+        return np.concatenate([_unit(text.run(tokens(prompt))) for prompt in prompts])
 
     def _load(self, path: Path, stem: str) -> _Tower:
         return _Tower(path, OUTPUTS[self._family, stem], self._threads)

@@ -21,6 +21,7 @@ from engine.models.attributes import DARK_GRAPHICS, LIGHT_GRAPHICS, WORDS, attri
 from engine.models.background import Background, read_background
 from engine.models.calibration import VISUAL
 from engine.models.lazy import Lazy
+from engine.models.prompts import PromptVectors
 from engine.models.text_encoder import WordLlamaEncoder, package_folder
 
 FloatArray = npt.NDArray[np.float32]
@@ -37,7 +38,6 @@ TEMPERATURE = 2.5
 # where on the words of an attribute do, how fast and how much at most.
 LEAST_LABEL = 1.0
 LEAST_ATTRIBUTE, ATTRIBUTE_SLOPE, MOST_ATTRIBUTE = 4.0, 0.5, 3.0
-KNOWN_PROMPTS = 10_000
 
 
 class Label(NamedTuple):
@@ -78,7 +78,7 @@ class ImageNetEncoder:
         self._label_vectors = Lazy(self._encode_labels)
         self._word_vectors = Lazy(lambda: [text.encode(words) for words in WORDS])
         self._background = Lazy[Background](lambda: read_background(self._weigh))
-        self._known: dict[str, FloatArray] = {}
+        self._prompt_vectors = PromptVectors(lambda new: self._weigh(new) - self._background().mean)
 
     def encode_frames(self, frames: Sequence[Picture]) -> FloatArray:
         """Pictures uint8[h, w, 3] RGB of any size to float32[n, 1004]."""
@@ -97,14 +97,7 @@ class ImageNetEncoder:
 
     def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
         """What each label and attribute says for each prompt, less what it says for the pool."""
-        if len(self._known) > KNOWN_PROMPTS:
-            self._known = {}
-        known = self._known
-        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in known]
-        if new:
-            known.update(zip(new, self._weigh(new) - self._background().mean, strict=True))
-        rows = [known[prompt] for prompt in prompts]
-        return np.array(rows, np.float32).reshape(len(rows), self.dimension)
+        return self._prompt_vectors(prompts)
 
     def pool(self, frame_vectors: FloatArray, firsts: Sequence[int]) -> FloatArray:
         """One vector float32[s, 1004] for the frames from each of `firsts` to the next.
@@ -122,9 +115,9 @@ class ImageNetEncoder:
         means[:, LABELS:] = lasting(means[:, LABELS:])
         return self._background().scale(means)
 
-    def score(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
-        """Chance in percent, float32[s, m], that what was pooled shows each prompt."""
-        return VISUAL.percent(pooled @ prompt_vectors.T)
+    def odds(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
+        """Logarithm of the odds, float32[s, m], that what was pooled shows each prompt."""
+        return VISUAL.odds(pooled @ prompt_vectors.T)
 
     def _weigh(self, prompts: list[str]) -> FloatArray:
         vectors = self._text.encode(prompts)

@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 
 from engine.models.background import Background, read_background
 from engine.models.lazy import Lazy
+from engine.models.prompts import PromptVectors
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -57,6 +58,7 @@ class WordLlamaEncoder:
     def __init__(self) -> None:
         self._files = Lazy(_load)
         self._background = Lazy(lambda: read_background(self.encode))
+        self._prompt_vectors = PromptVectors(lambda new: self.encode(new) - self._background().mean)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors float32[n, 256]; a text without any token gives zeros."""
@@ -70,6 +72,10 @@ class WordLlamaEncoder:
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors /= np.maximum(lengths, 1e-9)
         return vectors
+
+    def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
+        """Prompts to float32[m, 256]: how each differs from the pool's mean."""
+        return self._prompt_vectors(prompts)
 
     def background(self) -> Background:
         """The pool that every prompt is measured against."""

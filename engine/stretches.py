@@ -1,0 +1,142 @@
+"""From how surely each row of evidence matches each prompt to stretches of time: pure maths.
+
+A row is a moment of the picture, a line of speech or a text on the screen. Rows that follow each
+other and match equally well are one stretch. Every row belongs to some stretch of every prompt, so
+that a threshold only ever removes stretches.
+
+Many videos are gone through at once: most of them have nothing to show for most prompts, and what
+has is laid end to end, so that the work is a few passes over arrays however many videos there are.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.models.calibration import log_odds, percent
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+# A stretch begins where the score reaches the first and goes on until it is below the second; so it
+# does not flicker about one border. Two of them, so that also what fits somewhat is told apart.
+BANDS = ((65.0, 50.0), (35.0, 20.0))
+LONGEST_GAP_S = 2.0
+# Log-odds that are nearer to a threshold than this are looked at more closely.
+ROUNDING = 1e-3
+
+
+class Rows(NamedTuple):
+    """The rows of several videos, one video after the other, each in order of time.
+
+    `firsts` int[v + 1] is the first row of each video, and the number of all rows. `starts` and
+    `ends` are float32[r] seconds; `odds` float32[r, p] logarithms of the odds that a row matches
+    each prompt, judged on its own.
+    """
+
+    firsts: IntArray
+    starts: FloatArray
+    ends: FloatArray
+    odds: FloatArray
+
+
+class Classes(NamedTuple):
+    """Which prompts belong together: `class_of` int[p] is the class of each prompt.
+
+    A prompt that stands alone in its class is doubted: its log-odds are drawn towards the mean of
+    its class, where that is lower, by `agreement` 0-1.
+    """
+
+    class_of: IntArray
+    agreement: float
+
+
+class Stretches(NamedTuple):
+    """Columns of equal length, sorted by video, prompt and time; times in seconds, scores 0-100."""
+
+    videos: IntArray
+    prompts: IntArray
+    starts: FloatArray
+    ends: FloatArray
+    scores: FloatArray
+
+
+class AgreedOdds:
+    """Log-odds of prompts, drawn towards those of their classes only where they are asked for."""
+
+    def __init__(self, odds: FloatArray, classes: Classes) -> None:
+        """`odds` float32[r, p] are those of each prompt on its own."""
+        self._alone = odds
+        self._class_of, self._agreement = classes
+        if self._agreement:
+            members = np.eye(self._class_of.max() + 1, dtype=np.float32)[self._class_of]
+            self._means = odds @ (members / np.maximum(members.sum(axis=0), 1))
+
+    def at(self, rows: IntArray, prompts: IntArray) -> FloatArray:
+        """Log-odds for pairs of a row and a prompt, of the shape that the two have together."""
+        odds = self._alone.take(rows * self._alone.shape[1] + prompts)
+        if not self._agreement:
+            return np.asarray(odds)
+        means = self._means.take(rows * self._means.shape[1] + self._class_of.take(prompts))
+        drawn = (1 - self._agreement) * odds + self._agreement * means
+        return np.asarray(np.minimum(odds, drawn), dtype=np.float32)
+
+
+def find_stretches(rows: Rows, classes: Classes, at_least: float) -> Stretches:
+    """Every stretch that scores `at_least`: the mean score of its rows, each by its length."""
+    least = log_odds(at_least) - ROUNDING
+    # A mean is not above all it is made of, and agreement only lowers odds.
+    likely = np.flatnonzero(rows.odds >= least)
+    if not len(likely):
+        nothing = np.zeros(0, np.float32)
+        return Stretches(np.zeros(0, np.int64), np.zeros(0, np.int64), nothing, nothing, nothing)
+    odds = AgreedOdds(rows.odds, classes)
+    row, prompt = np.divmod(likely, len(classes.class_of))
+    still = odds.at(row, prompt) >= least
+    videos, prompts = _pairs(rows, row[still], prompt[still])
+    # All rows of the first hopeful pair of a video and a prompt, then those of the next one.
+    counts = np.diff(rows.firsts)[videos]
+    begins = np.cumsum(counts) - counts
+    pair = np.repeat(np.arange(len(videos)), counts)
+    row = np.arange(len(pair)) - (begins - rows.firsts[videos])[pair]
+    scores = percent(odds.at(row, prompts[pair]))
+    starts, ends = rows.starts[row], rows.ends[row]
+
+    is_first = np.zeros(len(pair), dtype=bool)
+    is_first[begins] = True
+    cuts = is_first.copy()
+    cuts[1:] |= starts[1:] - ends[:-1] > LONGEST_GAP_S
+    for enter, leave in BANDS:
+        above = _above(scores, is_first, enter, leave)
+        cuts[1:] |= above[1:] != above[:-1]
+        if at_least >= enter:  # what scores so much is above, and no lower band cuts that
+            break
+    firsts = np.flatnonzero(cuts)
+    lasts = np.append(firsts, len(pair))[1:] - 1
+    seconds = np.maximum(ends - starts, 1e-3)
+    means = np.add.reduceat(scores * seconds, firsts) / np.add.reduceat(seconds, firsts)
+    kept = means >= at_least
+    firsts, lasts = firsts[kept], lasts[kept]
+    pair = pair[firsts]
+    scores = np.asarray(means[kept], dtype=np.float32)
+    return Stretches(videos[pair], prompts[pair], starts[firsts], ends[lasts], scores)
+
+
+def _pairs(rows: Rows, row: IntArray, prompt: IntArray) -> tuple[IntArray, IntArray]:
+    """The videos of these rows with the prompts beside them, each pair once and in order."""
+    there = np.zeros((len(rows.firsts) - 1, rows.odds.shape[1]), dtype=bool)
+    there[np.searchsorted(rows.firsts, row, side="right") - 1, prompt] = True
+    videos, prompts = np.nonzero(there)
+    return videos, prompts
+
+
+def _above(
+    scores: FloatArray, is_first: npt.NDArray[np.bool_], enter: float, leave: float
+) -> npt.NDArray[np.bool_]:
+    """From a row that reaches `enter` on, until one is below `leave` or of another pair."""
+    entered = scores >= enter
+    decided = entered | (scores < leave) | is_first
+    places = np.flatnonzero(decided)
+    return np.repeat(entered[places], np.diff(places, append=len(scores)))
