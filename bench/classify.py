@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,8 @@ OPTIONS = ("visual", "conversation", "text_in_video")
 VIDEO_S = 600
 CLASSES, PROMPTS_OF_A_CLASS = 10, 10
 WORDS = Path(__file__).parent.parent / "engine" / "models" / "data" / "background_topics.txt"
-REPEATS = 5
+LEAST_ROUNDS, LEAST_S = 3, 5.0
+HELD = 60
 
 
 def prompts() -> list[str]:
@@ -88,30 +90,42 @@ def fill(service: Service, data_dir: Path, made: list[Evidence], count: int) -> 
     return index.id
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """Median of several calls after one that is not counted."""
-    call()
-    times = []
-    for _ in range(REPEATS):
-        begun = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - begun)
-    return float(np.median(times))
+def side_by_side(*calls: Callable[[], object]) -> list[float]:
+    """Median seconds of each call; they take turns, so that a busy machine slows them all."""
+    times: list[list[float]] = []
+    while len(times) < 1 + LEAST_ROUNDS or sum(map(sum, times)) < LEAST_S:
+        row = []
+        for call in calls:
+            begun = time.perf_counter()
+            call()
+            row.append(time.perf_counter() - begun)
+        times.append(row)
+    return [float(value) for value in np.median(times[1:], axis=0)]
 
 
-def bare_products(models: Models, made: list[Evidence], count: int) -> float:
-    """Seconds of the products alone, over as many videos, with the vectors in memory."""
+def bare_products(models: Models, made: list[Evidence], count: int) -> Callable[[], None]:
+    """The products alone, over as many videos, with the vectors in memory.
+
+    No two of `HELD` videos share their vectors, or a processor's cache would hold them all.
+    """
     texts = prompts()
-    visual, text = models.visual.encode_prompts(texts), models.text.encode(texts)
+    visual, text = models.visual.encode_prompts(texts), models.text.encode_prompts(texts)
+    held = [
+        (
+            each.moment_vectors.copy(),
+            each.transcript_vectors.copy(),
+            each.screen_text_vectors.copy(),
+        )
+        for each in islice(cycle(made), min(count, HELD))
+    ]
 
     def multiply() -> None:
-        for number in range(count):
-            evidence = made[number % len(made)]
-            np.matmul(evidence.moment_vectors, visual.T)
-            np.matmul(evidence.transcript_vectors, text.T)
-            np.matmul(evidence.screen_text_vectors, text.T)
+        for moments, spoken, written in islice(cycle(held), count):
+            np.matmul(moments, visual.T)
+            np.matmul(spoken, text.T)
+            np.matmul(written, text.T)
 
-    return seconds(multiply)
+    return multiply
 
 
 def main() -> None:
@@ -134,8 +148,7 @@ def main() -> None:
             with Service(data_dir, models, workers=1) as service:
                 index_id = fill(service, data_dir, made, count)
                 ask = partial(service.classifier.index, index_id, queries, Thresholds())
-                took = seconds(ask)
-        bare = bare_products(models, made, count)
+                took, bare = side_by_side(ask, bare_products(models, made, count))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
             f"| {each} | {count} | {1000 * took:.0f} | {1000 * bare:.0f} | {took / bare:.1f} "
