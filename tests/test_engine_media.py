@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import random
@@ -218,6 +219,19 @@ def test_decodes_no_more_than_it_takes(tmp_path: Path) -> None:
     assert (dense.pictures, dense.sampled) == (5, 5)
     assert sparse.sampled == 5
     assert sparse.pictures < 110, "pictures that no other refers to are left out unless due"
+
+
+@pytest.mark.parametrize("gop", [15, 250])
+def test_pictures_are_let_go_as_soon_as_they_are_copied(tmp_path: Path, gop: int) -> None:
+    path = write_video(tmp_path / "a.mp4", seconds=8, gop=gop, rotation=90)
+    gc.collect()
+    gc.disable()  # cycles of references would keep a long film's pictures until the next collection
+    try:
+        for _ in decode(path, step_s=0.5):
+            alive = sum(isinstance(each, av.VideoFrame) for each in gc.get_objects())
+            assert alive <= 4
+    finally:
+        gc.enable()
 
 
 def test_does_not_believe_false_keyframes(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from engine.media.files import AnyPacket
 
 Picture: TypeAlias = npt.NDArray[np.uint8]
+# How far right and down on the screen a step right, then a step down, in a picture leads.
+Matrix: TypeAlias = tuple[int, int, int, int]
 
 MOST_BROKEN = 1000  # a file is given up when more pictures than this, and than decoded, are broken
 KEYFRAME_SLACK = 1.1  # "a keyframe a second" of 29.97 pictures a second is one every 1.001 s
@@ -111,6 +113,7 @@ class Pictures:
         self._next = 0
         self._max_side = max_side
         self._reformatter = VideoReformatter()
+        self._matrix: Matrix | None = None
         self._report = report
 
     def take(self, packet: AnyPacket) -> Iterator[Frame]:
@@ -190,7 +193,11 @@ class Pictures:
         except av.error.FFmpegError as error:
             raise MediaError(f"has pictures of a kind not known: {picture.format.name}") from error
         image = scaled.to_ndarray().astype(np.uint8, copy=False)
-        return _upright(image, _display_matrix(picture))
+        if self._matrix is None:
+            # Of the first picture only: PyAV ties a picture that was asked for it into a cycle of
+            # references, where it stays until the next collection, hundreds of them at a time.
+            self._matrix = _display_matrix(picture)
+        return _upright(image, self._matrix)
 
 
 class Keyframes(Pictures):
@@ -228,8 +235,7 @@ def _square_size(picture: VideoFrame, video: VideoStream) -> tuple[int, int]:
     return picture.width, round(picture.height / aspect)
 
 
-def _display_matrix(picture: VideoFrame) -> tuple[int, int, int, int]:
-    """How far right and down on the screen a step right, then a step down, in the picture leads."""
+def _display_matrix(picture: VideoFrame) -> Matrix:
     data = picture.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
     if data is None:
         return 1, 0, 0, 1
@@ -237,12 +243,12 @@ def _display_matrix(picture: VideoFrame) -> tuple[int, int, int, int]:
     return int(matrix[0]), int(matrix[1]), int(matrix[3]), int(matrix[4])
 
 
-def _is_turned(matrix: tuple[int, int, int, int]) -> bool:
+def _is_turned(matrix: Matrix) -> bool:
     """Whether width and height change places."""
     return abs(matrix[1]) > abs(matrix[0])
 
 
-def _upright(image: Picture, matrix: tuple[int, int, int, int]) -> Picture:
+def _upright(image: Picture, matrix: Matrix) -> Picture:
     """Turn and mirror as the display matrix says, to the nearest quarter turn."""
     if _is_turned(matrix):
         image, right, down = image.swapaxes(0, 1), matrix[2], matrix[1]
