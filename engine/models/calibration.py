@@ -45,4 +45,4 @@ def log_odds(percent: npt.ArrayLike) -> FloatArray:
 
 VISUAL = Calibration(1.43, -5.21)
 CONVERSATION = Calibration(1.72, -5.45)
-TEXT_IN_VIDEO = Calibration(1.70, -4.99)
+TEXT_IN_VIDEO = Calibration(1.69, -4.94)
