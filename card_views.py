@@ -9,7 +9,7 @@ import results
 from classification import ClassScore, Clip
 from results import VideoResult
 from selection import ClipQuery, Selection, query_clips, shown_classes, shown_clips
-from wording import clock, counted, evidence_word, plain_seconds, span
+from wording import counted, end_clock, evidence_word, plain_seconds, span
 
 CLIPS_PER_PAGE = 50
 MOST_BARS = 400  # in one lane; more would be narrower than a pixel
@@ -121,7 +121,7 @@ def video_card(
         name=video.name,
         folder=folder + slash,
         file_name=file_name,
-        duration=clock(round(duration_s)),
+        duration=end_clock(duration_s),
         duration_s=plain_seconds(duration_s),
         classes=tuple(score_view(found, hues) for found in video.classes),
         clips=tuple(

@@ -13,6 +13,9 @@ OPTION_WORDS = {
 }
 CONVERSATION_WORDS = {"semantic": "by meaning", "exact_match": "by exact words"}
 
+# Pictures and sound of a file seldom end together: 30.03 s is what a player calls 0:30.
+REST_S = 0.1
+
 
 def evidence_word(option: str) -> str:
     """An option in a reader's words."""
@@ -21,7 +24,12 @@ def evidence_word(option: str) -> str:
 
 def span(start: float, end: float) -> str:
     """From when to when, in whole seconds that hold all of it."""
-    return f"{clock(math.floor(start))}\N{EN DASH}{clock(math.ceil(end))}"
+    return f"{clock(math.floor(start))}\N{EN DASH}{end_clock(end)}"
+
+
+def end_clock(seconds: float) -> str:
+    """The whole second by which something has ended; the rest of a frame does not count."""
+    return clock(max(math.ceil(seconds - REST_S), 0))
 
 
 def plain_seconds(seconds: float) -> str:

@@ -190,6 +190,22 @@ def test_plain_seconds(seconds: float, plain: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0:00"),
+        (0.04, "0:00"),
+        (6.5, "0:07"),
+        (30.03, "0:30"),
+        (59.95, "1:00"),
+        (3600, "1:00:00"),
+    ],
+)
+def test_clips_and_videos_end_by_the_same_clock(seconds: float, shown: str) -> None:
+    assert wording.end_clock(seconds) == shown
+    assert wording.span(0, seconds) == f"0:00\N{EN DASH}{shown}"
+
+
+@pytest.mark.parametrize(
     ("seconds", "spoken"),
     [(0.04, "0.0 s"), (59.9, "59.9 s"), (72.4, "1 min 12 s"), (7322, "2 h 2 min")],
 )
