@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import waitress
-from flask import Flask, Response, abort, request
+from flask import Flask, Response, abort, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 import export_routes
@@ -28,7 +28,7 @@ import page_routes
 import results
 from selection import SelectionError
 from settings import SettingError, Settings, load_settings, parse_setting
-from shelf import Shelf, html, put_shelf
+from shelf import Shelf, html, put_shelf, wants_json
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -107,13 +107,22 @@ def show_broken(error: results.ResultsBroken) -> Response:
 
 def show_selection_error(error: SelectionError) -> Response:
     """An address that asks for what cannot be."""
-    return html("error.html", 400, title="The address has a mistake", explanation=str(error))
+    return problem(400, "The address has a mistake", str(error))
+
+
+def problem(status: int, title: str, explanation: str) -> Response:
+    """What is wrong, as a page for people and as JSON for programs."""
+    if not wants_json():
+        return html("error.html", status, title=title, explanation=explanation)
+    response = jsonify({"error": title, "explanation": explanation})
+    response.status_code = status
+    return response
 
 
 def show_http_error(error: HTTPException) -> Response:
     """A page for a wrong address; the error's own headers (Allow, Content-Range) stay."""
-    explanation = NOT_FOUND if error.code == 404 else error.description
-    page = html("error.html", error.code or 500, title=error.name, explanation=explanation)
+    explanation = NOT_FOUND if error.code == 404 else error.description or error.name
+    page = problem(error.code or 500, error.name, explanation)
     page.headers.extend(
         (name, value) for name, value in error.get_headers() if name.lower() != "content-type"
     )

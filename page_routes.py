@@ -11,7 +11,7 @@ from card_views import ClipView, clip_page, video_card
 from library import Library
 from results import VideoResult
 from selection import LIMITS, ClipQuery, read_clip_query, read_selection, read_thresholds
-from shelf import Shelf, html, the_shelf
+from shelf import Shelf, html, the_shelf, wants_json
 from video_files import send_video, video_file, video_type
 from view_models import class_hues, page_view
 from wording import evidence_word
@@ -83,7 +83,7 @@ def list_clips(video_id: str) -> Response:
     if page.page < page.pages:
         given = {**request.args.to_dict(), "page": str(page.page + 1)}
         following = f"{request.path}?{urlencode(given, errors='replace')}"
-    if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+    if not wants_json():
         response = html(
             "clips.html",
             card=video_card(1, video, library.duration_s(video_id), hues),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from flask import Flask, Response, current_app, render_template
+from flask import Flask, Response, current_app, render_template, request
 
 import results
 from library import Library, load_library
@@ -59,6 +59,12 @@ def the_shelf() -> Shelf:
     """The shelf of the application that answers."""
     shelf: Shelf = current_app.extensions[EXTENSION]
     return shelf
+
+
+def wants_json() -> bool:
+    """Whether this request is a program's: to an address of the page's API, and not for HTML."""
+    best = request.accept_mimetypes.best_match(["application/json", "text/html"])
+    return request.path.startswith("/api/") and best != "text/html"
 
 
 def html(template: str, status: int = 200, **values: object) -> Response:

@@ -193,6 +193,23 @@ def test_what_is_not_there(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("address", "status", "told"),
+    [
+        ("/api/videos/id9/clips", 404, "results name"),
+        ("/api/videos/id0/clips?min_score=x", 400, "min_score"),
+    ],
+)
+def test_programs_are_told_in_json_what_is_wrong(
+    client: FlaskClient, address: str, status: int, told: str
+) -> None:
+    answer = client.get(address)
+    assert (answer.status_code, answer.mimetype) == (status, "application/json")
+    assert told in answer.get_json()["explanation"].lower()
+    page = client.get(address, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (page.status_code, page.mimetype) == (status, "text/html")
+
+
 def test_picture(client: FlaskClient) -> None:
     answer = client.get("/pictures/id0?t=nonsense")
     assert (answer.data, answer.mimetype) == (b"jpeg", "image/jpeg")
