@@ -96,12 +96,16 @@ def refuse_other_names() -> None:
 
 
 def show_missing(error: results.ResultsMissing) -> Response:
-    """No results yet is a state of the page and no fault, hence 200."""
+    """No results yet is a state of the page and no fault, hence 200; programs get 404."""
+    if wants_json():
+        return problem(404, "No results yet", str(error))
     return html("missing.html", path=error.path)
 
 
 def show_broken(error: results.ResultsBroken) -> Response:
     """Say which file breaks which rule."""
+    if wants_json():
+        return problem(500, "The results cannot be read", str(error))
     return html("broken.html", 500, error=error)
 
 
@@ -116,6 +120,8 @@ def problem(status: int, title: str, explanation: str) -> Response:
         return html("error.html", status, title=title, explanation=explanation)
     response = jsonify({"error": title, "explanation": explanation})
     response.status_code = status
+    response.cache_control.no_cache = True
+    response.vary.add("Accept")
     return response
 
 

@@ -32,7 +32,7 @@ COVERAGE_POINTS: tuple[tuple[float, float], ...] = (
 # The recorded class scores follow best clip and bonus up to about 97.
 ROOM_FROM = 95.0
 # More than a duration ratio gains by being rounded.
-ROUNDING = 0.01
+MOST_ROUNDED = 0.01
 
 
 class Clip(NamedTuple):
@@ -143,7 +143,7 @@ def judge(
     if not kept:
         return None
     # Clips cover no more than the sum of their lengths, which spares most classes the union.
-    least_s = (thresholds.min_duration_ratio - ROUNDING) * duration_s
+    least_s = (thresholds.min_duration_ratio - MOST_ROUNDED) * duration_s
     if sum(clip.end - clip.start for clip in kept) < least_s:
         return None
     ratio = duration_ratio(kept, duration_s)

@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -110,10 +110,13 @@ def as_json(
 
 def class_answer(found: ClassScore) -> dict[str, Any]:
     """A class in the API's shape."""
-    answer = asdict(found)
-    details = {"max_score": answer.pop("max_score"), "avg_score": answer.pop("avg_score")}
-    clips = [clip._asdict() for clip in found.clips]
-    return {**answer, "clips": clips, "detailed_scores": details}
+    return {
+        "name": found.name,
+        "score": found.score,
+        "duration_ratio": found.duration_ratio,
+        "clips": [clip._asdict() for clip in found.clips],
+        "detailed_scores": {"max_score": found.max_score, "avg_score": found.avg_score},
+    }
 
 
 def zipped(kind: str, shelf: Shelf, videos: Sequence[VideoClips]) -> Response:

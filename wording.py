@@ -13,7 +13,7 @@ OPTION_WORDS = {
 }
 CONVERSATION_WORDS = {"semantic": "by meaning", "exact_match": "by exact words"}
 
-# Pictures and sound of a file seldom end together: 30.03 s is what a player calls 0:30.
+# Pictures and sound of a file seldom end together: a video of 30.03 s is one of 0:30.
 REST_S = 0.1
 
 
@@ -23,7 +23,7 @@ def evidence_word(option: str) -> str:
 
 
 def span(start: float, end: float) -> str:
-    """From when to when, in whole seconds that hold all of it."""
+    """From when to when, in whole seconds that hold it."""
     return f"{clock(math.floor(start))}\N{EN DASH}{end_clock(end)}"
 
 

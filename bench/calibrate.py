@@ -115,10 +115,10 @@ def labelled_rows(corpus: Corpus, models: Models, option: str, classes: Classes)
     question = Question(classes, option, models)
     found: list[tuple[float, float, float, str]] = []
     for file, evidence in corpus.evidence.items():
-        rows = question.odds(evidence)
-        if not rows.odds.size:
+        rows = question.logits(evidence)
+        if not rows.logits.size:
             continue
-        standing_out = (rows.odds - CURVES[option].offset) / CURVES[option].slope
+        standing_out = (rows.logits - CURVES[option].offset) / CURVES[option].slope
         truth = corpus.truths[Path(file).stem]
         for place, name in enumerate(classes):
             best = standing_out[:, question.class_of == place].max(axis=1)
@@ -358,8 +358,8 @@ def print_calibration(corpus: Corpus, models: Models) -> None:
 
 def in_force(option: str, rows: Rows) -> Array:
     """Chances by the curve that the engine uses."""
-    odds = CURVES[option].odds(rows.standing_out.astype(np.float32))
-    return percent(odds).astype(np.float64) / 100
+    logits = CURVES[option].logits(rows.standing_out.astype(np.float32))
+    return percent(logits).astype(np.float64) / 100
 
 
 def print_ranking(corpus: Corpus, models: Models) -> None:

@@ -109,7 +109,9 @@ def bare_products(models: Models, made: list[Evidence], count: int) -> Callable[
     No two of `HELD` videos share their vectors, or a processor's cache would hold them all.
     """
     texts = prompts()
-    visual, text = models.visual.encode_prompts(texts), models.text.encode_prompts(texts)
+    visual, text = (
+        np.asfortranarray(encoder.encode_prompts(texts)) for encoder in (models.visual, models.text)
+    )
     held = [
         (
             each.moment_vectors.copy(),
@@ -148,8 +150,9 @@ def main() -> None:
             with Service(data_dir, models, workers=1) as service:
                 index_id = fill(service, data_dir, made, count)
                 ask = partial(service.classifier.index, index_id, queries, Thresholds())
+                ask()
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
                 took, bare = side_by_side(ask, bare_products(models, made, count))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
             f"| {each} | {count} | {1000 * took:.0f} | {1000 * bare:.0f} | {took / bare:.1f} "
             f"| {peak:.0f} |",

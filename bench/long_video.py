@@ -3,14 +3,14 @@
     python bench/long_video.py [--minutes 10 120] [--size 3840x2160] [--keyframe-s 1]
 
 A few seconds with a moving picture, text and sound are encoded once and repeated to the length
-asked for. Each file is indexed in a process of its own, by all kinds of evidence.
+asked for. Each file is indexed in a process of its own, by all kinds of evidence. Linux only: the
+peaks are read from /proc.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 import sys
 import tempfile
 import time
@@ -28,6 +28,8 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from upload import MEBIBYTE, peak_memory
 
 from engine import media
 from engine.gathering import build_evidence
@@ -107,9 +109,8 @@ def repeat(piece: Path, path: Path, minutes: float) -> None:
 def index(path: Path) -> Cost:
     begun = time.perf_counter()
     evidence = build_evidence(path, media.probe(path), default_models(threads=1))
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1024**2
-    return Cost(time.perf_counter() - begun, len(evidence.moment_vectors), peak)
+    took_s = time.perf_counter() - begun
+    return Cost(took_s, len(evidence.moment_vectors), peak_memory("self") / MEBIBYTE)
 
 
 def main() -> None:

@@ -17,10 +17,9 @@ from engine.scoring import Question
 
 # The hosted platform's limit for one request about chosen videos.
 MAX_SECONDS = 10 * 3600
-# So many rows of evidence are scored together, fewer for more than a hundred prompts: about ten
-# hours of video, in 100 MB of vectors and a few times 10 MB of scores.
+# So many rows of evidence are scored together, about ten hours of video: 100 MB of vectors and,
+# with the 100 prompts that a request may have, up to 200 MB of scores at the lowest thresholds.
 ROWS_AT_ONCE = 25_000
-SCORES_AT_ONCE = 100 * ROWS_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -106,9 +105,7 @@ class Classifier:
     ) -> list[VideoClasses]:
         results = []
         questions = self._questions(queries)
-        prompts = sum(len(query.prompts) for query in queries)
-        most_rows = min(ROWS_AT_ONCE, SCORES_AT_ONCE // max(prompts, 1))
-        for batch in _batches(self._stored(videos), most_rows):
+        for batch in _batches(self._stored(videos)):
             evidence = [video.evidence for video in batch]
             by_question = [
                 question.clips_of_each(evidence, thresholds.min_clip_score)
@@ -144,15 +141,14 @@ class Classifier:
         ]
 
 
-def _batches(videos: Iterable[_Stored], most_rows: int) -> Iterator[list[_Stored]]:
-    """Videos in turn, so many together that they have about `most_rows` rows of evidence."""
+def _batches(videos: Iterable[_Stored]) -> Iterator[list[_Stored]]:
     batch: list[_Stored] = []
     rows = 0
     for video in videos:
         batch.append(video)
         rows += len(video.evidence.moment_vectors)
         rows += len(video.evidence.transcript) + len(video.evidence.screen_text)
-        if rows >= most_rows:
+        if rows >= ROWS_AT_ONCE:
             yield batch
             batch, rows = [], 0
     if batch:

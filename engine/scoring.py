@@ -17,9 +17,9 @@ import numpy.typing as npt
 from classification import Clip
 from engine.evidence import Evidence
 from engine.models import Models, calibration
-from engine.models.calibration import log_odds
+from engine.models.calibration import logit
 from engine.moments import is_ready, ready
-from engine.stretches import AgreedOdds, Classes, Rows, find_stretches
+from engine.stretches import AgreedLogits, Classes, Rows, find_stretches
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -81,18 +81,21 @@ class Question:
         self._classes = Classes(self.class_of, 0.0 if self._by_words else agreement)
         if not self._by_words:
             encoder = models.visual if option == VISUAL else models.text
+            # in the order in which products are soonest made
             self._vectors = np.asfortranarray(encoder.encode_prompts(self._prompts))
 
-    def odds(self, evidence: Evidence) -> Rows:
+    def logits(self, evidence: Evidence) -> Rows:
         """The rows of one video, the prompts of a class in agreement.
 
         Columns are the prompts of all classes in order; `class_of` int[prompts] tells whose.
         """
         rows = self._rows([self._ready(evidence)])
-        if not rows.odds.size:
+        if not rows.logits.size:
             return rows
-        row, prompt = (np.arange(count) for count in rows.odds.shape)
-        return rows._replace(odds=AgreedOdds(rows.odds, self._classes).at(row[:, None], prompt))
+        row, prompt = (np.arange(count) for count in rows.logits.shape)
+        return rows._replace(
+            logits=AgreedLogits(rows.logits, self._classes).at(row[:, None], prompt)
+        )
 
     def clips(self, evidence: Evidence, at_least: float = 0.0) -> dict[str, list[Clip]]:
         """The clips of one video for every class, those that score `at_least` so much."""
@@ -103,6 +106,8 @@ class Question:
         self, videos: Sequence[Evidence], at_least: float = 0.0
     ) -> list[dict[str, list[Clip]]]:
         """The same for several videos, sooner; classes without clips are left out."""
+        if not videos:
+            return []
         videos = [self._ready(evidence) for evidence in videos]
         found: list[dict[str, list[Clip]]] = [defaultdict(list) for _ in videos]
         stretches = find_stretches(self._rows(videos), self._classes, at_least)
@@ -123,14 +128,14 @@ class Question:
     def _rows(self, videos: Sequence[Evidence]) -> Rows:
         parts = [self._part(evidence) for evidence in videos]
         firsts = np.cumsum([0, *(len(starts) for starts, _, _ in parts)])
-        starts, ends, odds = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return Rows(firsts, starts, ends, odds)
+        starts, ends, logits = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Rows(firsts, starts, ends, logits)
 
     def _part(self, evidence: Evidence) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Starts, ends and log-odds of one video's rows, each prompt judged on its own."""
+        """Starts, ends and logits of one video's rows, each prompt judged on its own."""
         if self._option == VISUAL:
             edges = evidence.moment_edges
-            return edges[:-1], edges[1:], self._odds(evidence.moment_vectors)
+            return edges[:-1], edges[1:], self._logits(evidence.moment_vectors)
         spans, (starts, ends), vectors = (
             (evidence.transcript, evidence.transcript_times, evidence.transcript_vectors)
             if self._option == CONVERSATION
@@ -138,15 +143,15 @@ class Question:
         )
         if self._by_words:
             scores = _word_scores([span.text for span in spans], self._prompts)
-            return starts, ends, log_odds(scores)
-        return starts, ends, self._odds(vectors)
+            return starts, ends, logit(scores)
+        return starts, ends, self._logits(vectors)
 
-    def _odds(self, vectors: FloatArray) -> FloatArray:
+    def _logits(self, vectors: FloatArray) -> FloatArray:
         if not len(vectors):
             return np.zeros((0, len(self._prompts)), np.float32)
         if self._option == VISUAL:
-            return self._models.visual.odds(vectors, self._vectors)
-        return CURVES[self._option].odds(vectors @ self._vectors.T)
+            return self._models.visual.logits(vectors, self._vectors)
+        return CURVES[self._option].logits(vectors @ self._vectors.T)
 
 
 def _word_scores(texts: Sequence[str], prompts: Sequence[str]) -> FloatArray:

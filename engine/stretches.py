@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from engine.models.calibration import log_odds, percent
+from engine.models.calibration import logit, percent
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -24,28 +24,30 @@ IntArray = npt.NDArray[np.int64]
 # does not flicker about one border. Two of them, so that also what fits somewhat is told apart.
 BANDS = ((65.0, 50.0), (35.0, 20.0))
 LONGEST_GAP_S = 2.0
-# Log-odds that are nearer to a threshold than this are looked at more closely.
-ROUNDING = 1e-3
+# What is nearer to a threshold than this is looked at more closely.
+MARGIN = 1e-3
+# Scores above are rounded to 100 sooner or later, by encoders that are quite certain.
+HIGHEST = 99.99
 
 
 class Rows(NamedTuple):
     """The rows of several videos, one video after the other, each in order of time.
 
     `firsts` int[v + 1] is the first row of each video, and the number of all rows. `starts` and
-    `ends` are float32[r] seconds; `odds` float32[r, p] logarithms of the odds that a row matches
+    `ends` are float32[r] seconds; `logits` float32[r, p] logarithms of the odds that a row matches
     each prompt, judged on its own.
     """
 
     firsts: IntArray
     starts: FloatArray
     ends: FloatArray
-    odds: FloatArray
+    logits: FloatArray
 
 
 class Classes(NamedTuple):
     """Which prompts belong together: `class_of` int[p] is the class of each prompt.
 
-    A prompt that stands alone in its class is doubted: its log-odds are drawn towards the mean of
+    A prompt that stands alone in its class is doubted: its logits are drawn towards the mean of
     its class, where that is lower, by `agreement` 0-1.
     """
 
@@ -63,45 +65,45 @@ class Stretches(NamedTuple):
     scores: FloatArray
 
 
-class AgreedOdds:
-    """Log-odds of prompts, drawn towards those of their classes only where they are asked for."""
+class AgreedLogits:
+    """Logits of prompts, drawn towards those of their classes only where they are asked for."""
 
-    def __init__(self, odds: FloatArray, classes: Classes) -> None:
-        """`odds` float32[r, p] are those of each prompt on its own."""
-        self._alone = odds
+    def __init__(self, logits: FloatArray, classes: Classes) -> None:
+        """`logits` float32[r, p] are those of each prompt on its own."""
+        self._alone = logits
         self._class_of, self._agreement = classes
         if self._agreement:
             members = np.eye(self._class_of.max() + 1, dtype=np.float32)[self._class_of]
-            self._means = odds @ (members / np.maximum(members.sum(axis=0), 1))
+            self._means = logits @ (members / np.maximum(members.sum(axis=0), 1))
 
     def at(self, rows: IntArray, prompts: IntArray) -> FloatArray:
-        """Log-odds for pairs of a row and a prompt, of the shape that the two have together."""
-        odds = self._alone.take(rows * self._alone.shape[1] + prompts)
+        """Logits for pairs of a row and a prompt, of the shape that the two have together."""
+        logits = self._alone.take(rows * self._alone.shape[1] + prompts)
         if not self._agreement:
-            return np.asarray(odds)
+            return np.asarray(logits)
         means = self._means.take(rows * self._means.shape[1] + self._class_of.take(prompts))
-        drawn = (1 - self._agreement) * odds + self._agreement * means
-        return np.asarray(np.minimum(odds, drawn), dtype=np.float32)
+        drawn = (1 - self._agreement) * logits + self._agreement * means
+        return np.asarray(np.minimum(logits, drawn), dtype=np.float32)
 
 
 def find_stretches(rows: Rows, classes: Classes, at_least: float) -> Stretches:
     """Every stretch that scores `at_least`: the mean score of its rows, each by its length."""
-    least = log_odds(at_least) - ROUNDING
-    # A mean is not above all it is made of, and agreement only lowers odds.
-    likely = np.flatnonzero(rows.odds >= least)
+    # A mean is not above all it is made of, and agreement only lowers logits.
+    least = logit(min(at_least, HIGHEST)) - MARGIN
+    likely = np.flatnonzero(rows.logits >= least)
     if not len(likely):
         nothing = np.zeros(0, np.float32)
         return Stretches(np.zeros(0, np.int64), np.zeros(0, np.int64), nothing, nothing, nothing)
-    odds = AgreedOdds(rows.odds, classes)
+    logits = AgreedLogits(rows.logits, classes)
     row, prompt = np.divmod(likely, len(classes.class_of))
-    still = odds.at(row, prompt) >= least
+    still = logits.at(row, prompt) >= least
     videos, prompts = _pairs(rows, row[still], prompt[still])
     # All rows of the first hopeful pair of a video and a prompt, then those of the next one.
     counts = np.diff(rows.firsts)[videos]
     begins = np.cumsum(counts) - counts
     pair = np.repeat(np.arange(len(videos)), counts)
     row = np.arange(len(pair)) - (begins - rows.firsts[videos])[pair]
-    scores = percent(odds.at(row, prompts[pair]))
+    scores = percent(logits.at(row, prompts[pair]))
     starts, ends = rows.starts[row], rows.ends[row]
 
     is_first = np.zeros(len(pair), dtype=bool)
@@ -126,7 +128,7 @@ def find_stretches(rows: Rows, classes: Classes, at_least: float) -> Stretches:
 
 def _pairs(rows: Rows, row: IntArray, prompt: IntArray) -> tuple[IntArray, IntArray]:
     """The videos of these rows with the prompts beside them, each pair once and in order."""
-    there = np.zeros((len(rows.firsts) - 1, rows.odds.shape[1]), dtype=bool)
+    there = np.zeros((len(rows.firsts) - 1, rows.logits.shape[1]), dtype=bool)
     there[np.searchsorted(rows.firsts, row, side="right") - 1, prompt] = True
     videos, prompts = np.nonzero(there)
     return videos, prompts

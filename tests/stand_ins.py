@@ -14,7 +14,7 @@ import numpy.typing as npt
 from engine.evidence import TextSpan
 from engine.models import Models
 from engine.models.background import Background, read_background
-from engine.models.calibration import log_odds
+from engine.models.calibration import logit
 from tests.media import beeps, number_of
 
 FloatArray = npt.NDArray[np.float32]
@@ -40,8 +40,8 @@ class NumberEncoder:
         counts = np.diff([*firsts, len(frame_vectors)])
         return np.add.reduceat(frame_vectors, firsts, axis=0) / counts[:, None]
 
-    def odds(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
-        return log_odds(90 * pooled @ prompt_vectors.T)
+    def logits(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
+        return logit(90 * pooled @ prompt_vectors.T)
 
 
 class BeepRecogniser:

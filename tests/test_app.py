@@ -242,6 +242,19 @@ def test_page_appears_once_the_results_do(tmp_path: Path) -> None:
     assert "1 video" in client.get("/").text
 
 
+def test_programs_are_told_in_json_that_there_are_no_results(
+    client: FlaskClient, folder: Path, tmp_path: Path
+) -> None:
+    missing = make_app(tmp_path / "later").test_client().get("/api/videos/id0/clips")
+    assert (missing.status_code, missing.json["error"]) == (404, "No results yet")
+    assert "later" in missing.json["explanation"]
+    assert missing.vary.as_set() == {"accept"}
+    (folder / "clips_data.json").write_text('{"data": [{"video_id": 1}]}')
+    broken = client.get("/api/videos/id0/clips")
+    assert (broken.status_code, broken.json["error"]) == (500, "The results cannot be read")
+    assert "clips_data.json" in broken.json["explanation"]
+
+
 def test_broken_results_name_the_file_until_they_are_whole(
     client: FlaskClient, folder: Path, videos: Path
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from engine import classifying
 from engine.api import ApiOptions, create_app
 from engine.service import Service
 from tests.api_calls import ANYTHING, EARLY, LATE, Json, create_index, upload, wait_for
@@ -123,6 +124,24 @@ def test_classify_pages_follow_the_token(client: FlaskClient, video: bytes) -> N
     assert {each["video_id"] for each in first["data"] + second["data"]} == videos
     dead = client.get(f"/v1.2/classify/{token[:-1]}9")
     assert (dead.status_code, dead.json["code"]) == (400, "search_page_token_expired")
+
+
+@pytest.mark.parametrize("rows", [1, 7, 25_000])
+def test_no_video_is_lost_where_one_table_of_rows_ends(
+    client: FlaskClient, video: bytes, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(classifying, "ROWS_AT_ONCE", rows)
+    index_id = create_index(client)
+    tasks = [upload(client, index_id, video, f"{number}.mp4") for number in range(3)]
+    videos = {wait_for(client, task)["video_id"] for task in tasks}
+    body = {"index_id": index_id, "classes": [EARLY, LATE], "options": ["visual"]}
+    body |= {"include_clips": True, "threshold": {"min_clip_score": 50}}
+    found = client.post("/v1.2/classify/bulk", json=body).json["data"]
+    assert {each["video_id"] for each in found} == videos
+    first = sorted(found[0]["classes"], key=lambda each: each["name"])
+    assert [each["name"] for each in first] == ["Early", "Late"]
+    for other in found[1:]:
+        assert sorted(other["classes"], key=lambda each: each["name"]) == first
 
 
 def test_lists_are_paged_sorted_and_filtered(client: FlaskClient) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engine.evidence
-from classification import Thresholds, judge
+from classification import Thresholds, classify, judge
 from engine import scoring
 from engine.evidence import (
     Evidence,
@@ -112,6 +112,13 @@ def test_exact_match_looks_for_the_words(models, prompt, found):
     assert bool(question.clips(video, at_least=65)["asked"]) == found
 
 
+def test_words_that_are_not_said_are_worth_nothing(models):
+    video = evidence(models, transcript=RAIN, duration_s=8.0)
+    question = Question({"Pets": ("dog",)}, "conversation", models, "exact_match")
+    (found,) = classify(question.clips(video), 8.0, Thresholds(0, 0, 0))
+    assert (found.max_score, found.score) == (0, 0)
+
+
 def test_a_prompt_that_stands_alone_in_its_class_is_doubted(models):
     video = evidence(models, ["chelsea.png"] * 3)
     alone = Question({"Pets": ("cat",)}, "visual", models).clips(video)["Pets"]
@@ -156,6 +163,7 @@ def test_videos_asked_together_are_judged_as_alone(models, option, at_least):
     alone = [question.clips(video, at_least) for video in videos]
     assert [{name: found.get(name, []) for name in PROMPTS} for found in together] == alone
     assert any(any(clips.values()) for clips in alone)
+    assert question.clips_of_each([], at_least) == []
 
 
 def test_lasting_classes_rank_above_those_that_flash_up(models):
@@ -206,6 +214,14 @@ def test_ready_evidence_is_kept_and_scores_the_same(models, tmp_path):
     for option in scoring.OPTIONS:
         question = Question(PROMPTS, option, models)
         assert question.clips(stored) == question.clips(made) == question.clips(raw)
+
+
+def test_every_half_is_widened_exactly(models, tmp_path):
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    finite = halves[np.isfinite(halves)].astype(np.float32).reshape(-1, 8)
+    video = dataclasses.replace(evidence(models, duration_s=5.0), moment_vectors=finite)
+    write_evidence(tmp_path / "video", video)
+    np.testing.assert_array_equal(read_evidence(tmp_path / "video").moment_vectors, finite)
 
 
 @given(

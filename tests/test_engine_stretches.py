@@ -9,38 +9,38 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.models.calibration import log_odds, percent
-from engine.stretches import BANDS, LONGEST_GAP_S, AgreedOdds, Classes, Rows, find_stretches
+from engine.models.calibration import logit, percent
+from engine.stretches import BANDS, LONGEST_GAP_S, AgreedLogits, Classes, Rows, find_stretches
 
 # Few of them, or of the means of two or three, lie on a border of a band.
-ODDS = st.integers(-40, 40).map(lambda number: number / 5 + 0.07)
+LOGITS = st.integers(-40, 40).map(lambda number: number / 5 + 0.07)
 
 
 @st.composite
 def videos(draw):
-    """A few videos of a few rows, each row with a gap before it, a length and its log-odds."""
+    """A few videos of a few rows, each row with a gap before it, a length and its logits."""
     prompts = draw(st.integers(1, 4))
     row = st.tuples(
         st.sampled_from([0.0, 1.0, 3.0]),
         st.sampled_from([0.0, 1.0, 2.5]),
-        st.lists(ODDS, min_size=prompts, max_size=prompts),
+        st.lists(LOGITS, min_size=prompts, max_size=prompts),
     )
     return prompts, draw(st.lists(st.lists(row, max_size=8), min_size=1, max_size=4))
 
 
 def rows_of(prompts: int, found: list) -> Rows:
-    starts, ends, odds = [], [], []
+    starts, ends, logits = [], [], []
     for video in found:
         time = 0.0
         for gap, length, row in video:
             starts.append(time + gap)
             ends.append(time := starts[-1] + length)
-            odds.append(row)
+            logits.append(row)
     return Rows(
         np.cumsum([0, *map(len, found)]),
         np.array(starts, np.float32),
         np.array(ends, np.float32),
-        np.array(odds, np.float32).reshape(-1, prompts),
+        np.array(logits, np.float32).reshape(-1, prompts),
     )
 
 
@@ -48,16 +48,16 @@ def one_by_one(rows: Rows, classes: Classes, at_least: float) -> list[tuple]:
     found = []
     for video in range(len(rows.firsts) - 1):
         part = range(rows.firsts[video], rows.firsts[video + 1])
-        for prompt in range(rows.odds.shape[1]):
+        for prompt in range(rows.logits.shape[1]):
             stretch, marks, previous = 0, [], None
             above = [False] * len(BANDS)
             for row in part:
-                odds = float(rows.odds[row, prompt])
+                logits = float(rows.logits[row, prompt])
                 if classes.agreement:
-                    peers = rows.odds[row, classes.class_of == classes.class_of[prompt]]
+                    peers = rows.logits[row, classes.class_of == classes.class_of[prompt]]
                     mean = float(peers.mean())
-                    odds = min(odds, odds + classes.agreement * (mean - odds))
-                score = float(percent(np.float32(odds)))
+                    logits = min(logits, logits + classes.agreement * (mean - logits))
+                score = float(percent(np.float32(logits)))
                 before = list(above)
                 for at, (enter, leave) in enumerate(BANDS):
                     above[at] = score >= enter or (above[at] and score >= leave)
@@ -82,8 +82,8 @@ def test_many_at_once_are_as_one_by_one(made, agreement, at_least):
     # Scores that lie on a border may fall on either side of it.
     borders = np.array([at_least or -1, *np.ravel(BANDS)])
     classes = Classes(np.arange(prompts) // 2, agreement)
-    where = np.indices(rows.odds.shape)
-    scores = percent(AgreedOdds(rows.odds, classes).at(*where))
+    where = np.indices(rows.logits.shape)
+    scores = percent(AgreedLogits(rows.logits, classes).at(*where))
     assume(np.abs(scores[..., None] - borders).min(initial=1) > 1e-2)
     wanted = one_by_one(rows, classes, at_least)
     stretches = list(zip(*find_stretches(rows, classes, at_least), strict=True))
@@ -96,9 +96,13 @@ def test_a_whole_score_is_out_of_reach_and_none_excludes_nothing():
     rows = rows._replace(firsts=rows.firsts.astype(int))
     classes = Classes(np.zeros(1, int), 0.5)
     assert len(find_stretches(rows, classes, 100.0).scores) == 0
+    surer = rows._replace(logits=2 * rows.logits)  # a score of 100, rounded
+    assert find_stretches(surer, classes, 100.0).scores.tolist() == [100.0]
     assert find_stretches(rows, classes, 0.0).scores == pytest.approx([99.99, 0.01], abs=0.01)
 
 
-def test_log_odds_are_the_way_back():
+def test_logits_are_the_way_back():
     chances = np.array([0.0, 0.5, 50.0, 95.0, 100.0], np.float32)
-    assert percent(log_odds(chances)) == pytest.approx(chances, rel=1e-5, abs=1e-30)
+    back = percent(logit(chances))
+    assert back == pytest.approx(chances, rel=1e-5)
+    assert (back[0], back[-1]) == (0, 100)

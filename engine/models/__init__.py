@@ -54,7 +54,7 @@ class VisualEncoder(Protocol):
     def pool(self, frame_vectors: FloatArray, firsts: Sequence[int]) -> FloatArray:
         """One vector float32[s, k] for the frames from each of `firsts` to the next."""
 
-    def odds(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
+    def logits(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
         """Logarithm of the odds, float32[s, m], that what was pooled shows each prompt."""
 
 

@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
-# The log-odds of 9,999 in 10,000: nothing that was measured here tells a better chance apart.
+# The logits of 9,999 in 10,000: nothing that was measured here tells a better chance apart.
 SUREST = np.float32(9.21024)
-STEEPEST = np.float32(80)  # its exponential still is a float32
 
 
 class Calibration(NamedTuple):
@@ -23,24 +22,24 @@ class Calibration(NamedTuple):
     slope: float
     offset: float
 
-    def odds(self, standing_out: FloatArray) -> FloatArray:
-        """The logarithm of the odds of being right, for every element; none is quite certain."""
-        odds = standing_out * np.float32(self.slope)
-        odds += np.float32(self.offset)
-        return np.clip(odds, -SUREST, SUREST, out=odds)
+    def logits(self, standing_out: FloatArray) -> FloatArray:
+        """The logarithms of the odds of being right; nothing is quite certain."""
+        logits = standing_out * np.float32(self.slope)
+        logits += np.float32(self.offset)
+        return np.clip(logits, -SUREST, SUREST, out=logits)
 
 
-def percent(odds: FloatArray) -> FloatArray:
-    """Logarithms of odds as chances in percent, 0-100."""
-    falling = np.exp(np.clip(-odds, -STEEPEST, STEEPEST))
-    return np.asarray(100 / (1 + falling), dtype=np.float32)
+def percent(logits: FloatArray) -> FloatArray:
+    """The chances that logits stand for, in percent, 0-100."""
+    with np.errstate(over="ignore"):  # the chance of a hopeless logit is 0
+        return np.asarray(100 / (1 + np.exp(-logits)), dtype=np.float32)
 
 
-def log_odds(percent: npt.ArrayLike) -> FloatArray:
-    """Logarithms of the odds that chances in percent stand for; infinite at 0 and at 100."""
+def logit(chances: npt.ArrayLike) -> FloatArray:
+    """Logarithms of the odds of chances in percent; infinite at 0 and at 100."""
     with np.errstate(divide="ignore"):
-        odds = np.log(percent) - np.log(np.subtract(100, percent))
-    return np.asarray(odds, dtype=np.float32)
+        logits = np.log(chances) - np.log(np.subtract(100, chances))
+    return np.asarray(logits, dtype=np.float32)
 
 
 VISUAL = Calibration(1.43, -5.21)

@@ -104,7 +104,7 @@ class ClipEncoder:
         """The mean direction float32[s, dimension] of the frames from each of `firsts` on."""
         return _unit(np.add.reduceat(frame_vectors, firsts, axis=0))
 
-    def odds(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
+    def logits(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
         """Logarithm of the odds, float32[s, m], that what was pooled shows each prompt."""
         if self._family == "clip":
             return self._margins(pooled, prompt_vectors)

@@ -115,9 +115,9 @@ class ImageNetEncoder:
         means[:, LABELS:] = lasting(means[:, LABELS:])
         return self._background().scale(means)
 
-    def odds(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
+    def logits(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
         """Logarithm of the odds, float32[s, m], that what was pooled shows each prompt."""
-        return VISUAL.odds(pooled @ prompt_vectors.T)
+        return VISUAL.logits(pooled @ prompt_vectors.T)
 
     def _weigh(self, prompts: list[str]) -> FloatArray:
         vectors = self._text.encode(prompts)

@@ -15,13 +15,13 @@ MOST_KEPT = 10_000
 
 
 class PromptVectors:
-    """Call it with prompts to get their vectors float32[m, d]; one seen before costs nothing.
+    """Call it with prompts to get their vectors float32[m, d]; those of the latest are kept.
 
     Safe to call from several threads.
     """
 
     def __init__(self, encode: Callable[[list[str]], FloatArray]) -> None:
-        """`encode` turns prompts that were not seen yet into float32[n, d]."""
+        """`encode` turns prompts that are not kept, or none at all, into float32[n, d]."""
         self._encode = encode
         self._kept: dict[str, FloatArray] = {}
         self._lock = Lock()
