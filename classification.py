@@ -132,6 +132,14 @@ def sustained_ratio(clips: Sequence[Clip], duration_s: float) -> float:
     return min(covered / best / duration_s, 1.0)
 
 
+def least_seconds(duration_s: float, thresholds: Thresholds) -> float:
+    """What the lengths of a class's clips come to, in seconds, if it applies to a video.
+
+    Clips cover no more than the sum of their lengths: one look at it spares most classes the rest.
+    """
+    return (thresholds.min_duration_ratio - MOST_ROUNDED) * duration_s
+
+
 def judge(
     name: str, clips: Sequence[Clip], duration_s: float, thresholds: Thresholds
 ) -> ClassScore | None:
@@ -141,10 +149,6 @@ def judge(
     """
     kept = [clip for clip in clips if clip.score >= thresholds.min_clip_score]
     if not kept:
-        return None
-    # Clips cover no more than the sum of their lengths, which spares most classes the union.
-    least_s = (thresholds.min_duration_ratio - MOST_ROUNDED) * duration_s
-    if sum(clip.end - clip.start for clip in kept) < least_s:
         return None
     ratio = duration_ratio(kept, duration_s)
     if ratio < thresholds.min_duration_ratio:

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import select
 
-from classification import ClassScore, Clip, Thresholds, classify
+from classification import ClassScore, Clip, Thresholds, classify, least_seconds
 from engine.catalog import Catalog, Index, Video
 from engine.errors import PlatformError, not_there
 from engine.evidence import Evidence
@@ -107,15 +108,8 @@ class Classifier:
         questions = self._questions(queries)
         for batch in _batches(self._stored(videos)):
             evidence = [video.evidence for video in batch]
-            by_question = [
-                question.clips_of_each(evidence, thresholds.min_clip_score)
-                for question in questions
-            ]
-            for at, video in enumerate(batch):
-                clips: dict[str, list[Clip]] = defaultdict(list)
-                for found in by_question:
-                    for name, more in found[at].items():
-                        clips[name] += more
+            clips_of_each = _lasting_clips(questions, evidence, thresholds)
+            for video, clips in zip(batch, clips_of_each, strict=True):
                 classes = classify(clips, video.evidence.duration_s, thresholds)
                 if classes:
                     thumbnails = "thumbnail" in video.index.addons
@@ -139,6 +133,28 @@ class Classifier:
             self._matcher.question(classes, option, conversation_option)
             for (option, conversation_option), classes in asked.items()
         ]
+
+
+def _lasting_clips(
+    questions: Sequence[Question], videos: Sequence[Evidence], thresholds: Thresholds
+) -> list[dict[str, list[Clip]]]:
+    """The clips of each video by class; only of classes that can cover enough of it.
+
+    Most of what is found is far too short, and a clip costs more to make than to find.
+    """
+    names = list(dict.fromkeys(name for question in questions for name in question.names))
+    columns = [[names.index(name) for name in question.names] for question in questions]
+    found = [question.find(videos, thresholds.min_clip_score) for question in questions]
+    seconds = np.zeros((len(videos), len(names)))
+    for each, own in zip(found, columns, strict=True):
+        seconds[:, own] += each.seconds
+    least = [least_seconds(evidence.duration_s, thresholds) for evidence in videos]
+    lasting = seconds >= np.array(least)[:, None]
+    clips: list[dict[str, list[Clip]]] = [defaultdict(list) for _ in videos]
+    for each, own in zip(found, columns, strict=True):
+        for video, name, clip in each.clips(lasting[:, own]):
+            clips[video][name].append(clip)
+    return clips
 
 
 def _batches(videos: Iterable[_Stored]) -> Iterator[list[_Stored]]:

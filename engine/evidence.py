@@ -70,6 +70,11 @@ class Evidence:
     screen_text_vectors: npt.NDArray[np.float32] = field(default_factory=lambda: _none())
 
     @cached_property
+    def moment_times(self) -> npt.NDArray[np.float32]:
+        """Starts and ends of the moments, float32[2, m]."""
+        return np.stack([self.moment_edges[:-1], self.moment_edges[1:]])
+
+    @cached_property
     def transcript_times(self) -> npt.NDArray[np.float32]:
         """Starts and ends of the transcript's lines, float32[2, n]."""
         return _times(self.transcript)

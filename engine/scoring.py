@@ -7,9 +7,10 @@ of the picture, a line of speech or a text on the screen; stretches.py makes cli
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import repeat
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,9 @@ from classification import Clip
 from engine.evidence import Evidence
 from engine.models import Models, calibration
 from engine.models.calibration import logit
+from engine.models.prompts import products
 from engine.moments import is_ready, ready
-from engine.stretches import AgreedLogits, Classes, Rows, find_stretches
+from engine.stretches import AgreedLogits, Classes, Rows, Stretches, find_stretches
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -29,6 +31,16 @@ TEXT_IN_VIDEO = "text_in_video"
 OPTIONS = (VISUAL, CONVERSATION, TEXT_IN_VIDEO)
 EXACT_MATCH = "exact_match"
 
+TIMES: Mapping[str, Callable[[Evidence], FloatArray]] = {
+    VISUAL: attrgetter("moment_times"),
+    CONVERSATION: attrgetter("transcript_times"),
+    TEXT_IN_VIDEO: attrgetter("screen_text_times"),
+}
+VECTORS: Mapping[str, Callable[[Evidence], FloatArray]] = {
+    VISUAL: attrgetter("moment_vectors"),
+    CONVERSATION: attrgetter("transcript_vectors"),
+    TEXT_IN_VIDEO: attrgetter("screen_text_vectors"),
+}
 CURVES = {CONVERSATION: calibration.CONVERSATION, TEXT_IN_VIDEO: calibration.TEXT_IN_VIDEO}
 
 SHORTEST_S = 1.0
@@ -69,12 +81,12 @@ class Question:
         """
         if option not in OPTIONS:
             raise ValueError(f"option is {option!r}: it must be one of {', '.join(OPTIONS)}")
-        self._names = list(classes)
-        self._prompts = [prompt for name in classes for prompt in classes[name]]
+        self.names = list(classes)
+        self.prompts = [prompt for name in classes for prompt in classes[name]]
         sizes = [len(prompts) for prompts in classes.values()]
         self.class_of = np.repeat(np.arange(len(sizes)), sizes)
         self._option = option
-        self._shown_as = shown_as or option
+        self.shown_as = shown_as or option
         self._models = models
         self._by_words = option == CONVERSATION and conversation_option == EXACT_MATCH
         agreement = models.visual.agreement if option == VISUAL else AGREEMENT
@@ -82,16 +94,14 @@ class Question:
         if not self._by_words:
             encoder = models.visual if option == VISUAL else models.text
             # in the order in which products are soonest made
-            self._vectors = np.asfortranarray(encoder.encode_prompts(self._prompts))
+            self._vectors = np.asfortranarray(encoder.encode_prompts(self.prompts))
 
     def logits(self, evidence: Evidence) -> Rows:
         """The rows of one video, the prompts of a class in agreement.
 
         Columns are the prompts of all classes in order; `class_of` int[prompts] tells whose.
         """
-        rows = self._rows([self._ready(evidence)])
-        if not rows.logits.size:
-            return rows
+        rows = self._rows([evidence])
         row, prompt = (np.arange(count) for count in rows.logits.shape)
         return rows._replace(
             logits=AgreedLogits(rows.logits, self._classes).at(row[:, None], prompt)
@@ -99,59 +109,68 @@ class Question:
 
     def clips(self, evidence: Evidence, at_least: float = 0.0) -> dict[str, list[Clip]]:
         """The clips of one video for every class, those that score `at_least` so much."""
-        found = self.clips_of_each([evidence], at_least)[0]
-        return {name: found.get(name, []) for name in self._names}
+        found = self.find([evidence], at_least)
+        clips: dict[str, list[Clip]] = {name: [] for name in self.names}
+        for _, name, clip in found.clips(np.ones_like(found.seconds, dtype=bool)):
+            clips[name].append(clip)
+        return clips
 
-    def clips_of_each(
-        self, videos: Sequence[Evidence], at_least: float = 0.0
-    ) -> list[dict[str, list[Clip]]]:
-        """The same for several videos, sooner; classes without clips are left out."""
-        if not videos:
-            return []
-        videos = [self._ready(evidence) for evidence in videos]
-        found: list[dict[str, list[Clip]]] = [defaultdict(list) for _ in videos]
+    def find(self, videos: Sequence[Evidence], at_least: float = 0.0) -> Found:
+        """The same for several videos, sooner; columns are the classes in the order of `names`."""
         stretches = find_stretches(self._rows(videos), self._classes, at_least)
         durations = np.array([evidence.duration_s for evidence in videos])[stretches.videos]
         earliest = np.minimum(stretches.starts + SHORTEST_S, durations)
         stretches = stretches._replace(ends=np.maximum(stretches.ends, earliest))
-        places, prompts, *shape = (column.tolist() for column in stretches)
-        texts = map(self._prompts.__getitem__, prompts)
-        clips = map(Clip, *shape, repeat(self._shown_as), texts)
-        names = map([self._names[place] for place in self.class_of].__getitem__, prompts)
-        for place, name, clip in zip(places, names, clips, strict=True):
-            found[place][name].append(clip)
-        return found
+        seconds = np.zeros((len(videos), len(self.names)))
+        places = stretches.videos, self.class_of[stretches.prompts]
+        np.add.at(seconds, places, stretches.ends - stretches.starts)
+        return Found(self, stretches, seconds)
 
     def _ready(self, evidence: Evidence) -> Evidence:
         return evidence if is_ready(evidence) else ready(evidence, self._models)
 
     def _rows(self, videos: Sequence[Evidence]) -> Rows:
-        parts = [self._part(evidence) for evidence in videos]
-        firsts = np.cumsum([0, *(len(starts) for starts, _, _ in parts)])
-        starts, ends, logits = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return Rows(firsts, starts, ends, logits)
+        """The rows of these videos, each prompt judged on its own."""
+        videos = [self._ready(evidence) for evidence in videos]
+        times = [np.zeros((2, 0), np.float32), *map(TIMES[self._option], videos)]
+        starts, ends = np.concatenate(times, axis=1)
+        firsts = np.cumsum([each.shape[1] for each in times])
+        return Rows(firsts, starts, ends, self._logits(videos))
 
-    def _part(self, evidence: Evidence) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Starts, ends and logits of one video's rows, each prompt judged on its own."""
-        if self._option == VISUAL:
-            edges = evidence.moment_edges
-            return edges[:-1], edges[1:], self._logits(evidence.moment_vectors)
-        spans, (starts, ends), vectors = (
-            (evidence.transcript, evidence.transcript_times, evidence.transcript_vectors)
-            if self._option == CONVERSATION
-            else (evidence.screen_text, evidence.screen_text_times, evidence.screen_text_vectors)
-        )
+    def _logits(self, videos: Sequence[Evidence]) -> FloatArray:
         if self._by_words:
-            scores = _word_scores([span.text for span in spans], self._prompts)
-            return starts, ends, logit(scores)
-        return starts, ends, self._logits(vectors)
-
-    def _logits(self, vectors: FloatArray) -> FloatArray:
-        if not len(vectors):
-            return np.zeros((0, len(self._prompts)), np.float32)
+            texts = [span.text for evidence in videos for span in evidence.transcript]
+            return logit(_word_scores(texts, self.prompts))
+        vectors = [VECTORS[self._option](evidence) for evidence in videos]
         if self._option == VISUAL:
             return self._models.visual.logits(vectors, self._vectors)
-        return CURVES[self._option].logits(vectors @ self._vectors.T)
+        return CURVES[self._option].logits(products(vectors, self._vectors))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a question found in several videos, before its clips are made.
+
+    `seconds` float64[videos, classes] are the lengths of each class's clips together; where the
+    clips of two prompts overlap, both count.
+    """
+
+    question: Question
+    stretches: Stretches
+    seconds: npt.NDArray[np.float64]
+
+    def clips(self, wanted: npt.NDArray[np.bool_]) -> Iterator[tuple[int, str, Clip]]:
+        """The clips of every video and class that is `wanted` bool[videos, classes].
+
+        Each stands behind the place of its video and the name of its class.
+        """
+        asked = self.question
+        chosen = wanted[self.stretches.videos, asked.class_of[self.stretches.prompts]]
+        videos, prompts, *shape = (column[chosen].tolist() for column in self.stretches)
+        texts = map(asked.prompts.__getitem__, prompts)
+        names = map([asked.names[place] for place in asked.class_of].__getitem__, prompts)
+        clips = map(Clip, *shape, repeat(asked.shown_as), texts)
+        return zip(videos, names, clips, strict=True)
 
 
 def _word_scores(texts: Sequence[str], prompts: Sequence[str]) -> FloatArray:

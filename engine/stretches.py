@@ -10,6 +10,7 @@ has is laid end to end, so that the work is a few passes over arrays however man
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ class Classes(NamedTuple):
 
 
 class Stretches(NamedTuple):
-    """Columns of equal length, sorted by video, prompt and time; times in seconds, scores 0-100."""
+    """Columns of equal length, sorted by prompt, video and time; times in seconds, scores 0-100."""
 
     videos: IntArray
     prompts: IntArray
@@ -73,7 +74,7 @@ class AgreedLogits:
         self._alone = logits
         self._class_of, self._agreement = classes
         if self._agreement:
-            members = np.eye(self._class_of.max() + 1, dtype=np.float32)[self._class_of]
+            members = np.eye(self._class_of.max(initial=-1) + 1, dtype=np.float32)[self._class_of]
             self._means = logits @ (members / np.maximum(members.sum(axis=0), 1))
 
     def at(self, rows: IntArray, prompts: IntArray) -> FloatArray:
@@ -88,57 +89,81 @@ class AgreedLogits:
 
 def find_stretches(rows: Rows, classes: Classes, at_least: float) -> Stretches:
     """Every stretch that scores `at_least`: the mean score of its rows, each by its length."""
-    # A mean is not above all it is made of, and agreement only lowers logits.
-    least = logit(min(at_least, HIGHEST)) - MARGIN
-    likely = np.flatnonzero(rows.logits >= least)
-    if not len(likely):
-        nothing = np.zeros(0, np.float32)
-        return Stretches(np.zeros(0, np.int64), np.zeros(0, np.int64), nothing, nothing, nothing)
+    videos = np.repeat(np.arange(len(rows.firsts) - 1), np.diff(rows.firsts))
     logits = AgreedLogits(rows.logits, classes)
-    row, prompt = np.divmod(likely, len(classes.class_of))
-    still = logits.at(row, prompt) >= least
-    videos, prompts = _pairs(rows, row[still], prompt[still])
-    # All rows of the first hopeful pair of a video and a prompt, then those of the next one.
-    counts = np.diff(rows.firsts)[videos]
-    begins = np.cumsum(counts) - counts
-    pair = np.repeat(np.arange(len(videos)), counts)
-    row = np.arange(len(pair)) - (begins - rows.firsts[videos])[pair]
-    scores = percent(logits.at(row, prompts[pair]))
-    starts, ends = rows.starts[row], rows.ends[row]
+    hopeful = _hopeful(rows, videos, logits, at_least)
+    bands = _bands(at_least)
+    # A row that leaves a band is in no stretch that scores enough to be within it.
+    enter, leave = bands[-1]
+    floor = leave if at_least >= enter else 0.0
+    row, prompts, scores = _cells(rows, videos, logits, hopeful, floor)
+    videos, starts, ends = videos[row], rows.starts[row], rows.ends[row]
 
-    is_first = np.zeros(len(pair), dtype=bool)
-    is_first[begins] = True
-    cuts = is_first.copy()
+    follows = np.zeros(len(row), dtype=bool)
+    follows[1:] = (np.diff(row) == 1) & (np.diff(prompts) == 0) & (np.diff(videos) == 0)
+    cuts = ~follows
     cuts[1:] |= starts[1:] - ends[:-1] > LONGEST_GAP_S
-    for enter, leave in BANDS:
-        above = _above(scores, is_first, enter, leave)
+    for enter, leave in bands:
+        above = _above(scores, follows, enter, leave)
         cuts[1:] |= above[1:] != above[:-1]
-        if at_least >= enter:  # what scores so much is above, and no lower band cuts that
-            break
     firsts = np.flatnonzero(cuts)
-    lasts = np.append(firsts, len(pair))[1:] - 1
+    lasts = np.append(firsts, len(row))[1:] - 1
     seconds = np.maximum(ends - starts, 1e-3)
     means = np.add.reduceat(scores * seconds, firsts) / np.add.reduceat(seconds, firsts)
     kept = means >= at_least
     firsts, lasts = firsts[kept], lasts[kept]
-    pair = pair[firsts]
     scores = np.asarray(means[kept], dtype=np.float32)
-    return Stretches(videos[pair], prompts[pair], starts[firsts], ends[lasts], scores)
+    return Stretches(videos[firsts], prompts[firsts], starts[firsts], ends[lasts], scores)
 
 
-def _pairs(rows: Rows, row: IntArray, prompt: IntArray) -> tuple[IntArray, IntArray]:
-    """The videos of these rows with the prompts beside them, each pair once and in order."""
-    there = np.zeros((len(rows.firsts) - 1, rows.logits.shape[1]), dtype=bool)
-    there[np.searchsorted(rows.firsts, row, side="right") - 1, prompt] = True
-    videos, prompts = np.nonzero(there)
-    return videos, prompts
+def _hopeful(
+    rows: Rows, videos: IntArray, logits: AgreedLogits, at_least: float
+) -> npt.NDArray[np.bool_]:
+    """Whether a prompt has a row in a video that scores `at_least`: bool[v, p].
+
+    `videos` int[r] says of which video each row is.
+    """
+    prompts = rows.logits.shape[1]
+    # A mean is not above all it is made of, and agreement only lowers logits.
+    least = logit(min(at_least, HIGHEST)) - MARGIN
+    row, prompt = np.divmod(np.flatnonzero(rows.logits >= least), prompts)
+    sure = logits.at(row, prompt) >= least
+    hopeful = np.zeros((len(rows.firsts) - 1, prompts), dtype=bool)
+    hopeful[videos[row[sure]], prompt[sure]] = True
+    return hopeful
+
+
+def _bands(at_least: float) -> Sequence[tuple[float, float]]:
+    """The bands that tell apart what scores `at_least`; no lower one cuts what the last has."""
+    within = next((at for at, (enter, _) in enumerate(BANDS, 1) if at_least >= enter), None)
+    return BANDS[:within]
+
+
+def _cells(
+    rows: Rows,
+    videos: IntArray,
+    logits: AgreedLogits,
+    hopeful: npt.NDArray[np.bool_],
+    floor: float,
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Rows, prompts and scores, sorted by prompt and row, of all that reach `floor`.
+
+    Only of videos and prompts that are `hopeful` bool[v, p].
+    """
+    if not hopeful.any():
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
+    near = (rows.logits >= logit(floor) - MARGIN) & hopeful[videos]
+    prompt, row = np.divmod(np.flatnonzero(near.T), len(near))
+    scores = percent(logits.at(row, prompt))
+    within = scores >= floor
+    return row[within], prompt[within], scores[within]
 
 
 def _above(
-    scores: FloatArray, is_first: npt.NDArray[np.bool_], enter: float, leave: float
+    scores: FloatArray, follows: npt.NDArray[np.bool_], enter: float, leave: float
 ) -> npt.NDArray[np.bool_]:
-    """From a row that reaches `enter` on, until one is below `leave` or of another pair."""
+    """From a row that reaches `enter` on, until one is below `leave` or does not follow."""
     entered = scores >= enter
-    decided = entered | (scores < leave) | is_first
+    decided = entered | (scores < leave) | ~follows
     places = np.flatnonzero(decided)
     return np.repeat(entered[places], np.diff(places, append=len(scores)))

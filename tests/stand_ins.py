@@ -15,6 +15,7 @@ from engine.evidence import TextSpan
 from engine.models import Models
 from engine.models.background import Background, read_background
 from engine.models.calibration import logit
+from engine.models.prompts import products
 from tests.media import beeps, number_of
 
 FloatArray = npt.NDArray[np.float32]
@@ -40,8 +41,8 @@ class NumberEncoder:
         counts = np.diff([*firsts, len(frame_vectors)])
         return np.add.reduceat(frame_vectors, firsts, axis=0) / counts[:, None]
 
-    def logits(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
-        return logit(90 * pooled @ prompt_vectors.T)
+    def logits(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
+        return logit(90 * products(pooled, prompt_vectors))
 
 
 class BeepRecogniser:

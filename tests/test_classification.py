@@ -15,6 +15,7 @@ from classification import (
     coverage_bonus,
     duration_ratio,
     judge,
+    least_seconds,
     normalized_scores,
     union,
 )
@@ -128,6 +129,13 @@ def test_a_higher_clip_threshold_only_removes_clips(
         assert generous
         assert set(strict.clips) <= set(generous.clips)
         assert strict.duration_ratio <= generous.duration_ratio
+
+
+@given(clips, st.sampled_from([0.0, 0.01, 0.3, 0.5, 1.0]))
+def test_a_class_that_applies_has_the_least_seconds(found: list[Clip], ratio: float) -> None:
+    thresholds = Thresholds(0, 0, ratio)
+    if judge("Pets", found, 100, thresholds):
+        assert sum(clip.end - clip.start for clip in found) >= least_seconds(100, thresholds)
 
 
 @given(clips)

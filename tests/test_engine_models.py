@@ -18,6 +18,7 @@ from engine.models.attributes import FACE, attributes
 from engine.models.calibration import percent
 from engine.models.imagenet import read_labels
 from engine.models.lazy import Lazy
+from engine.models.prompts import products
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def test_prompts_find_their_pictures(models):
     prompts = ["a cat", "a cup of coffee", "space rocket", "motorcycle"]
     vectors = models.visual.encode_frames([picture(name) for name in names])
     pooled = models.visual.pool(vectors, range(len(names)))
-    scores = percent(models.visual.logits(pooled, models.visual.encode_prompts(prompts)))
+    scores = percent(models.visual.logits([pooled], models.visual.encode_prompts(prompts)))
     assert scores.shape == (4, 4)
     assert scores.argmax(axis=0).tolist() == [0, 1, 2, 3]
     assert ((scores >= 0) & (scores <= 100)).all()
@@ -80,8 +81,8 @@ def test_a_moment_is_what_its_frames_have_in_common(models):
     cat, coffee = picture("chelsea.png"), picture("coffee.png")
     vectors = models.visual.encode_frames([cat, coffee, cat, coffee])
     prompts = models.visual.encode_prompts(["cat", "cup of coffee"])
-    apart = models.visual.logits(models.visual.pool(vectors, [0, 1]), prompts)
-    together = models.visual.logits(models.visual.pool(vectors, [0]), prompts)
+    apart = models.visual.logits([models.visual.pool(vectors, [0, 1])], prompts)
+    together = models.visual.logits([models.visual.pool(vectors, [0])], prompts)
     assert apart.argmax(axis=1).tolist() == [0, 1]
     assert apart[1, 0] < together[0, 0] < apart[0, 0]
 
@@ -252,3 +253,13 @@ def test_lazy_tries_again_after_a_failure():
     with pytest.raises(OSError, match="no weights"):
         lazy()
     assert lazy() == "value"
+
+
+def test_products_of_several_videos_lie_one_after_another():
+    random = np.random.default_rng(1)
+    parts = [random.normal(size=(rows, 5)).astype(np.float32) for rows in (3, 1, 4)]
+    prompts = random.normal(size=(2, 5)).astype(np.float32)
+    made = products([parts[0], np.zeros((0, 0), np.float32), *parts[1:]], prompts)
+    np.testing.assert_allclose(made, np.vstack(parts) @ prompts.T, rtol=1e-5)
+    assert products([], prompts).shape == (0, 2)
+    assert products(parts, prompts[:0]).shape == (8, 0)

@@ -159,11 +159,23 @@ def test_videos_asked_together_are_judged_as_alone(models, option, at_least):
         evidence(models, ["rocket.jpg"], transcript=RAIN, screen_text=PHYSICS),
     ]
     question = Question(PROMPTS, option, models)
-    together = question.clips_of_each(videos, at_least)
+    found = question.find(videos, at_least)
     alone = [question.clips(video, at_least) for video in videos]
-    assert [{name: found.get(name, []) for name in PROMPTS} for found in together] == alone
     assert any(any(clips.values()) for clips in alone)
-    assert question.clips_of_each([], at_least) == []
+    for wanted in (np.ones((4, 3), bool), np.eye(4, 3, dtype=bool), np.zeros((4, 3), bool)):
+        together = [{name: [] for name in PROMPTS} for _ in videos]
+        for video, name, clip in found.clips(wanted):
+            together[video][name].append(clip)
+        for clips, every, chosen in zip(together, alone, wanted, strict=True):
+            expected = {
+                name: every[name] if each else []
+                for name, each in zip(PROMPTS, chosen, strict=True)
+            }
+            assert clips == expected
+    for clips, lengths in zip(alone, found.seconds, strict=True):
+        sums = [sum(clip.end - clip.start for clip in clips[name]) for name in PROMPTS]
+        assert lengths == pytest.approx(sums, abs=1e-4)
+    assert question.find([], at_least).seconds.shape == (0, 3)
 
 
 def test_lasting_classes_rank_above_those_that_flash_up(models):
@@ -189,7 +201,9 @@ def test_one_question_for_many_videos_keeps_classes_apart(models):
 def test_evidence_without_anything(models, option):
     nothing = evidence(models, duration_s=5.0)
     assert Question(PROMPTS, option, models).clips(nothing) == {name: [] for name in PROMPTS}
+    assert Question(PROMPTS, option, models).logits(nothing).logits.shape == (0, 9)
     assert Question({}, option, models).clips(nothing) == {}
+    assert Question({}, option, models).logits(nothing).logits.shape == (0, 0)
 
 
 def test_unknown_option_is_an_error(models):

@@ -54,8 +54,11 @@ class VisualEncoder(Protocol):
     def pool(self, frame_vectors: FloatArray, firsts: Sequence[int]) -> FloatArray:
         """One vector float32[s, k] for the frames from each of `firsts` to the next."""
 
-    def logits(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
-        """Logarithm of the odds, float32[s, m], that what was pooled shows each prompt."""
+    def logits(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
+        """Logarithm of the odds, float32[all rows, m], that what was pooled shows each prompt.
+
+        `pooled` float32[s, k] are of several videos; those of one without rows are of any width.
+        """
 
 
 class SpeechRecogniser(Protocol):

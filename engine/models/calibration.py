@@ -23,10 +23,10 @@ class Calibration(NamedTuple):
     offset: float
 
     def logits(self, standing_out: FloatArray) -> FloatArray:
-        """The logarithms of the odds of being right; nothing is quite certain."""
-        logits = standing_out * np.float32(self.slope)
-        logits += np.float32(self.offset)
-        return np.clip(logits, -SUREST, SUREST, out=logits)
+        """The logarithms of the odds of being right, in place; nothing is quite certain."""
+        standing_out *= np.float32(self.slope)
+        standing_out += np.float32(self.offset)
+        return np.clip(standing_out, -SUREST, SUREST, out=standing_out)
 
 
 def percent(logits: FloatArray) -> FloatArray:

@@ -26,7 +26,7 @@ import onnxruntime as ort
 
 from engine.models.clip_inputs import PromptTokens, read_picture_rules
 from engine.models.lazy import Lazy
-from engine.models.prompts import PromptVectors
+from engine.models.prompts import PromptVectors, products
 from engine.models.store import ModelError, label, read_json
 
 FloatArray = npt.NDArray[np.float32]
@@ -104,23 +104,23 @@ class ClipEncoder:
         """The mean direction float32[s, dimension] of the frames from each of `firsts` on."""
         return _unit(np.add.reduceat(frame_vectors, firsts, axis=0))
 
-    def logits(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
-        """Logarithm of the odds, float32[s, m], that what was pooled shows each prompt."""
+    def logits(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
+        """Logarithm of the odds, float32[all rows, m], that what was pooled shows each prompt."""
         if self._family == "clip":
             return self._margins(pooled, prompt_vectors)
-        return np.asarray(self._scale * (pooled @ prompt_vectors.T) + self._bias, np.float32)
+        return np.asarray(self._scale * products(pooled, prompt_vectors) + self._bias, np.float32)
 
-    def _margins(self, frames: FloatArray, prompts: FloatArray) -> FloatArray:
+    def _margins(self, frames: Sequence[FloatArray], prompts: FloatArray) -> FloatArray:
         """By how much each prompt's logit leads the pool's log-sum-exp; its sigmoid is softmax."""
         background = self._background()
         competes = np.ones((len(prompts), len(background)), np.float32)
         nearest = np.argsort(prompts @ background.T, axis=1)[:, -SAME_MEANING:]
         np.put_along_axis(competes, nearest, 0, axis=1)
-        logits = self._scale * (frames @ background.T)
+        logits = self._scale * products(frames, background)
         highest = logits.max(axis=1, keepdims=True)
         others = np.exp(logits - highest) @ competes.T
         least = np.finfo(np.float32).tiny
-        own = self._scale * (frames @ prompts.T)
+        own = self._scale * products(frames, prompts)
         return np.asarray(own - highest - np.log(np.maximum(others, least)), dtype=np.float32)
 
     def _encode_texts(self, prompts: list[str]) -> FloatArray:

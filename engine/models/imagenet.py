@@ -21,7 +21,7 @@ from engine.models.attributes import DARK_GRAPHICS, LIGHT_GRAPHICS, WORDS, attri
 from engine.models.background import Background, read_background
 from engine.models.calibration import VISUAL
 from engine.models.lazy import Lazy
-from engine.models.prompts import PromptVectors
+from engine.models.prompts import PromptVectors, products
 from engine.models.text_encoder import WordLlamaEncoder, package_folder
 
 FloatArray = npt.NDArray[np.float32]
@@ -115,9 +115,9 @@ class ImageNetEncoder:
         means[:, LABELS:] = lasting(means[:, LABELS:])
         return self._background().scale(means)
 
-    def logits(self, pooled: FloatArray, prompt_vectors: FloatArray) -> FloatArray:
-        """Logarithm of the odds, float32[s, m], that what was pooled shows each prompt."""
-        return VISUAL.logits(pooled @ prompt_vectors.T)
+    def logits(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
+        """Logarithm of the odds, float32[all rows, m], that what was pooled shows each prompt."""
+        return VISUAL.logits(products(pooled, prompt_vectors))
 
     def _weigh(self, prompts: list[str]) -> FloatArray:
         vectors = self._text.encode(prompts)

@@ -1,4 +1,4 @@
-"""Vectors of prompts, kept: the same prompts are asked again and again."""
+"""Vectors of prompts, kept since the same are asked again and again, and products with them."""
 
 from __future__ import annotations
 
@@ -37,3 +37,17 @@ class PromptVectors:
             for oldest in list(self._kept)[: max(len(self._kept) - MOST_KEPT, 0)]:
                 del self._kept[oldest]
         return vectors
+
+
+def products(parts: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
+    """How like each row is to each prompt: float32[all rows, m], one part's rows after another's.
+
+    `parts` float32[n, d] are the vectors of several videos; one without rows may be of any width.
+    They are not laid end to end first, which would take a quarter as long as the products.
+    """
+    ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+    made = np.empty((ends[-1] if len(ends) else 0, len(prompt_vectors)), np.float32)
+    for part, end in zip(parts, ends, strict=True):
+        if len(part):
+            np.matmul(part, prompt_vectors.T, out=made[end - len(part) : end])
+    return made
