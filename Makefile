@@ -73,7 +73,7 @@ check: $(DEV_INSTALLED)
 	.venv/bin/oxlint --config oxlint.json static
 
 bench: samples
-	set -e; for program in $(filter-out bench/make_%,$(wildcard bench/*.py)); do \
+	set -e; for program in $(filter-out bench/make_% bench/labelled.py,$(wildcard bench/*.py)); do \
 		echo "## $$program"; $(PY) "$$program"; echo; \
 	done
 

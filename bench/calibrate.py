@@ -2,65 +2,60 @@
 
     python bench/calibrate.py [CORPUS] [--evidence-dir DIR] [--choices]
 
-CORPUS is a folder with `videos/`, `tasks.json` (classes, prompts, true intervals) and `score.py`.
-Each class is asked for by its own prompts and by those of bench/other_wordings.json. The constants
-printed first belong into engine/models/calibration.py. --evidence-dir keeps the evidence for the
-next run; --choices prints also what the rules of scoring bring, each left out in turn.
+CORPUS is a folder of labelled videos; bench/labelled.py says what is in it and in which ways it is
+asked about. The constants printed first belong into engine/models/calibration.py. --evidence-dir
+keeps the evidence for the next run; --choices prints also what the rules of scoring bring, each
+left out in turn.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import classification
+from bench.labelled import (
+    DEFAULT_CORPUS,
+    KINDS,
+    Classes,
+    Json,
+    TaskSet,
+    count,
+    load_task_sets,
+    print_table,
+)
 from classification import Thresholds, classify
-from engine import media, moments, scoring
-from engine.evidence import Evidence, read_evidence, write_evidence
+from engine import media, moments, scoring, stretches
+from engine.evidence import Evidence, TextSpan, read_evidence, write_evidence
 from engine.gathering import build_evidence
-from engine.models import Models, calibration, default_models, imagenet, text_encoder
-from engine.models.calibration import percent
+from engine.models import Models, attributes, default_models, imagenet, text_encoder
+from engine.models.calibration import BEND, Calibration
 from engine.scoring import Question
 
-ROOT = Path(__file__).parent.parent
-OPTIONS = {"visual": "visual", "conversation": "speech", "text_in_video": "text"}
-CURVES = {
-    "visual": calibration.VISUAL,
-    "conversation": calibration.CONVERSATION,
-    "text_in_video": calibration.TEXT_IN_VIDEO,
-}
-# A row of evidence shows a class when that holds for this share of it, and does not below the
-# second; what lies between is not counted.
-SHOWN, NOT_SHOWN = 0.5, 0.3
 BINS = (0.0, 0.1, 0.25, 0.5, 0.65, 0.75, 0.85, 0.95, 1.0)
 LENGTHS = {"1-2 words": (1, 2), "3-5 words": (3, 5), "6 words and more": (6, 99)}
 
-Json = dict[str, Any]
 Array = npt.NDArray[np.float64]
-Classes = Mapping[str, Sequence[str]]
 
 
 class Corpus(NamedTuple):
-    """Labelled videos and what the engine gathered from them."""
+    """What the engine gathered from labelled videos, by file, and the ways to ask about them."""
 
-    tasks: Json
-    scorer: Any
-    truths: Mapping[str, Json]
     evidence: Mapping[str, Evidence]
-    wordings: Mapping[str, Classes]
+    asked: Mapping[str, TaskSet]
 
 
 class Rows(NamedTuple):
@@ -74,29 +69,10 @@ class Rows(NamedTuple):
 
 def load_corpus(folder: Path, models: Models, keep: Path | None) -> Corpus:
     """Read the labels and gather the evidence, or read it where `keep` has it."""
-    spec = importlib.util.spec_from_file_location("score", folder / "score.py")
-    assert spec
-    assert spec.loader
-    scorer = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(scorer)
-    tasks = json.loads((folder / "tasks.json").read_text(encoding="utf-8"))
-    wordings = {
-        "own": tasks["classes"],
-        "other": json.loads((ROOT / "bench/other_wordings.json").read_text(encoding="utf-8")),
-    }
-    return Corpus(
-        tasks,
-        scorer,
-        scorer.load_truth(tasks, "all"),
-        {
-            video["file"]: _evidence(folder / "videos" / video["file"], models, keep)
-            for video in tasks["videos"]
-        },
-        {
-            wording: {entry["name"]: entry["prompts"] for entry in entries}
-            for wording, entries in wordings.items()
-        },
-    )
+    asked = load_task_sets(folder)
+    files = [video["file"] for video in asked["own"].tasks["videos"]]
+    evidence = {file: _evidence(folder / "videos" / file, models, keep) for file in files}
+    return Corpus(evidence, asked)
 
 
 def _evidence(video: Path, models: Models, keep: Path | None) -> Evidence:
@@ -110,66 +86,57 @@ def _evidence(video: Path, models: Models, keep: Path | None) -> Evidence:
     return evidence
 
 
-def labelled_rows(corpus: Corpus, models: Models, option: str, classes: Classes) -> Rows:
-    """Every row of one kind of evidence against every class."""
-    question = Question(classes, option, models)
+def labelled_rows(
+    corpus: Corpus, models: Models, option: str, lengths: tuple[int, int] = (0, 99)
+) -> Rows:
+    """Every row of one kind of evidence against every class of every way to ask.
+
+    Of the classes only the prompts that have so many words.
+    """
     found: list[tuple[float, float, float, str]] = []
-    for file, evidence in corpus.evidence.items():
-        rows = question.logits(evidence)
-        if not rows.logits.size:
-            continue
-        standing_out = (rows.logits - CURVES[option].offset) / CURVES[option].slope
-        truth = corpus.truths[Path(file).stem]
-        for place, name in enumerate(classes):
-            best = standing_out[:, question.class_of == place].max(axis=1)
-            for start, end, value in zip(rows.starts, rows.ends, best, strict=True):
-                label = _label(corpus.scorer, truth, name, OPTIONS[option], (start, end))
-                if label is not None:
-                    found.append((float(value), label, float(end - start), name))
+    for way, tasks in corpus.asked.items():
+        classes = of_length(tasks.classes, *lengths)
+        question = Question(classes, option, models)
+        for file, evidence in corpus.evidence.items():
+            rows = question.rows(evidence)
+            if not rows.likeness.size:
+                continue
+            for place, name in enumerate(classes):
+                best = rows.likeness[:, question.class_of == place].max(axis=1)
+                for start, end, value in zip(rows.starts, rows.ends, best, strict=True):
+                    label = tasks.label(file, name, KINDS[option], (start, end))
+                    if label is not None:
+                        found.append((float(value), label, float(end - start), _topic(way, name)))
     values, right, seconds, names = zip(*found, strict=True)
     return Rows(np.array(values), np.array(right), np.array(seconds), np.array(names))
 
 
-def _label(
-    scorer: Any, truth: Json, name: str, kind: str, span: tuple[float, float]
-) -> float | None:
-    def share(intervals: Any) -> float:
-        inside: float = scorer.length(scorer.inter([span], intervals))
-        return inside / max(span[1] - span[0], 1e-3)
+def _topic(way: str, name: str) -> str:
+    """A class's name, the same in both wordings: what is fitted without it must know neither."""
+    return name if way in ("own", "other wording") else f"{name} ({way})"
 
-    clips = truth["clips"].get(name, {kind: [], "all": []})
-    if share(truth["ign"].get(name, [])) > NOT_SHOWN:
-        return None
-    if share(clips[kind]) >= SHOWN:
-        return 1.0
-    return 0.0 if share(clips["all"]) < NOT_SHOWN else None
+
+def fit(rows: Rows) -> Calibration:
+    """The likeliest curve, rows weighted by their length."""
+    bent = np.copysign(np.abs(rows.standing_out) ** BEND, rows.standing_out)
+    weights = rows.seconds / rows.seconds.sum()
+
+    def loss_and_slope(curve: Array) -> tuple[float, Array]:
+        log_odds = curve[0] * bent + curve[1]
+        loss = weights @ (np.logaddexp(0, log_odds) - rows.right * log_odds)
+        wrong = weights * (1 / (1 + np.exp(-log_odds)) - rows.right)
+        return float(loss), np.array([wrong @ bent, wrong.sum()])
+
+    slope, offset = minimize(loss_and_slope, x0=[0.5, -4.0], jac=True).x
+    return Calibration(float(slope), float(offset), BEND)
+
+
+def _chances(curve: Calibration, standing_out: Array) -> Array:
+    return curve.percent(standing_out.astype(np.float32)).astype(np.float64) / 100
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
     return Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def fit(rows: Rows) -> tuple[float, float]:
-    """Slope and offset of the likeliest logistic curve, rows weighted by their length (Newton)."""
-    design = np.stack([rows.standing_out, np.ones(len(rows.right))], axis=1)
-    weights = rows.seconds / rows.seconds.mean()
-    curve = np.array([1.0, -3.0])
-    for _ in range(50):
-        chances = 1 / (1 + np.exp(-design @ curve))
-        slope = design.T @ (weights * (chances - rows.right))
-        bend = (design * (weights * chances * (1 - chances))[:, None]).T @ design
-        curve -= np.linalg.solve(bend, slope)
-    return float(curve[0]), float(curve[1])
-
-
-def left_out_chances(rows: Rows) -> Array:
-    """Each class judged by a curve that was fitted without it."""
-    chances = np.zeros(len(rows.right))
-    for name in np.unique(rows.names):
-        own = rows.names == name
-        slope, offset = fit(Rows(*(column[~own] for column in rows)))
-        chances[own] = 1 / (1 + np.exp(-(slope * rows.standing_out[own] + offset)))
-    return chances
 
 
 def reliability(rows: Rows, chances: Array) -> Iterator[Sequence[object]]:
@@ -218,54 +185,36 @@ def predict(
     return {"data": data}
 
 
-def ranking(corpus: Corpus, models: Models, classes: Classes) -> dict[str, Json]:
+def ranking(corpus: Corpus, models: Models, tasks: TaskSet) -> dict[str, Json]:
     """The scorer's reports with everything let in: all kinds together, and each alone."""
-    least = Thresholds(0, 0, 0)
-    ways = {"all": list(OPTIONS)} | {kind: [option] for option, kind in OPTIONS.items()}
+    ways = {"all": list(KINDS)} | {kind: [option] for option, kind in KINDS.items()}
     return {
-        way: corpus.scorer.evaluate(corpus.tasks, predict(corpus, models, classes, options, least))
+        way: tasks.evaluate(predict(corpus, models, tasks.classes, options, Thresholds(0, 0, 0)))
         for way, options in ways.items()
     }
 
 
-def shown(corpus: Corpus, models: Models, classes: Classes) -> Sequence[object]:
-    """At the defaults: classes, clips, true classes, and videos that no class applies to."""
-    right = given = right_clips = given_clips = wrongly = 0
-    answer = predict(corpus, models, classes, list(OPTIONS), Thresholds())
-    for video in answer["data"]:
-        truth = corpus.truths[Path(video["filename"]).stem]
-        counted = [each for each in video["classes"] if each["name"] not in truth["ignvid"]]
-        wrongly += bool(counted and not truth["labels"])
-        for each in counted:
-            name = each["name"]
-            given += 1
-            right += name in truth["labels"]
-            for clip in each["clips"]:
-                span = (clip["start"], clip["end"])
-                kind = OPTIONS[clip["option"]]
-                label = _label(corpus.scorer, truth, name, kind, span)
-                other = _label(corpus.scorer, truth, name, "all", span)
-                if other is not None:
-                    given_clips += 1
-                    right_clips += bool(label or other)
-    wanted = sum(len(truth["labels"]) for truth in corpus.truths.values())
-    without = sum(not truth["labels"] for truth in corpus.truths.values())
-    return (
-        f"{right} of {given}",
-        f"{right_clips} of {given_clips}",
-        f"{right} of {wanted}",
-        f"{wrongly} of {without}",
-    )
-
-
-def summary(corpus: Corpus, models: Models, classes: Classes) -> Sequence[object]:
-    """mAP of all kinds together, and of each kind alone on the truth that it carries."""
-    reports = ranking(corpus, models, classes)
-    alone = (reports[kind]["by_evidence"][kind]["mAP"] for kind in OPTIONS.values())
+def summary(reports: Mapping[str, Json]) -> Sequence[float | None]:
+    """mAP of all kinds together, and of each alone on the truth that it carries."""
+    alone = (reports[kind]["by_evidence"][kind]["mAP"] for kind in KINDS.values())
     return reports["all"]["video_mAP"], *alone
 
 
-def without_neighbours(lines: Sequence[Any]) -> list[str]:
+def shown(corpus: Corpus, models: Models, tasks: TaskSet) -> Sequence[object]:
+    """What is shown at the default thresholds, and how much of it is right; clip F1 and IoU."""
+    answer = predict(corpus, models, tasks.classes, list(KINDS), Thresholds())
+    counts, report = count(tasks, answer), tasks.evaluate(answer)
+    return (
+        f"{counts.right_classes} of {counts.classes}",
+        f"{counts.right_clips} of {counts.clips}",
+        f"{counts.right_classes} of {counts.true_classes}",
+        f"{counts.of_them_shown_with_one} of {counts.videos_of_no_class}",
+        report["clip_mean_F1"],
+        report["clip_mean_tIoU"],
+    )
+
+
+def without_neighbours(lines: Sequence[TextSpan]) -> list[str]:
     return [line.text for line in lines]
 
 
@@ -273,7 +222,17 @@ def own_names_only() -> list[imagenet.Label]:
     return [imagenet.Label(label.words, []) for label in ALL_LABELS]
 
 
-ALL_LABELS = imagenet.read_labels()
+def without_words(place: int) -> tuple[tuple[str, ...], ...]:
+    """The words of the attributes, but none for this one: no prompt asks for it then."""
+    return tuple(("",) if at == place else words for at, words in enumerate(attributes.WORDS))
+
+
+def across_scenes(evidence: Evidence) -> moments.Moments:
+    return CUT(replace(evidence, scene_starts=np.zeros(0, np.float32)))
+
+
+ALL_LABELS, CUT = imagenet.read_labels(), moments.cut
+ATTRIBUTES = ("graphics on dark", "graphics on light", "black and white", "face")
 # What is left out, as (object, attribute, what stands in its place).
 CHOICES: dict[str, Sequence[tuple[object, str, object]]] = {
     "as it is": (),
@@ -282,8 +241,15 @@ CHOICES: dict[str, Sequence[tuple[object, str, object]]] = {
     "labels speak from 0 deviations on": ((imagenet, "LEAST_LABEL", 0.0),),
     "labels speak from 2 deviations on": ((imagenet, "LEAST_LABEL", 2.0),),
     "no attributes": ((imagenet, "MOST_ATTRIBUTE", 0.0),),
+    **{
+        f"no attribute: {name}": ((imagenet, "WORDS", without_words(place)),)
+        for place, name in enumerate(ATTRIBUTES)
+    },
     "moments of one frame": ((moments, "MOMENT_S", 0.01),),
     "moments of 10 seconds": ((moments, "MOMENT_S", 10.0),),
+    "moments that reach over scenes": ((moments, "cut", across_scenes),),
+    "no hysteresis": ((stretches, "BANDS", ((65.0, 65.0), (35.0, 35.0))),),
+    "clips of any length": ((scoring, "SHORTEST_S", 0.0),),
     "pictures: prompts judged alone": ((imagenet.ImageNetEncoder, "agreement", 0.0),),
     "texts: prompts judged alone": ((scoring, "AGREEMENT", 0.0),),
     "lines read without neighbours": ((moments, "windows", without_neighbours),),
@@ -291,11 +257,15 @@ CHOICES: dict[str, Sequence[tuple[object, str, object]]] = {
     "every moment weighs like the best": (
         (classification, "sustained_ratio", classification.duration_ratio),
     ),
+    "curves not bent": ((sys.modules[__name__], "BEND", 1.0),),
 }
 
 
 def choice_rows(corpus: Corpus) -> Iterator[Sequence[object]]:
-    """What is reached with each choice left out, over both wordings."""
+    """What is reached with each choice left out, mean of all ways to ask.
+
+    Each has curves of its own, fitted as those in force were.
+    """
     for name, changes in CHOICES.items():
         with ExitStack() as stack:
             for where, attribute, value in changes:
@@ -303,103 +273,100 @@ def choice_rows(corpus: Corpus) -> Iterator[Sequence[object]]:
             models = default_models(threads=2)
             made = {file: moments.ready(each, models) for file, each in corpus.evidence.items()}
             changed = corpus._replace(evidence=made)
-            both = [summary(changed, models, classes) for classes in corpus.wordings.values()]
-            losses = (_loss(changed, models, option) for option in OPTIONS)
-            yield name, *(float(np.mean(column)) for column in zip(*both, strict=True)), *losses
+            rows = {option: labelled_rows(changed, models, option) for option in KINDS}
+            curves = {option: fit(found) for option, found in rows.items()}
+            stack.enter_context(
+                patch.object(imagenet.ImageNetEncoder, "calibration", curves["visual"])
+            )
+            stack.enter_context(patch.object(scoring, "CALIBRATIONS", curves))
+            by_way = [
+                (
+                    *summary(ranking(changed, models, tasks)),
+                    *shown(changed, models, tasks)[-2:],
+                )
+                for tasks in corpus.asked.values()
+            ]
+            means = (float(np.mean(column)) for column in zip(*by_way, strict=True))
+            yield name, *means, *(loss(rows[option], curves[option]) for option in KINDS)
 
 
-def _loss(corpus: Corpus, models: Models, option: str) -> float:
-    """How unlikely the labels are by a curve of their own, in bits a row; less is better."""
-    rows = joined(
-        [labelled_rows(corpus, models, option, each) for each in corpus.wordings.values()]
-    )
-    slope, offset = fit(rows)
-    chances = np.clip(1 / (1 + np.exp(-(slope * rows.standing_out + offset))), 1e-9, 1 - 1e-9)
+def loss(rows: Rows, curve: Calibration) -> float:
+    """How unlikely the labels are by a curve, in bits a row; less is better."""
+    chances = np.clip(_chances(curve, rows.standing_out), 1e-9, 1 - 1e-9)
     likely = np.where(rows.right > 0, chances, 1 - chances)
     return float(-np.average(np.log2(likely), weights=rows.seconds))
 
 
-def print_table(title: str, header: Sequence[str], rows: Iterator[Sequence[object]]) -> None:
-    print(f"\n{title}\n")
-    print("| " + " | ".join(header) + " |")
-    print("| --- " + "| ---: " * (len(header) - 1) + "|")
-    for row in rows:
-        cells = (f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row)
-        print("| " + " | ".join("-" if cell == "None" else cell for cell in cells) + " |")
-
-
 def print_calibration(corpus: Corpus, models: Models) -> None:
     print("For engine/models/calibration.py:\n")
-    parts = {
-        option: {
-            wording: labelled_rows(corpus, models, option, classes)
-            for wording, classes in corpus.wordings.items()
-        }
-        for option in OPTIONS
-    }
-    for option, by_wording in parts.items():
-        slope, offset = fit(joined(list(by_wording.values())))
-        print(f"{option.upper()} = Calibration({slope:.2f}, {offset:.2f})")
+    rows = {option: labelled_rows(corpus, models, option) for option in KINDS}
+    for option, found in rows.items():
+        curve = fit(found)
+        print(f"{option.upper()} = Calibration({curve.slope:.2f}, {curve.offset:.2f})")
     header = ("score", "rows", "mean score", "of them right, %")
-    for option, by_wording in parts.items():
-        rows = joined(list(by_wording.values()))
-        title = f"Reliability of {OPTIONS[option]}, each class by a curve fitted without it"
-        print_table(title, header, reliability(rows, left_out_chances(rows)))
-    for length, (fewest, most) in LENGTHS.items():
-        chosen = [
-            (option, labelled_rows(corpus, models, option, of_length(classes, fewest, most)))
-            for classes in corpus.wordings.values()
-            for option in OPTIONS
-        ]
-        chances = np.concatenate([in_force(option, rows) for option, rows in chosen])
-        title = f"Reliability of the curves in force, prompts of {length} only, all kinds"
-        print_table(title, header, reliability(joined([rows for _, rows in chosen]), chances))
+    for option, found in rows.items():
+        title = f"Reliability of {KINDS[option]}, each class by a curve fitted without it"
+        print_table(header, reliability(found, chances_without(found, found)), title)
+    for length, fewest_and_most in LENGTHS.items():
+        parts = {option: labelled_rows(corpus, models, option, fewest_and_most) for option in KINDS}
+        chances = np.concatenate(
+            [chances_without(rows[option], part) for option, part in parts.items()]
+        )
+        title = f"The same for prompts of {length} only, all kinds"
+        print_table(header, reliability(joined(list(parts.values())), chances), title)
 
 
-def in_force(option: str, rows: Rows) -> Array:
-    """Chances by the curve that the engine uses."""
-    logits = CURVES[option].logits(rows.standing_out.astype(np.float32))
-    return percent(logits).astype(np.float64) / 100
+def chances_without(fitted_on: Rows, rows: Rows) -> Array:
+    """Each class of `rows` judged by a curve fitted on those of `fitted_on` that are not of it."""
+    chances = np.zeros(len(rows.right))
+    for name in np.unique(rows.names):
+        others = fitted_on.names != name
+        curve = fit(Rows(*(column[others] for column in fitted_on)))
+        own = rows.names == name
+        chances[own] = _chances(curve, rows.standing_out[own])
+    return chances
 
 
 def print_ranking(corpus: Corpus, models: Models) -> None:
-    reports = {
-        wording: ranking(corpus, models, classes) for wording, classes in corpus.wordings.items()
-    }
+    reports = {way: ranking(corpus, models, tasks) for way, tasks in corpus.asked.items()}
     print_table(
+        ("asked for by", "all", *KINDS.values()),
+        ((way, *summary(report)) for way, report in reports.items()),
         "Mean average precision: all kinds, and each alone on the truth that it carries",
-        ("wording", "all", *OPTIONS.values()),
-        ((wording, *summary(corpus, models, corpus.wordings[wording])) for wording in reports),
     )
-    for wording, by_way in reports.items():
+    for way, report in reports.items():
         print_table(
-            f"Average precision by class, {wording} wording: all kinds, and each alone",
-            ("class", "videos", *by_way),
+            ("class", "videos", *report),
             (
-                (name, row["positives"], *(way["per_class"][name]["AP"] for way in by_way.values()))
-                for name, row in by_way["all"]["per_class"].items()
+                (
+                    name,
+                    row["positives"],
+                    *(each["per_class"][name]["AP"] for each in report.values()),
+                )
+                for name, row in report["all"]["per_class"].items()
+                if row["positives"]
             ),
+            f"Average precision by class, {way}: all kinds, and each alone",
         )
     print_table(
-        "Right at the default thresholds",
         (
-            "wording",
+            "asked for by",
             "right of classes shown",
             "right of clips shown",
             "found of true classes",
             "videos of no class shown with one",
+            "clip F1",
+            "clip IoU",
         ),
-        (
-            (wording, *shown(corpus, models, classes))
-            for wording, classes in corpus.wordings.items()
-        ),
+        ((way, *shown(corpus, models, tasks)) for way, tasks in corpus.asked.items()),
+        "Right at the default thresholds",
     )
 
 
 def main() -> None:
     """Print everything."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("corpus", nargs="?", type=Path, default=ROOT / "../shared/corpus")
+    parser.add_argument("corpus", nargs="?", type=Path, default=DEFAULT_CORPUS)
     parser.add_argument("--evidence-dir", type=Path, help="keep the evidence in this folder")
     parser.add_argument("--choices", action="store_true", help="print what each rule brings")
     given = parser.parse_args()
@@ -412,9 +379,13 @@ def main() -> None:
     print_ranking(corpus, models)
     if given.choices:
         print_table(
-            "What each rule brings: mAP as above, mean of both wordings; then bits lost a row",
-            ("left out", "all", *OPTIONS.values(), *(f"bits, {k}" for k in OPTIONS.values())),
+            (
+                "left out",
+                *("all", *KINDS.values(), "clip F1", "clip IoU"),
+                *(f"bits, {kind}" for kind in KINDS.values()),
+            ),
             choice_rows(corpus),
+            "What each rule brings: mAP as above, clips at the defaults, then bits lost a row",
         )
 
 

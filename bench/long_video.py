@@ -29,8 +29,7 @@ from av.video.frame import VideoFrame
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from upload import MEBIBYTE, peak_memory
-
+from bench.upload import MEBIBYTE, peak_memory
 from engine import media
 from engine.gathering import build_evidence
 from engine.models import default_models

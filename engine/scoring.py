@@ -1,7 +1,7 @@
 """From stored evidence and prompts to clips: a pure function, no model looks at a video here.
 
-Each kind of evidence says of every prompt how surely each row matches it, where a row is a moment
-of the picture, a line of speech or a text on the screen; stretches.py makes clips of the rows.
+Each kind of evidence says of every prompt how far it stands out in each row, where a row is a
+moment of the picture, a line of speech or a text on the screen; stretches.py makes clips of rows.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy.typing as npt
 from classification import Clip
 from engine.evidence import Evidence
 from engine.models import Models, calibration
-from engine.models.calibration import logit
+from engine.models.calibration import LOG_ODDS, Calibration
 from engine.models.prompts import products
 from engine.moments import is_ready, ready
-from engine.stretches import AgreedLogits, Classes, Rows, Stretches, find_stretches
+from engine.stretches import AgreedLikeness, Classes, Rows, Stretches, find_stretches
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -41,7 +41,7 @@ VECTORS: Mapping[str, Callable[[Evidence], FloatArray]] = {
     CONVERSATION: attrgetter("transcript_vectors"),
     TEXT_IN_VIDEO: attrgetter("screen_text_vectors"),
 }
-CURVES = {CONVERSATION: calibration.CONVERSATION, TEXT_IN_VIDEO: calibration.TEXT_IN_VIDEO}
+CALIBRATIONS = {CONVERSATION: calibration.CONVERSATION, TEXT_IN_VIDEO: calibration.TEXT_IN_VIDEO}
 
 SHORTEST_S = 1.0
 # How far the other prompts of a class have to confirm one of them where texts are compared.
@@ -89,23 +89,22 @@ class Question:
         self.shown_as = shown_as or option
         self._models = models
         self._by_words = option == CONVERSATION and conversation_option == EXACT_MATCH
-        agreement = models.visual.agreement if option == VISUAL else AGREEMENT
-        self._classes = Classes(self.class_of, 0.0 if self._by_words else agreement)
+        self._classes = Classes(self.class_of, self._agreement())
+        self.calibration = self._calibration()
         if not self._by_words:
             encoder = models.visual if option == VISUAL else models.text
             # in the order in which products are soonest made
             self._vectors = np.asfortranarray(encoder.encode_prompts(self.prompts))
 
-    def logits(self, evidence: Evidence) -> Rows:
+    def rows(self, evidence: Evidence) -> Rows:
         """The rows of one video, the prompts of a class in agreement.
 
         Columns are the prompts of all classes in order; `class_of` int[prompts] tells whose.
         """
         rows = self._rows([evidence])
-        row, prompt = (np.arange(count) for count in rows.logits.shape)
-        return rows._replace(
-            logits=AgreedLogits(rows.logits, self._classes).at(row[:, None], prompt)
-        )
+        row, prompt = (np.arange(count) for count in rows.likeness.shape)
+        agreed = AgreedLikeness(rows.likeness, self._classes).at(row[:, None], prompt)
+        return rows._replace(likeness=agreed)
 
     def clips(self, evidence: Evidence, at_least: float = 0.0) -> dict[str, list[Clip]]:
         """The clips of one video for every class, those that score `at_least` so much."""
@@ -117,7 +116,7 @@ class Question:
 
     def find(self, videos: Sequence[Evidence], at_least: float = 0.0) -> Found:
         """The same for several videos, sooner; columns are the classes in the order of `names`."""
-        stretches = find_stretches(self._rows(videos), self._classes, at_least)
+        stretches = find_stretches(self._rows(videos), self._classes, self.calibration, at_least)
         durations = np.array([evidence.duration_s for evidence in videos])[stretches.videos]
         earliest = np.minimum(stretches.starts + SHORTEST_S, durations)
         stretches = stretches._replace(ends=np.maximum(stretches.ends, earliest))
@@ -125,6 +124,18 @@ class Question:
         places = stretches.videos, self.class_of[stretches.prompts]
         np.add.at(seconds, places, stretches.ends - stretches.starts)
         return Found(self, stretches, seconds)
+
+    def _agreement(self) -> float:
+        if self._by_words:
+            return 0.0
+        return self._models.visual.agreement if self._option == VISUAL else AGREEMENT
+
+    def _calibration(self) -> Calibration:
+        if self._by_words:
+            return LOG_ODDS
+        if self._option == VISUAL:
+            return self._models.visual.calibration
+        return CALIBRATIONS[self._option]
 
     def _ready(self, evidence: Evidence) -> Evidence:
         return evidence if is_ready(evidence) else ready(evidence, self._models)
@@ -135,16 +146,16 @@ class Question:
         times = [np.zeros((2, 0), np.float32), *map(TIMES[self._option], videos)]
         starts, ends = np.concatenate(times, axis=1)
         firsts = np.cumsum([each.shape[1] for each in times])
-        return Rows(firsts, starts, ends, self._logits(videos))
+        return Rows(firsts, starts, ends, self._likeness(videos))
 
-    def _logits(self, videos: Sequence[Evidence]) -> FloatArray:
+    def _likeness(self, videos: Sequence[Evidence]) -> FloatArray:
         if self._by_words:
             texts = [span.text for evidence in videos for span in evidence.transcript]
-            return logit(_word_scores(texts, self.prompts))
+            return LOG_ODDS.standing_out(_word_scores(texts, self.prompts))
         vectors = [VECTORS[self._option](evidence) for evidence in videos]
         if self._option == VISUAL:
-            return self._models.visual.logits(vectors, self._vectors)
-        return CURVES[self._option].logits(products(vectors, self._vectors))
+            return self._models.visual.likeness(vectors, self._vectors)
+        return products(vectors, self._vectors)
 
 
 @dataclass(frozen=True)

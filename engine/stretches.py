@@ -1,4 +1,4 @@
-"""From how surely each row of evidence matches each prompt to stretches of time: pure maths.
+"""From how far each prompt stands out in each row of evidence to stretches of time: pure maths.
 
 A row is a moment of the picture, a line of speech or a text on the screen. Rows that follow each
 other and match equally well are one stretch. Every row belongs to some stretch of every prompt, so
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from engine.models.calibration import logit, percent
+from engine.models.calibration import Calibration
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -35,20 +35,20 @@ class Rows(NamedTuple):
     """The rows of several videos, one video after the other, each in order of time.
 
     `firsts` int[v + 1] is the first row of each video, and the number of all rows. `starts` and
-    `ends` are float32[r] seconds; `logits` float32[r, p] logarithms of the odds that a row matches
-    each prompt, judged on its own.
+    `ends` are float32[r] seconds; `likeness` float32[r, p] says how far each prompt stands out in
+    each row.
     """
 
     firsts: IntArray
     starts: FloatArray
     ends: FloatArray
-    logits: FloatArray
+    likeness: FloatArray
 
 
 class Classes(NamedTuple):
     """Which prompts belong together: `class_of` int[p] is the class of each prompt.
 
-    A prompt that stands alone in its class is doubted: its logits are drawn towards the mean of
+    A prompt that stands alone in its class is doubted: its likeness is drawn towards the mean of
     its class, where that is lower, by `agreement` 0-1.
     """
 
@@ -66,37 +66,43 @@ class Stretches(NamedTuple):
     scores: FloatArray
 
 
-class AgreedLogits:
-    """Logits of prompts, drawn towards those of their classes only where they are asked for."""
+class AgreedLikeness:
+    """Likeness to prompts, drawn towards that of their classes only where it is asked for."""
 
-    def __init__(self, logits: FloatArray, classes: Classes) -> None:
-        """`logits` float32[r, p] are those of each prompt on its own."""
-        self._alone = logits
+    def __init__(self, likeness: FloatArray, classes: Classes) -> None:
+        """`likeness` float32[r, p] is that of each prompt on its own."""
+        self._alone = likeness
         self._class_of, self._agreement = classes
         if self._agreement:
             members = np.eye(self._class_of.max(initial=-1) + 1, dtype=np.float32)[self._class_of]
-            self._means = logits @ (members / np.maximum(members.sum(axis=0), 1))
+            self._means = likeness @ (members / np.maximum(members.sum(axis=0), 1))
 
     def at(self, rows: IntArray, prompts: IntArray) -> FloatArray:
-        """Logits for pairs of a row and a prompt, of the shape that the two have together."""
-        logits = self._alone.take(rows * self._alone.shape[1] + prompts)
+        """Likeness for pairs of a row and a prompt, of the shape that the two have together."""
+        alone = self._alone.take(rows * self._alone.shape[1] + prompts)
         if not self._agreement:
-            return np.asarray(logits)
+            return np.asarray(alone)
         means = self._means.take(rows * self._means.shape[1] + self._class_of.take(prompts))
-        drawn = (1 - self._agreement) * logits + self._agreement * means
-        return np.asarray(np.minimum(logits, drawn), dtype=np.float32)
+        drawn = (1 - self._agreement) * alone + self._agreement * means
+        return np.asarray(np.minimum(alone, drawn), dtype=np.float32)
 
 
-def find_stretches(rows: Rows, classes: Classes, at_least: float) -> Stretches:
+def find_stretches(
+    rows: Rows, classes: Classes, calibration: Calibration, at_least: float
+) -> Stretches:
     """Every stretch that scores `at_least`: the mean score of its rows, each by its length."""
     videos = np.repeat(np.arange(len(rows.firsts) - 1), np.diff(rows.firsts))
-    logits = AgreedLogits(rows.logits, classes)
-    hopeful = _hopeful(rows, videos, logits, at_least)
+    likeness = AgreedLikeness(rows.likeness, classes)
+    # A mean is not above all it is made of.
+    hopeful = _hopeful(rows, videos, likeness, _least(calibration, min(at_least, HIGHEST)))
     bands = _bands(at_least)
     # A row that leaves a band is in no stretch that scores enough to be within it.
     enter, leave = bands[-1]
     floor = leave if at_least >= enter else 0.0
-    row, prompts, scores = _cells(rows, videos, logits, hopeful, floor)
+    row, prompts = _cells(rows, videos, hopeful, _least(calibration, floor))
+    scores = calibration.percent(likeness.at(row, prompts))
+    within = scores >= floor
+    row, prompts, scores = row[within], prompts[within], scores[within]
     videos, starts, ends = videos[row], rows.starts[row], rows.ends[row]
 
     follows = np.zeros(len(row), dtype=bool)
@@ -116,18 +122,22 @@ def find_stretches(rows: Rows, classes: Classes, at_least: float) -> Stretches:
     return Stretches(videos[firsts], prompts[firsts], starts[firsts], ends[lasts], scores)
 
 
+def _least(calibration: Calibration, score: float) -> np.float32:
+    """How far something stands out at least that comes to a score."""
+    return np.float32(calibration.standing_out(score) - MARGIN)
+
+
 def _hopeful(
-    rows: Rows, videos: IntArray, logits: AgreedLogits, at_least: float
+    rows: Rows, videos: IntArray, likeness: AgreedLikeness, least: np.float32
 ) -> npt.NDArray[np.bool_]:
-    """Whether a prompt has a row in a video that scores `at_least`: bool[v, p].
+    """Whether a prompt stands out by `least` in a row of a video: bool[v, p].
 
     `videos` int[r] says of which video each row is.
     """
-    prompts = rows.logits.shape[1]
-    # A mean is not above all it is made of, and agreement only lowers logits.
-    least = logit(min(at_least, HIGHEST)) - MARGIN
-    row, prompt = np.divmod(np.flatnonzero(rows.logits >= least), prompts)
-    sure = logits.at(row, prompt) >= least
+    prompts = rows.likeness.shape[1]
+    # Agreement only lowers likeness.
+    row, prompt = np.divmod(np.flatnonzero(rows.likeness >= least), prompts)
+    sure = likeness.at(row, prompt) >= least
     hopeful = np.zeros((len(rows.firsts) - 1, prompts), dtype=bool)
     hopeful[videos[row[sure]], prompt[sure]] = True
     return hopeful
@@ -140,23 +150,17 @@ def _bands(at_least: float) -> Sequence[tuple[float, float]]:
 
 
 def _cells(
-    rows: Rows,
-    videos: IntArray,
-    logits: AgreedLogits,
-    hopeful: npt.NDArray[np.bool_],
-    floor: float,
-) -> tuple[IntArray, IntArray, FloatArray]:
-    """Rows, prompts and scores, sorted by prompt and row, of all that reach `floor`.
+    rows: Rows, videos: IntArray, hopeful: npt.NDArray[np.bool_], least: np.float32
+) -> tuple[IntArray, IntArray]:
+    """Rows and prompts, sorted by prompt and row, that may stand out by `least`.
 
     Only of videos and prompts that are `hopeful` bool[v, p].
     """
     if not hopeful.any():
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
-    near = (rows.logits >= logit(floor) - MARGIN) & hopeful[videos]
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    near = (rows.likeness >= least) & hopeful[videos]
     prompt, row = np.divmod(np.flatnonzero(near.T), len(near))
-    scores = percent(logits.at(row, prompt))
-    within = scores >= floor
-    return row[within], prompt[within], scores[within]
+    return row, prompt
 
 
 def _above(

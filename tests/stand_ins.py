@@ -14,7 +14,7 @@ import numpy.typing as npt
 from engine.evidence import TextSpan
 from engine.models import Models
 from engine.models.background import Background, read_background
-from engine.models.calibration import logit
+from engine.models.calibration import LOG_ODDS
 from engine.models.prompts import products
 from tests.media import beeps, number_of
 
@@ -29,6 +29,7 @@ class NumberEncoder:
     name = "numbers-1"
     dimension = 2
     agreement = 0.0
+    calibration = LOG_ODDS
 
     def encode_frames(self, frames: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
         late = [number_of(frame) >= FIRST_LATE for frame in frames]
@@ -41,8 +42,8 @@ class NumberEncoder:
         counts = np.diff([*firsts, len(frame_vectors)])
         return np.add.reduceat(frame_vectors, firsts, axis=0) / counts[:, None]
 
-    def logits(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
-        return logit(90 * products(pooled, prompt_vectors))
+    def likeness(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
+        return LOG_ODDS.standing_out(90 * products(pooled, prompt_vectors))
 
 
 class BeepRecogniser:

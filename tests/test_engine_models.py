@@ -15,7 +15,6 @@ import skimage.io
 
 from engine.models import default_models
 from engine.models.attributes import FACE, attributes
-from engine.models.calibration import percent
 from engine.models.imagenet import read_labels
 from engine.models.lazy import Lazy
 from engine.models.prompts import products
@@ -67,7 +66,8 @@ def test_prompts_find_their_pictures(models):
     prompts = ["a cat", "a cup of coffee", "space rocket", "motorcycle"]
     vectors = models.visual.encode_frames([picture(name) for name in names])
     pooled = models.visual.pool(vectors, range(len(names)))
-    scores = percent(models.visual.logits([pooled], models.visual.encode_prompts(prompts)))
+    likeness = models.visual.likeness([pooled], models.visual.encode_prompts(prompts))
+    scores = models.visual.calibration.percent(likeness)
     assert scores.shape == (4, 4)
     assert scores.argmax(axis=0).tolist() == [0, 1, 2, 3]
     assert ((scores >= 0) & (scores <= 100)).all()
@@ -81,8 +81,8 @@ def test_a_moment_is_what_its_frames_have_in_common(models):
     cat, coffee = picture("chelsea.png"), picture("coffee.png")
     vectors = models.visual.encode_frames([cat, coffee, cat, coffee])
     prompts = models.visual.encode_prompts(["cat", "cup of coffee"])
-    apart = models.visual.logits([models.visual.pool(vectors, [0, 1])], prompts)
-    together = models.visual.logits([models.visual.pool(vectors, [0])], prompts)
+    apart = models.visual.likeness([models.visual.pool(vectors, [0, 1])], prompts)
+    together = models.visual.likeness([models.visual.pool(vectors, [0])], prompts)
     assert apart.argmax(axis=1).tolist() == [0, 1]
     assert apart[1, 0] < together[0, 0] < apart[0, 0]
 

@@ -9,55 +9,56 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.models.calibration import logit, percent
-from engine.stretches import BANDS, LONGEST_GAP_S, AgreedLogits, Classes, Rows, find_stretches
+from engine.models import calibration
+from engine.models.calibration import LOG_ODDS, Calibration
+from engine.stretches import BANDS, LONGEST_GAP_S, AgreedLikeness, Classes, Rows, find_stretches
 
 # Few of them, or of the means of two or three, lie on a border of a band.
-LOGITS = st.integers(-40, 40).map(lambda number: number / 5 + 0.07)
+LIKENESS = st.integers(-40, 40).map(lambda number: number / 5 + 0.07)
 
 
 @st.composite
 def videos(draw):
-    """A few videos of a few rows, each row with a gap before it, a length and its logits."""
+    """A few videos of a few rows, each row with a gap before it, a length and its likeness."""
     prompts = draw(st.integers(1, 4))
     row = st.tuples(
         st.sampled_from([0.0, 1.0, 3.0]),
         st.sampled_from([0.0, 1.0, 2.5]),
-        st.lists(LOGITS, min_size=prompts, max_size=prompts),
+        st.lists(LIKENESS, min_size=prompts, max_size=prompts),
     )
     return prompts, draw(st.lists(st.lists(row, max_size=8), min_size=1, max_size=4))
 
 
 def rows_of(prompts: int, found: list) -> Rows:
-    starts, ends, logits = [], [], []
+    starts, ends, likeness = [], [], []
     for video in found:
         time = 0.0
         for gap, length, row in video:
             starts.append(time + gap)
             ends.append(time := starts[-1] + length)
-            logits.append(row)
+            likeness.append(row)
     return Rows(
         np.cumsum([0, *map(len, found)]),
         np.array(starts, np.float32),
         np.array(ends, np.float32),
-        np.array(logits, np.float32).reshape(-1, prompts),
+        np.array(likeness, np.float32).reshape(-1, prompts),
     )
 
 
-def one_by_one(rows: Rows, classes: Classes, at_least: float) -> list[tuple]:
+def one_by_one(rows: Rows, classes: Classes, curve: Calibration, at_least: float) -> list[tuple]:
     found = []
     for video in range(len(rows.firsts) - 1):
         part = range(rows.firsts[video], rows.firsts[video + 1])
-        for prompt in range(rows.logits.shape[1]):
+        for prompt in range(rows.likeness.shape[1]):
             stretch, marks, previous = 0, [], None
             above = [False] * len(BANDS)
             for row in part:
-                logits = float(rows.logits[row, prompt])
+                likeness = float(rows.likeness[row, prompt])
                 if classes.agreement:
-                    peers = rows.logits[row, classes.class_of == classes.class_of[prompt]]
+                    peers = rows.likeness[row, classes.class_of == classes.class_of[prompt]]
                     mean = float(peers.mean())
-                    logits = min(logits, logits + classes.agreement * (mean - logits))
-                score = float(percent(np.float32(logits)))
+                    likeness = min(likeness, likeness + classes.agreement * (mean - likeness))
+                score = float(curve.percent(np.float32(likeness)))
                 before = list(above)
                 for at, (enter, leave) in enumerate(BANDS):
                     above[at] = score >= enter or (above[at] and score >= leave)
@@ -75,18 +76,23 @@ def one_by_one(rows: Rows, classes: Classes, at_least: float) -> list[tuple]:
     return found
 
 
-@given(videos(), st.sampled_from([0.0, 0.5]), st.sampled_from([0.0, 12.5, 42.5, 66.5, 88.5]))
-def test_many_at_once_are_as_one_by_one(made, agreement, at_least):
+CURVES = st.sampled_from([LOG_ODDS, Calibration(0.6, -3.0)])
+
+
+@given(
+    videos(), st.sampled_from([0.0, 0.5]), CURVES, st.sampled_from([0.0, 12.5, 42.5, 66.5, 88.5])
+)
+def test_many_at_once_are_as_one_by_one(made, agreement, curve, at_least):
     prompts, found = made
     rows = rows_of(prompts, found)
     # Scores that lie on a border may fall on either side of it.
     borders = np.array([at_least or -1, *np.ravel(BANDS)])
     classes = Classes(np.arange(prompts) // 2, agreement)
-    where = np.indices(rows.logits.shape)
-    scores = percent(AgreedLogits(rows.logits, classes).at(*where))
+    where = np.indices(rows.likeness.shape)
+    scores = curve.percent(AgreedLikeness(rows.likeness, classes).at(*where))
     assume(np.abs(scores[..., None] - borders).min(initial=1) > 1e-2)
-    wanted = one_by_one(rows, classes, at_least)
-    found = zip(*find_stretches(rows, classes, at_least), strict=True)
+    wanted = one_by_one(rows, classes, curve, at_least)
+    found = zip(*find_stretches(rows, classes, curve, at_least), strict=True)
     stretches = sorted(found, key=lambda stretch: stretch[:2])
     assert [row[:4] for row in stretches] == [row[:4] for row in wanted]
     assert [row[4] for row in stretches] == pytest.approx([row[4] for row in wanted], rel=1e-4)
@@ -96,14 +102,27 @@ def test_a_whole_score_is_out_of_reach_and_none_excludes_nothing():
     rows = Rows(*(np.array(values, np.float32) for values in ([0, 2], [0, 1], [1, 2], [[9], [-9]])))
     rows = rows._replace(firsts=rows.firsts.astype(int))
     classes = Classes(np.zeros(1, int), 0.5)
-    assert len(find_stretches(rows, classes, 100.0).scores) == 0
-    surer = rows._replace(logits=2 * rows.logits)  # a score of 100, rounded
-    assert find_stretches(surer, classes, 100.0).scores.tolist() == [100.0]
-    assert find_stretches(rows, classes, 0.0).scores == pytest.approx([99.99, 0.01], abs=0.01)
+    assert len(find_stretches(rows, classes, LOG_ODDS, 100.0).scores) == 0
+    surer = rows._replace(likeness=2 * rows.likeness)  # a score of 100, rounded
+    assert find_stretches(surer, classes, LOG_ODDS, 100.0).scores.tolist() == [100.0]
+    assert find_stretches(rows, classes, LOG_ODDS, 0.0).scores == pytest.approx(
+        [99.99, 0.01], abs=0.01
+    )
 
 
-def test_logits_are_the_way_back():
+def test_standing_out_is_the_way_back():
     chances = np.array([0.0, 0.5, 50.0, 95.0, 100.0], np.float32)
-    back = percent(logit(chances))
+    back = LOG_ODDS.percent(LOG_ODDS.standing_out(chances))
     assert back == pytest.approx(chances, rel=1e-5)
     assert (back[0], back[-1]) == (0, 100)
+
+
+@pytest.mark.parametrize("curve", [calibration.VISUAL, calibration.CONVERSATION])
+def test_a_fitted_curve_rises_is_never_certain_and_has_a_way_back(curve):
+    far = np.linspace(-6, 12, 100, dtype=np.float32)
+    chances = curve.percent(far)
+    assert (np.diff(chances) >= 0).all()
+    assert chances[0] == pytest.approx(0.01, abs=0.001)
+    assert chances[-1] == pytest.approx(99.99, abs=0.001)
+    inside = (chances > 0.02) & (chances < 99.98)
+    assert curve.standing_out(chances[inside]) == pytest.approx(far[inside], abs=0.01)

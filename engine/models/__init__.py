@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from engine.evidence import TextSpan
 from engine.models.background import Background
+from engine.models.calibration import Calibration
 from engine.models.clip import ClipEncoder
 from engine.models.imagenet import ImageNetEncoder
 from engine.models.speech import MoonshineRecogniser
@@ -54,8 +55,12 @@ class VisualEncoder(Protocol):
     def pool(self, frame_vectors: FloatArray, firsts: Sequence[int]) -> FloatArray:
         """One vector float32[s, k] for the frames from each of `firsts` to the next."""
 
-    def logits(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
-        """Logarithm of the odds, float32[all rows, m], that what was pooled shows each prompt.
+    @property
+    def calibration(self) -> Calibration:
+        """What its likeness is worth."""
+
+    def likeness(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
+        """How far each prompt stands out in what was pooled, float32[all rows, m].
 
         `pooled` float32[s, k] are of several videos; those of one without rows are of any width.
         """

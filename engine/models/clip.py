@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from engine.models.calibration import LOG_ODDS
 from engine.models.clip_inputs import PromptTokens, read_picture_rules
 from engine.models.lazy import Lazy
 from engine.models.prompts import PromptVectors, products
@@ -59,6 +60,7 @@ class ClipEncoder:
 
     # It knows each prompt well enough on its own.
     agreement = 0.0
+    calibration = LOG_ODDS
 
     def __init__(self, folder: Path, threads: int, *, quantized: bool = True) -> None:
         """Check the folder; nothing is loaded yet.
@@ -104,7 +106,7 @@ class ClipEncoder:
         """The mean direction float32[s, dimension] of the frames from each of `firsts` on."""
         return _unit(np.add.reduceat(frame_vectors, firsts, axis=0))
 
-    def logits(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
+    def likeness(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
         """Logarithm of the odds, float32[all rows, m], that what was pooled shows each prompt."""
         if self._family == "clip":
             return self._margins(pooled, prompt_vectors)

@@ -70,6 +70,7 @@ class ImageNetEncoder:
     # A label is far from most prompts, so that one prompt alone often errs: the others of its
     # class have to agree by half.
     agreement = 0.5
+    calibration = VISUAL
 
     def __init__(self, text: WordLlamaEncoder, threads: int) -> None:
         self._text = text
@@ -115,9 +116,9 @@ class ImageNetEncoder:
         means[:, LABELS:] = lasting(means[:, LABELS:])
         return self._background().scale(means)
 
-    def logits(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
-        """Logarithm of the odds, float32[all rows, m], that what was pooled shows each prompt."""
-        return VISUAL.logits(products(pooled, prompt_vectors))
+    def likeness(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
+        """Deviations, float32[all rows, m], by which each prompt stands out above the pool."""
+        return products(pooled, prompt_vectors)
 
     def _weigh(self, prompts: list[str]) -> FloatArray:
         vectors = self._text.encode(prompts)
