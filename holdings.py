@@ -38,12 +38,16 @@ class Holdings:
         """Length in seconds by video id, 0.0 where it is not known."""
         return {video_id: known["duration_s"] for video_id, known in self.details().items()}
 
-    def details(self) -> dict[str, dict[str, float]]:
-        """Length in seconds and frames per second by video id; 0.0 where they are not known."""
+    def details(self) -> dict[str, Json]:
+        """Length in seconds and frames per second by video id, 0.0 where they are not known.
+
+        `damage` says in what way a file is damaged, "" where it is not or nobody knows.
+        """
         return {
             video["_id"]: {
                 "duration_s": metadata_of(video).get("duration") or 0.0,
                 "fps": metadata_of(video).get("fps") or 0.0,
+                "damage": metadata_of(video).get("damage") or "",
             }
             for video in self.current.values()
         }

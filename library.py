@@ -132,6 +132,11 @@ class Library:
         classes = self.videos[video_id].classes
         return max((clip.end for found in classes for clip in found.clips), default=0.0)
 
+    def damage(self, video_id: str) -> str:
+        """What of a video's file could not be used; "" where all could."""
+        details = self.run.details.get(video_id)
+        return details.damage if details else ""
+
     def _classes(self, video_id: str, thresholds: Thresholds) -> tuple[ClassScore, ...]:
         judged = (profile.judge(thresholds) for profile in self._profiles.get(video_id, ()))
         return tuple(

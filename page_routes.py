@@ -40,6 +40,7 @@ def show_page() -> Response:
         defaults=library.run.thresholds,
         addresses=addresses(shelf, names),
         pictured=shelf.media.has_pictures,
+        damage=library.damage,
         folder=shelf.videos_folder(),
     )
 

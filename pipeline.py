@@ -39,7 +39,7 @@ from preflight import (
 from questions import Question, agree_to_costs, ask, question_of
 from results import PromptClass, write_results
 from settings import SettingError, Settings, environment_name, load_settings, parse_setting
-from summary import print_counts, print_left_out, print_summary
+from summary import print_counts, print_damaged, print_left_out, print_summary
 from twelvelabs_client import ApiConnectionError, ApiError, Conflict, TwelveLabsClient
 
 # v1.3 tells no progress: only that a video of hours is still being indexed.
@@ -181,6 +181,7 @@ def run(settings: Settings, console: Console) -> int:
     names = holdings.names()
     write_results(settings.results_dir, {"video_id_name_list": names, **answers}, report)
     print_summary(console, names, answers["clips_data"]["data"])
+    print_damaged(console, names, report["details"])
     print_left_out(console.answer, job.refused, job.failed)
     print_counts(console, report)
     return SOME_LEFT_OUT if job.left_out() else ALL_CLASSIFIED

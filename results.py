@@ -64,10 +64,14 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class VideoDetails:
-    """What the platform knows of a video file; 0 frames a second where it does not know."""
+    """What the platform knows of a video file; 0 frames a second where it does not know.
+
+    `damage` says what of the file could not be used, in words that follow its name.
+    """
 
     duration_s: float
     fps: float
+    damage: str = ""
 
 
 @dataclass(frozen=True)
@@ -317,7 +321,12 @@ def _run(value: Any) -> Run:
 
 def _details(table: Any, video_id: str) -> VideoDetails:
     entry = _field(table, video_id)
-    return VideoDetails(_number(entry, "duration_s"), _number(entry, "fps"))
+    return VideoDetails(
+        _number(entry, "duration_s"),
+        _number(entry, "fps"),
+        # Results of an earlier version do not say.
+        _text(entry, "damage") if "damage" in entry else "",
+    )
 
 
 def _platform(value: Any) -> RunPlatform:

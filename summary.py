@@ -39,6 +39,13 @@ def print_left_out(
             say(f"{what} {entry}")
 
 
+def print_damaged(console: Console, names: Iterable[Json], details: Mapping[str, Json]) -> None:
+    """Every video whose file is damaged, and in what way."""
+    for entry in names:
+        if damage := details[entry["video_id"]]["damage"]:
+            console.answer(f"Damaged {entry['video_name']}: {damage}")
+
+
 def print_counts(console: Console, report: Json) -> None:
     """The counts and the time of `run.json` in words."""
     counts, index = report["counts"], report["index"]["name"]

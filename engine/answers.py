@@ -114,6 +114,7 @@ class VideoMetadata(TypedDict):
     width: int
     height: int
     size: int
+    damage: NotRequired[str]
 
 
 class VideoAnswer(IdAnswer):
@@ -334,6 +335,8 @@ def video_answer(video: Video) -> VideoAnswer:
         "height": video.height,
         "size": video.size,
     }
+    if video.damage:
+        own["damage"] = video.damage
     return {
         "_id": video.id,
         "created_at": timestamp(video.created_at),

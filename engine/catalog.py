@@ -130,7 +130,7 @@ class Task(Base):
 
 
 class Video(Base):
-    """A video whose evidence is complete."""
+    """A video whose evidence is complete; `damage` says what of its file could not be used."""
 
     __tablename__ = "videos"
 
@@ -143,6 +143,7 @@ class Video(Base):
     size: Mapped[int]
     indexed_at: Mapped[datetime] = mapped_column(default=now)
     title: Mapped[str | None]
+    damage: Mapped[str | None]
     custom_metadata: Mapped[Json] = mapped_column(default=dict)
 
 

@@ -8,7 +8,6 @@ evidence itself nothing is held that grows with the length of the video.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,8 +25,6 @@ from engine.models import Models, VisualEncoder
 from engine.moments import ready
 from engine.screen_text import ScreenText
 from engine.transcript import Pieces, Transcript
-
-log = logging.getLogger(__name__)
 
 STEP_S = 1.0
 BATCH_FRAMES = 4  # more is no faster on a processor, and takes more memory
@@ -55,18 +52,20 @@ def build_evidence(
     *,
     kinds: Collection[str] = ("visual", "conversation", "text_in_video"),
     transcript: Sequence[TextSpan] | None = None,
+    report: media.DecodeReport | None = None,
 ) -> Evidence:
     """Look at, listen to and read one video.
 
     Pictures are always looked at; speech is recognised where `kinds` has conversation and no
     `transcript` is given, text is read where it has text_in_video. `on_progress` is told the share
-    that is done, 0-1. Raises MediaError where nothing of the picture can be decoded; missing
-    sound, speech or text is a result and not an error.
+    that is done, 0-1; `report` tells afterwards what of the file is damaged.
+
+    Raises MediaError where nothing of the picture can be decoded; missing sound, speech or text is
+    a result and not an error.
     """
     duration_s = info.duration_s
     pictures = _Pictures(models.visual, every_s=max(duration_s / MAX_THUMBNAILS, STEP_S))
     text, speech, pieces = ScreenText(models.reader), Transcript(models.speech), Pieces()
-    report = media.DecodeReport()
     listens = info.has_audio and transcript is None and "conversation" in kinds
     with _ThreadBeside() as beside:
         for item in media.decode(path, step_s=STEP_S, audio=listens, report=report):
@@ -80,7 +79,6 @@ def build_evidence(
         beside.run(speech.hear, pieces.finish())
         beside.run(text.read, text.finish())
         frame_vectors = pictures.vectors()
-    _log_damage(path, report)
     evidence = Evidence(
         duration_s=duration_s,
         frame_times=np.array(pictures.times, dtype=np.float32),
@@ -93,16 +91,6 @@ def build_evidence(
         models=models.names(),
     )
     return ready(evidence, models)
-
-
-def _log_damage(path: Path, report: media.DecodeReport) -> None:
-    if report.broken_pictures or report.broken_sound:
-        log.warning(
-            "%s: left out %d damaged pictures and %d damaged pieces of sound",
-            path.name,
-            report.broken_pictures,
-            report.broken_sound,
-        )
 
 
 class _Pictures:

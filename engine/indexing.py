@@ -303,6 +303,7 @@ class Indexer:
                 raise _Closing
             job.share = share
 
+        report = media.DecodeReport()
         evidence = build_evidence(
             self._work_path(task_id),
             info,
@@ -310,9 +311,13 @@ class Indexer:
             note,
             kinds={EVIDENCE_OF[option] for option in index.options},
             transcript=_spans(task.transcript, info.duration_s),
+            report=report,
         )
         write_evidence(self.evidence_path(task.video_id), evidence)
-        self._finish(task, info)
+        damage = report.damage(info)
+        if damage:
+            log.info("%s: %s", task.filename, damage)
+        self._finish(task, info, damage)
         with self._lock:
             self._worked_s += time.monotonic() - begun
             self._indexed_s += info.duration_s
@@ -327,7 +332,7 @@ class Indexer:
             raise self._foreign(index)
         return index
 
-    def _finish(self, task: Task, info: media.MediaInfo) -> None:
+    def _finish(self, task: Task, info: media.MediaInfo, damage: str) -> None:
         with self._catalog.transaction() as session:
             kept = session.get(Task, task.id)
             if kept:
@@ -342,6 +347,7 @@ class Indexer:
                         width=info.width,
                         height=info.height,
                         size=task.size,
+                        damage=damage or None,
                     )
                 )
         if not kept:

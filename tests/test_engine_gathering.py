@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -309,18 +308,6 @@ def gather_frames(frames: Iterable[Frame], length: int | None = None, **models):
 def test_no_picture_is_an_error_that_says_so():
     with pytest.raises(MediaError, match="no picture that can be decoded"):
         gather_frames([])
-
-
-def test_damage_is_reported(caplog, monkeypatch):
-    def decode(path, *, report, **options):
-        report.broken_pictures, report.broken_sound = 3, 1
-        yield Frame(0.0, np.zeros((90, 160, 3), np.uint8))
-
-    monkeypatch.setattr(media, "decode", decode)
-    info = MediaInfo(1.0, 25.0, 160, 90, has_audio=True)
-    with caplog.at_level(logging.WARNING):
-        build_evidence(Path("scratched.mp4"), info, quick_models())
-    assert "scratched.mp4: left out 3 damaged pictures and 1 damaged pieces" in caplog.text
 
 
 def test_only_the_wanted_kinds_are_gathered(tmp_path):

@@ -29,6 +29,7 @@ from engine.media import (
     DecodeReport,
     Frame,
     MediaError,
+    MediaInfo,
     decode,
     files,
     jpeg,
@@ -450,6 +451,24 @@ def test_a_damaged_picture_is_better_than_none(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", gop=1, fps=1, seconds=4, sound=[])
     damage_picture(path, 2)
     assert [time for time, _ in sampled(path, step_s=0.25)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("broken", "lengths_s", "words"),
+    [
+        ((0, 0), (10.0, 10.5), ""),
+        ((0, 0), (10.0, 0.0), ""),
+        ((3, 0), (10.0, 10.0), "damaged pictures: 3"),
+        ((1, 2), (10.0, 10.0), "damaged pictures: 1; damaged pieces of sound: 2"),
+        ((0, 0), (4.0, 10.0), "ends after 4.0 of the 10.0 s that its header promises"),
+    ],
+)
+def test_damage_is_said_in_words(
+    broken: tuple[int, int], lengths_s: tuple[float, float], words: str
+) -> None:
+    report = DecodeReport(broken_pictures=broken[0], broken_sound=broken[1])
+    info = MediaInfo(lengths_s[0], 25.0, 160, 90, has_audio=True, promised_s=lengths_s[1])
+    assert report.damage(info) == words
 
 
 class Unreadable:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from media import write_video
+from media import cut, damage, write_video
 
 import pipeline
 import samples
@@ -593,3 +593,22 @@ def test_another_model_is_noticed_and_indexes_again_when_told_to(
     assert report(place)["counts"]["uploaded"] == 1
     assert main([*command, "--reindex", "yes"]) == 0
     assert report(place)["counts"]["already_indexed"] == 1
+
+
+def test_damaged_files_are_classified_and_named(
+    place: Path, run: Callable[..., SimpleNamespace]
+) -> None:
+    videos = place / "videos"
+    videos.mkdir()
+    clip(videos / "whole.mp4")
+    damage(write_video(videos / "scratched.mp4", seconds=10, gop=60), 0.4, 0.5)
+    cut(write_video(videos / "short.mkv", seconds=10), 0.5)
+    for _ in range(2):  # also of what was indexed before
+        result = run()
+        assert result.code == 0
+        said = [line for line in result.out.splitlines() if line.startswith("Damaged")]
+        assert said[0].startswith("Damaged scratched.mp4: damaged pictures: ")
+        assert said[1].startswith("Damaged short.mkv: ends after ")
+        assert len(said) == 2
+    known = report(place)["details"].values()
+    assert sorted(bool(details["damage"]) for details in known) == [False, True, True]

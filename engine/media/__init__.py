@@ -51,6 +51,7 @@ def probe(path: Path) -> MediaInfo:
             width=width,
             height=height,
             has_audio=media.sound is not None,
+            promised_s=media.promised_s,
         )
 
 

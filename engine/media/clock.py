@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import av
 import av.error
 
-from engine.media.files import AnyStream, Media, opened, packets
+from engine.media.files import TOLERANCE_S, AnyStream, Media, opened, packets
 
 if TYPE_CHECKING:
     from engine.media.files import AnyPacket
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 SET_BACK_S = 1.0  # a clock that goes back by more was restarted
 JUMP_S = 10.0  # the same forwards, in formats whose clock may be restarted
 WILD_S = 60.0  # a time so far beyond the end in the header, or off other times, is not believed
-TOLERANCE_S = 2.0  # by more, the packets' own times win over the header's duration
 
 
 class Clock:

@@ -42,6 +42,7 @@ FORMATS = (
     ",aac,ac3,aiff,amr,caf,flac,mp3,wav"
 )
 RESTARTING_FORMATS = ("mpegts", "mpeg", "ogg", "live_flv")  # pieces are joined without new times
+TOLERANCE_S = 2.0  # by more, the packets' own times win over the header's duration
 MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 
 
@@ -62,8 +63,8 @@ class MediaError(Exception):
 class MediaInfo:
     """What a player would show: width and height are upright and in square pixels.
 
-    `duration_s` is what is really there, which may be less than the header promises; `fps` is the
-    average.
+    `duration_s` is what is really there, which may be less than the `promised_s` of the header (0
+    where it promises nothing); `fps` is the average.
     """
 
     duration_s: float
@@ -71,6 +72,7 @@ class MediaInfo:
     width: int
     height: int
     has_audio: bool
+    promised_s: float = 0.0
 
 
 @dataclass
@@ -87,6 +89,17 @@ class DecodeReport:
     broken_pictures: int = 0
     broken_sound: int = 0
     end_s: float = 0.0
+
+    def damage(self, info: MediaInfo) -> str:
+        """What is wrong with the file, in words that follow its name; "" where nothing is."""
+        counts = {"pictures": self.broken_pictures, "pieces of sound": self.broken_sound}
+        found = [f"damaged {what}: {count}" for what, count in counts.items() if count]
+        if info.promised_s - info.duration_s > TOLERANCE_S:
+            found.append(
+                f"ends after {info.duration_s:.1f} of the {info.promised_s:.1f} s that its header "
+                "promises"
+            )
+        return "; ".join(found)
 
 
 @dataclass(frozen=True)
