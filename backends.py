@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -74,6 +75,7 @@ def _embedded_engine(settings: Settings) -> Iterator[Platform]:
     options = EngineOptions(
         data_dir=settings.engine_data_dir,
         workers=settings.engine_workers,
+        max_video_bytes=sys.maxsize,
         database_url=settings.database_url,
         models=ModelChoice(
             visual=settings.visual_model,

@@ -75,8 +75,9 @@ class Limits:
     max_ratio: float = math.inf  # of the longer side to the shorter
 
 
-# The embedded engine stores videos of any length; its HTTP side takes 2 GB.
-EMBEDDED = Limits(max_bytes=2 * 1024**3)
+# The engine takes videos of any length, and of any size where it runs for this program alone; one
+# that serves others says itself what it takes.
+ENGINE = Limits()
 # v1.1.2 and v1.2: 4 s to 2 h, 2 GB, 480x360 to 4K. Taken at their widest (GiB, the 4096x2160 of
 # the cinema), because at the border the platform itself has the last word.
 HOSTED = Limits(4.0, 7200.0, 2 * 1024**3, (480, 360), (4096, 2160))
@@ -89,7 +90,7 @@ V13_SEARCH = replace(V13_SEGMENTATION, max_duration_s=14_400.0)
 def limits_of(*, is_engine: bool, is_v13: bool, by_search: bool) -> Limits:
     """What a platform takes: the engine, or a hosted one by version and what classifies there."""
     if is_engine:
-        return EMBEDDED
+        return ENGINE
     if not is_v13:
         return HOSTED
     return V13_SEARCH if by_search else V13_SEGMENTATION

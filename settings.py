@@ -142,6 +142,12 @@ class Settings:
         least=0,
         most=10**6,
     )
+    engine_max_video_gb: float = setting(
+        2.0,
+        "Largest video in GB that `python -m engine` takes; the engine that the pipeline starts "
+        "takes any that the disk has room for",
+        least=0.001,
+    )
     engine_fetch_private: str = setting(
         "no",
         "Whether a video_url may lead into the engine's own machine or private networks: yes, no",

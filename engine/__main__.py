@@ -71,6 +71,7 @@ def _options(arguments: list[str] | None, settings: Settings) -> EngineOptions:
         ),
         rate_limit=settings.engine_rate_limit,
         fetch_private=settings.engine_fetch_private == "yes",
+        max_video_bytes=round(settings.engine_max_video_gb * 1024**3),
     )
 
 

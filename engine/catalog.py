@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Connection,
     DateTime,
     Dialect,
@@ -117,7 +118,7 @@ class Task(Base):
     video_id: Mapped[str] = mapped_column(default=new_id, index=True)
     status: Mapped[str] = mapped_column(index=True)
     filename: Mapped[str] = mapped_column(index=True)
-    size: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
     duration: Mapped[float | None]
     width: Mapped[int | None]
     height: Mapped[int | None]
@@ -140,7 +141,7 @@ class Video(Base):
     fps: Mapped[float]
     width: Mapped[int]
     height: Mapped[int]
-    size: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
     indexed_at: Mapped[datetime] = mapped_column(default=now)
     title: Mapped[str | None]
     damage: Mapped[str | None]

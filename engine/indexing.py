@@ -10,6 +10,7 @@ names: no task stays stuck, no video is half there.
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -49,7 +50,7 @@ FIRST_GUESS_OF_PACE = 0.1
 # only after every good one before it has been indexed.
 VALIDATORS = 2
 FETCHERS = 4
-MAX_VIDEO_BYTES = 2 * 1024**3
+API_MAX_VIDEO_BYTES = 2 * 1024**3  # what the hosted API took
 MAX_FETCH_SECONDS = 3600.0
 
 
@@ -98,7 +99,9 @@ class Indexer:
         workers: int,
         *,
         fetch_private: bool = False,
+        max_video_bytes: int = API_MAX_VIDEO_BYTES,
     ) -> None:
+        self.max_video_bytes = max_video_bytes
         self._catalog = catalog
         self._models = models
         self._fetch_private = fetch_private
@@ -119,6 +122,10 @@ class Indexer:
     def incoming_path(self) -> Path:
         """Where the bytes of an upload go while they arrive."""
         return self._uploads / f"{new_id()}.part"
+
+    def room(self) -> int:
+        """How many bytes an upload may have before the disk is full."""
+        return shutil.disk_usage(self._uploads).free
 
     def evidence_path(self, video_id: str) -> Path:
         """The evidence file of a video."""
@@ -268,7 +275,7 @@ class Indexer:
                 given.unlink(missing_ok=True)
             self._update(task_id, transcript=_rows(spans))
         if task.video_url:
-            limits = FetchLimits(MAX_VIDEO_BYTES, MAX_FETCH_SECONDS, self._fetch_private)
+            limits = FetchLimits(self.max_video_bytes, MAX_FETCH_SECONDS, self._fetch_private)
             fetch(task.video_url, path, limits, "video_url", note)
             self._update(task_id, size=path.stat().st_size)
         job.uploaded = 1.0

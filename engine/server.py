@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from classification import Thresholds
 from engine.api import ApiOptions, create_app
+from engine.indexing import API_MAX_VIDEO_BYTES
 from engine.models import ModelChoice, chosen_models
 from engine.models.store import ModelError
 from engine.service import Service
@@ -45,6 +46,7 @@ class EngineOptions:
     thresholds: Thresholds = field(default_factory=Thresholds)
     rate_limit: int = 0
     fetch_private: bool = False
+    max_video_bytes: int = API_MAX_VIDEO_BYTES
 
 
 @contextmanager
@@ -66,6 +68,7 @@ def running_engine(options: EngineOptions) -> Iterator[str]:
             workers=workers,
             database_url=options.database_url,
             fetch_private=options.fetch_private,
+            max_video_bytes=options.max_video_bytes,
         )
         api_options = ApiOptions(options.api_key, options.thresholds, options.rate_limit)
         with service, served(service, api_options, options.host, options.port) as url:

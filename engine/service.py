@@ -21,7 +21,7 @@ from engine.classifying import Classifier
 from engine.errors import PlatformError, not_there
 from engine.evidence import Evidence, TextSpan
 from engine.fetching import FetchLimits, fetch
-from engine.indexing import Indexer, Progress, Upload
+from engine.indexing import API_MAX_VIDEO_BYTES, Indexer, Progress, Upload
 from engine.listing import INDEXES, TASKS, VIDEOS, Listing, Page, PageRequest, Row, read_page
 from engine.matching import Matcher
 from engine.models import Models
@@ -59,18 +59,33 @@ class Service:
         workers: int,
         database_url: str = "",
         fetch_private: bool = False,
+        max_video_bytes: int = API_MAX_VIDEO_BYTES,
     ) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
         self._models = models
         self._fetch_private = fetch_private
         self._catalog = Catalog(database_url or sqlite_url(data_dir / "catalog.sqlite3"))
         self._indexer = Indexer(
-            self._catalog, models, data_dir, workers, fetch_private=fetch_private
+            self._catalog,
+            models,
+            data_dir,
+            workers,
+            fetch_private=fetch_private,
+            max_video_bytes=max_video_bytes,
         )
         self._matcher = Matcher(models, self._indexer.evidence_path)
         self.classifier = Classifier(self._catalog, self._matcher)
         self.searcher = Searcher(self._catalog, self._matcher)
         self._indexer.resume()
+
+    @property
+    def max_video_bytes(self) -> int:
+        """How large a video may be that is uploaded."""
+        return self._indexer.max_video_bytes
+
+    def room(self) -> int:
+        """How many bytes an upload may have before the disk is full."""
+        return self._indexer.room()
 
     def __enter__(self) -> Service:
         return self

@@ -301,3 +301,48 @@ def test_a_closing_engine_waits_for_no_url(tmp_path: Path) -> None:
         form = {"index_id": create_index(client), "video_url": "http://192.0.2.1/a.mp4"}
         assert client.post("/v1.2/tasks", data=form).status_code == 201
     assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(
+    ("most", "room", "words"),
+    [
+        (10_000, 10**9, "A video may have 9.31323e-06 GB at most."),
+        (10_000_000, 1000, "The disk has no room for it: it has 0.00 GB, and 0.00 GB are free"),
+        (10_000_000, 10**9, ""),
+    ],
+)
+def test_a_video_too_large_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    video: bytes,
+    most: int,
+    room: int,
+    words: str,
+) -> None:
+    assert most != 10_000 or len(video) > most
+    with Service(tmp_path, quick_models(), workers=1, max_video_bytes=most) as service:
+        monkeypatch.setattr(service, "room", lambda: room)
+        client = create_app(service).test_client()
+        form = {"index_id": create_index(client), "video_file": (io.BytesIO(video), "a.mp4")}
+        answer = client.post("/v1.2/tasks", data=form)
+        if not words:
+            assert answer.status_code == 201
+            return
+        assert (answer.status_code, answer.json["code"]) == (400, "video_filesize_too_large")
+        assert answer.json["message"].startswith(words)
+        assert not list((tmp_path / "uploads").iterdir())
+
+
+def test_a_body_beyond_the_largest_video_is_not_read(tmp_path: Path) -> None:
+    with Service(tmp_path, quick_models(), workers=1, max_video_bytes=10) as service:
+        answer = (
+            create_app(service)
+            .test_client()
+            .post(
+                "/v1.2/tasks",
+                data=bytes(2 * 1024**2),
+                content_type="multipart/form-data; boundary=a",
+            )
+        )
+        assert (answer.status_code, answer.json["code"]) == (400, "video_filesize_too_large")
+        assert "a video may have 9.31323e-09 GB" in answer.json["message"]

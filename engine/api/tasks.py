@@ -12,8 +12,9 @@ from engine.answers import (
 )
 from engine.api.routing import Route
 from engine.api.state import service
+from engine.api.uploads import most_gigabytes
 from engine.errors import PlatformError
-from engine.indexing import MAX_VIDEO_BYTES, Upload
+from engine.indexing import Upload
 from engine.listing import TASKS, PageRequest
 from engine.schemas.library import CreateTaskForm, TaskCountsQuery
 from engine.subtitles import MAX_BYTES as MAX_SUBTITLE_BYTES
@@ -23,8 +24,10 @@ from engine.subtitles import read_subtitles
 def create_task(form: CreateTaskForm) -> TaskIdAnswer:
     """Upload a video, or name its URL; maybe with its transcript."""
     video, subtitles = form.video_file, form.transcription_file
-    if video and video.path.stat().st_size > MAX_VIDEO_BYTES:
-        raise PlatformError("video_filesize_too_large", "A video may have 2 GB at most.")
+    if video and video.path.stat().st_size > service().max_video_bytes:
+        raise PlatformError(
+            "video_filesize_too_large", f"A video may have {most_gigabytes()} GB at most."
+        )
     if subtitles and subtitles.path.stat().st_size > MAX_SUBTITLE_BYTES:
         raise PlatformError("parameter_invalid", "The transcription_file may have 16 MB at most.")
     transcript = (

@@ -11,11 +11,10 @@ from werkzeug.datastructures import FileStorage
 
 from engine.api.state import service
 from engine.errors import PlatformError
-from engine.indexing import MAX_VIDEO_BYTES
 from engine.schemas.base import FilePart
 
-# A form has a little more around its video.
-MAX_FORM_BYTES = MAX_VIDEO_BYTES + 1024**2
+# What a form has around its video.
+MAX_AROUND_BYTES = 1024**2
 MAX_JSON_BYTES = 16 * 1024**2
 MAX_FIELD_BYTES = 1024**2
 MAX_PARTS = 100
@@ -51,9 +50,18 @@ class EngineRequest(Request):
 
 
 def limit_body() -> None:
-    """Set how large the body of this request may be."""
-    is_video = request.mimetype == "multipart/form-data"
-    request.max_content_length = MAX_FORM_BYTES if is_video else MAX_JSON_BYTES
+    """Set how large the body of this request may be; refuse one that the disk has no room for."""
+    if request.mimetype != "multipart/form-data":
+        request.max_content_length = MAX_JSON_BYTES
+        return
+    request.max_content_length = service().max_video_bytes + MAX_AROUND_BYTES
+    room, length = service().room(), request.content_length or 0
+    if room < length <= request.max_content_length:
+        raise PlatformError(
+            "video_filesize_too_large",
+            f"The disk has no room for it: it has {length / 1024**3:.2f} GB, and "
+            f"{room / 1024**3:.2f} GB are free where the engine keeps its data.",
+        )
 
 
 def too_large() -> PlatformError:
@@ -61,9 +69,14 @@ def too_large() -> PlatformError:
     if request.mimetype == "multipart/form-data":
         return PlatformError(
             "video_filesize_too_large",
-            "The body is too large: a video may have 2 GB, any other field 1 MB.",
+            f"The body is too large: a video may have {most_gigabytes()} GB, any other field 1 MB.",
         )
     return PlatformError("parameter_invalid", "The body is too large: it may have 16 MB.")
+
+
+def most_gigabytes() -> str:
+    """How large a video may be."""
+    return f"{service().max_video_bytes / 1024**3:g}"
 
 
 def read_json() -> Any:
