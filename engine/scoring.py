@@ -48,6 +48,9 @@ SHORTEST_S = 1.0
 AGREEMENT = 0.5
 # Recognisers err: words that were all heard are not quite certain to have been said.
 ALL_WORDS = 95.0
+# Where no spaces are written (kana, Chinese characters, Thai) each character stands for a word.
+UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff"
+WORD = re.compile(f"[{UNSPACED}]|[^\\W_{UNSPACED}]+")
 SMALL_WORDS = {
     *("a", "an", "and", "at", "by", "for", "from", "in", "is", "it", "its", "of", "on", "or"),
     *("some", "the", "their", "this", "to", "with"),
@@ -198,5 +201,5 @@ def _word_scores(texts: Sequence[str], prompts: Sequence[str]) -> FloatArray:
 
 def _stems(text: str) -> list[str]:
     """The words of a text, lower case, without the commonest endings of English."""
-    words = re.findall(r"[^\W_]+", text.lower())
+    words = WORD.findall(text.lower())
     return [re.sub(r"(?<=\w{3})(ies|es|s|ing|ed|y|e)$", "", word) for word in words]

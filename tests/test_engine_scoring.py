@@ -112,6 +112,26 @@ def test_exact_match_looks_for_the_words(models, prompt, found):
     assert bool(question.clips(video, at_least=65)["asked"]) == found
 
 
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        ("Hunde", True),
+        ("über den Hund", False),
+        ("кошка", True),
+        ("собака", False),
+        ("犬", True),
+        ("黒い犬", True),
+        ("猫", False),
+        ("หมา", True),
+    ],
+)
+def test_exact_match_knows_no_language(models, prompt, found):
+    said = "Heute: drei Hunde. Дома кошка. 大きな黒い犬がいます。 หมาดำ"
+    video = evidence(models, transcript=((0.0, 5.0, said),), duration_s=5.0)
+    question = Question({"asked": (prompt,)}, "conversation", models, "exact_match")
+    assert bool(question.clips(video, at_least=65)["asked"]) == found
+
+
 def test_words_that_are_not_said_are_worth_nothing(models):
     video = evidence(models, transcript=RAIN, duration_s=8.0)
     question = Question({"Pets": ("dog",)}, "conversation", models, "exact_match")
