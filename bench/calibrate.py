@@ -31,6 +31,7 @@ from bench.labelled import (
     DEFAULT_CORPUS,
     KINDS,
     Classes,
+    Counts,
     Json,
     TaskSet,
     count,
@@ -46,7 +47,7 @@ from engine.models.calibration import BEND, Calibration
 from engine.scoring import Question
 
 BINS = (0.0, 0.1, 0.25, 0.5, 0.65, 0.75, 0.85, 0.95, 1.0)
-LENGTHS = {"1-2 words": (1, 2), "3-5 words": (3, 5), "6 words and more": (6, 99)}
+LENGTHS = {"1-2 words": (1, 2), "3-5 words": (3, 5), "6 and more words": (6, 99)}
 
 Array = npt.NDArray[np.float64]
 
@@ -87,28 +88,59 @@ def _evidence(video: Path, models: Models, keep: Path | None) -> Evidence:
 
 
 def labelled_rows(
-    corpus: Corpus, models: Models, option: str, lengths: tuple[int, int] = (0, 99)
+    corpus: Corpus, models: Models, option: str, *, alone: bool, length: tuple[int, int] = (0, 99)
 ) -> Rows:
     """Every row of one kind of evidence against every class of every way to ask.
 
-    Of the classes only the prompts that have so many words.
+    Each class is judged by all its prompts together or, `alone`, by each prompt as if it were the
+    only one; only by those prompts that have a `length` in words. A class counts once either way.
     """
     found: list[tuple[float, float, float, str]] = []
     for way, tasks in corpus.asked.items():
-        classes = of_length(tasks.classes, *lengths)
-        question = Question(classes, option, models)
+        judged = _judged(tasks.classes, alone, length)
+        question = Question({key: prompts for key, (_, prompts) in judged.items()}, option, models)
         for file, evidence in corpus.evidence.items():
             rows = question.rows(evidence)
             if not rows.likeness.size:
                 continue
-            for place, name in enumerate(classes):
+            spans = [(float(s), float(e)) for s, e in zip(rows.starts, rows.ends, strict=True)]
+            names = dict.fromkeys(name for name, _ in judged.values())
+            labels = {
+                name: [tasks.label(file, name, KINDS[option], span) for span in spans]
+                for name in names
+            }
+            for place, (name, _) in enumerate(judged.values()):
                 best = rows.likeness[:, question.class_of == place].max(axis=1)
-                for start, end, value in zip(rows.starts, rows.ends, best, strict=True):
-                    label = tasks.label(file, name, KINDS[option], (start, end))
+                share = 1 / sum(each == name for each, _ in judged.values())
+                for (start, end), value, label in zip(spans, best, labels[name], strict=True):
                     if label is not None:
-                        found.append((float(value), label, float(end - start), _topic(way, name)))
-    values, right, seconds, names = zip(*found, strict=True)
-    return Rows(np.array(values), np.array(right), np.array(seconds), np.array(names))
+                        seconds = (end - start) * share
+                        found.append((float(value), label, seconds, _topic(way, name)))
+    values, right, seconds_of, topics = zip(*found, strict=True)
+    return Rows(np.array(values), np.array(right), np.array(seconds_of), np.array(topics))
+
+
+def _judged(
+    classes: Classes, alone: bool, length: tuple[int, int]
+) -> dict[str, tuple[str, Sequence[str]]]:
+    """What is judged as a class of its own: the name and the prompts of it, by a key."""
+    chosen = {
+        name: [prompt for prompt in prompts if length[0] <= len(prompt.split()) <= length[1]]
+        for name, prompts in classes.items()
+    }
+    if alone:
+        return {
+            f"{name}: {prompt}": (name, [prompt])
+            for name, prompts in chosen.items()
+            for prompt in prompts
+        }
+    return {name: (name, prompts) for name, prompts in chosen.items() if prompts}
+
+
+def all_rows(corpus: Corpus, models: Models, option: str) -> Rows:
+    """Classes of one prompt and of several, weighing the same: what the curves are fitted to."""
+    ways = [labelled_rows(corpus, models, option, alone=alone) for alone in (False, True)]
+    return Rows(*(np.concatenate(column) for column in zip(*ways, strict=True)))
 
 
 def _topic(way: str, name: str) -> str:
@@ -135,10 +167,6 @@ def _chances(curve: Calibration, standing_out: Array) -> Array:
     return curve.percent(standing_out.astype(np.float32)).astype(np.float64) / 100
 
 
-def joined(parts: Sequence[Rows]) -> Rows:
-    return Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
 def reliability(rows: Rows, chances: Array) -> Iterator[Sequence[object]]:
     for low, high in pairwise(BINS):
         inside = (chances >= low) & ((chances < high) | (high == 1.0))
@@ -150,15 +178,6 @@ def reliability(rows: Rows, chances: Array) -> Iterator[Sequence[object]]:
                 100 * float(np.average(chances[inside], weights=weights)),
                 100 * float(np.average(rows.right[inside], weights=weights)),
             )
-
-
-def of_length(classes: Classes, fewest: int, most: int) -> dict[str, list[str]]:
-    """The classes with only their prompts of so many words."""
-    chosen = {
-        name: [prompt for prompt in prompts if fewest <= len(prompt.split()) <= most]
-        for name, prompts in classes.items()
-    }
-    return {name: prompts for name, prompts in chosen.items() if prompts}
 
 
 def predict(
@@ -214,6 +233,30 @@ def shown(corpus: Corpus, models: Models, tasks: TaskSet) -> Sequence[object]:
     )
 
 
+def of_few_prompts(corpus: Corpus, models: Models, number: int) -> Sequence[object]:
+    """What is right at the defaults where every class has so many prompts, of all ways to ask.
+
+    Each run of so many neighbours among the prompts of a class is asked for in turn.
+    """
+    totals = np.zeros(len(Counts._fields), int)
+    for tasks in corpus.asked.values():
+        most = max(map(len, tasks.classes.values()))
+        for first in range(most - number + 1):
+            classes = {
+                name: prompts[first : first + number]
+                for name, prompts in tasks.classes.items()
+                if len(prompts) >= first + number
+            }
+            answer = predict(corpus, models, classes, list(KINDS), Thresholds())
+            totals += count(tasks, answer)
+    counts = Counts(*totals.tolist())
+    return (
+        number,
+        f"{counts.right_classes} of {counts.classes}",
+        f"{counts.right_clips} of {counts.clips}",
+    )
+
+
 def without_neighbours(lines: Sequence[TextSpan]) -> list[str]:
     return [line.text for line in lines]
 
@@ -250,6 +293,7 @@ CHOICES: dict[str, Sequence[tuple[object, str, object]]] = {
     "moments that reach over scenes": ((moments, "cut", across_scenes),),
     "no hysteresis": ((stretches, "BANDS", ((65.0, 65.0), (35.0, 35.0))),),
     "clips of any length": ((scoring, "SHORTEST_S", 0.0),),
+    "a class doubted by its own prompts only": ((stretches, "DOUBT", 0.0),),
     "pictures: prompts judged alone": ((imagenet.ImageNetEncoder, "agreement", 0.0),),
     "texts: prompts judged alone": ((scoring, "AGREEMENT", 0.0),),
     "lines read without neighbours": ((moments, "windows", without_neighbours),),
@@ -273,7 +317,7 @@ def choice_rows(corpus: Corpus) -> Iterator[Sequence[object]]:
             models = default_models(threads=2)
             made = {file: moments.ready(each, models) for file, each in corpus.evidence.items()}
             changed = corpus._replace(evidence=made)
-            rows = {option: labelled_rows(changed, models, option) for option in KINDS}
+            rows = {option: all_rows(changed, models, option) for option in KINDS}
             curves = {option: fit(found) for option, found in rows.items()}
             stack.enter_context(
                 patch.object(imagenet.ImageNetEncoder, "calibration", curves["visual"])
@@ -299,21 +343,25 @@ def loss(rows: Rows, curve: Calibration) -> float:
 
 def print_calibration(corpus: Corpus, models: Models) -> None:
     print("For engine/models/calibration.py:\n")
-    rows = {option: labelled_rows(corpus, models, option) for option in KINDS}
-    for option, found in rows.items():
-        curve = fit(found)
+    fitted_on = {option: all_rows(corpus, models, option) for option in KINDS}
+    for option, rows in fitted_on.items():
+        curve = fit(rows)
         print(f"{option.upper()} = Calibration({curve.slope:.2f}, {curve.offset:.2f})")
-    header = ("score", "rows", "mean score", "of them right, %")
-    for option, found in rows.items():
-        title = f"Reliability of {KINDS[option]}, each class by a curve fitted without it"
-        print_table(header, reliability(found, chances_without(found, found)), title)
-    for length, fewest_and_most in LENGTHS.items():
-        parts = {option: labelled_rows(corpus, models, option, fewest_and_most) for option in KINDS}
-        chances = np.concatenate(
-            [chances_without(rows[option], part) for option, part in parts.items()]
-        )
-        title = f"The same for prompts of {length} only, all kinds"
-        print_table(header, reliability(joined(list(parts.values())), chances), title)
+    for option, kind in KINDS.items():
+        together = labelled_rows(corpus, models, option, alone=False)
+        print_reliability(fitted_on[option], together, f"{kind}, all prompts of a class together")
+    for option, kind in KINDS.items():
+        for words, length in LENGTHS.items():
+            rows = labelled_rows(corpus, models, option, alone=True, length=length)
+            print_reliability(fitted_on[option], rows, f"{kind}, one prompt alone of {words}")
+
+
+def print_reliability(fitted_on: Rows, rows: Rows, what: str) -> None:
+    print_table(
+        ("score", "rows", "mean score", "of them right, %"),
+        reliability(rows, chances_without(fitted_on, rows)),
+        f"Reliability of {what}; each class by a curve fitted without it",
+    )
 
 
 def chances_without(fitted_on: Rows, rows: Rows) -> Array:
@@ -360,6 +408,11 @@ def print_ranking(corpus: Corpus, models: Models) -> None:
         ),
         ((way, *shown(corpus, models, tasks)) for way, tasks in corpus.asked.items()),
         "Right at the default thresholds",
+    )
+    print_table(
+        ("prompts of a class", "right of classes shown", "right of clips shown"),
+        (of_few_prompts(corpus, models, number) for number in (1, 2, 3)),
+        "The same by the number of prompts that a class has, all ways to ask",
     )
 
 

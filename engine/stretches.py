@@ -25,6 +25,9 @@ IntArray = npt.NDArray[np.int64]
 # does not flicker about one border. Two of them, so that also what fits somewhat is told apart.
 BANDS = ((65.0, 50.0), (35.0, 20.0))
 LONGEST_GAP_S = 2.0
+# A class is doubted as if it had one prompt more, that nothing is like: so a prompt that has no
+# others to confirm it needs to stand out further, and a score means the same for few and many.
+DOUBT = 1.0
 # What is nearer to a threshold than this is looked at more closely.
 MARGIN = 1e-3
 # Scores above are rounded to 100 sooner or later, by encoders that are quite certain.
@@ -49,7 +52,7 @@ class Classes(NamedTuple):
     """Which prompts belong together: `class_of` int[p] is the class of each prompt.
 
     A prompt that stands alone in its class is doubted: its likeness is drawn towards the mean of
-    its class, where that is lower, by `agreement` 0-1.
+    its class and `DOUBT`, where that is lower, by `agreement` 0-1.
     """
 
     class_of: IntArray
@@ -75,7 +78,7 @@ class AgreedLikeness:
         self._class_of, self._agreement = classes
         if self._agreement:
             members = np.eye(self._class_of.max(initial=-1) + 1, dtype=np.float32)[self._class_of]
-            self._means = likeness @ (members / np.maximum(members.sum(axis=0), 1))
+            self._means = likeness @ (members / (members.sum(axis=0) + np.float32(DOUBT)))
 
     def at(self, rows: IntArray, prompts: IntArray) -> FloatArray:
         """Likeness for pairs of a row and a prompt, of the shape that the two have together."""

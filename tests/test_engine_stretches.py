@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from engine.models import calibration
 from engine.models.calibration import LOG_ODDS, Calibration
-from engine.stretches import BANDS, LONGEST_GAP_S, AgreedLikeness, Classes, Rows, find_stretches
+from engine.stretches import (
+    BANDS,
+    DOUBT,
+    LONGEST_GAP_S,
+    AgreedLikeness,
+    Classes,
+    Rows,
+    find_stretches,
+)
 
 # Few of them, or of the means of two or three, lie on a border of a band.
 LIKENESS = st.integers(-40, 40).map(lambda number: number / 5 + 0.07)
@@ -56,7 +64,7 @@ def one_by_one(rows: Rows, classes: Classes, curve: Calibration, at_least: float
                 likeness = float(rows.likeness[row, prompt])
                 if classes.agreement:
                     peers = rows.likeness[row, classes.class_of == classes.class_of[prompt]]
-                    mean = float(peers.mean())
+                    mean = float(peers.sum()) / (len(peers) + DOUBT)
                     likeness = min(likeness, likeness + classes.agreement * (mean - likeness))
                 score = float(curve.percent(np.float32(likeness)))
                 before = list(above)
@@ -101,7 +109,7 @@ def test_many_at_once_are_as_one_by_one(made, agreement, curve, at_least):
 def test_a_whole_score_is_out_of_reach_and_none_excludes_nothing():
     rows = Rows(*(np.array(values, np.float32) for values in ([0, 2], [0, 1], [1, 2], [[9], [-9]])))
     rows = rows._replace(firsts=rows.firsts.astype(int))
-    classes = Classes(np.zeros(1, int), 0.5)
+    classes = Classes(np.zeros(1, int), 0.0)
     assert len(find_stretches(rows, classes, LOG_ODDS, 100.0).scores) == 0
     surer = rows._replace(likeness=2 * rows.likeness)  # a score of 100, rounded
     assert find_stretches(surer, classes, LOG_ODDS, 100.0).scores.tolist() == [100.0]

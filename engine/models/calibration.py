@@ -56,6 +56,6 @@ def _power(values: npt.ArrayLike, exponent: float) -> npt.NDArray[np.floating]:
 # For encoders whose likeness are log-odds already.
 LOG_ODDS = Calibration(1.0, 0.0, bend=1.0, surest=math.inf)
 
-VISUAL = Calibration(0.57, -4.42)
-CONVERSATION = Calibration(0.82, -4.36)
-TEXT_IN_VIDEO = Calibration(1.04, -4.70)
+VISUAL = Calibration(0.60, -4.05)
+CONVERSATION = Calibration(0.85, -3.86)
+TEXT_IN_VIDEO = Calibration(0.94, -3.91)
