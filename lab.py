@@ -10,7 +10,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,11 +21,15 @@ from classification import Clip
 from library import Library, load_library
 from plain_files import read_plain
 from questions import Question, ask
-from twelvelabs_client import TwelveLabsClient
+from twelvelabs_client import NotFound, TwelveLabsClient
+
+Json = dict[str, Any]
 
 FOLDER = "lab"
 CURRENT = "current"  # the results themselves, among the drafts
 DRAFT_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
+
+GONE = "no longer in the index"
 
 # A prompt of up to so many words is short, of up to so many medium, of more long.
 SHORT_WORDS, MEDIUM_WORDS = 2, 5
@@ -33,6 +37,10 @@ SHORT_WORDS, MEDIUM_WORDS = 2, 5
 
 class LabError(Exception):
     """What was asked of the lab cannot be done; the message says why."""
+
+
+class NoSuchDraft(LabError):
+    """There is no version of that id."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +102,25 @@ class Comparison:
 def run_question(results_dir: Path, client: TwelveLabsClient, question: Question) -> str:
     """Ask about the videos of the results and keep the answer as a draft; its id.
 
-    Raises what the client raises; nothing is left of a question that got no answer.
+    Videos that could not be asked are not in the draft; its run names them with the reason. Raises
+    LabError where no video could be asked, and what the client raises; nothing is left of a
+    question that got no answer.
     """
     started, begun = datetime.now(timezone.utc), time.monotonic()
     run = dict(read_plain(results_dir / results.RUN_FILE))
     names = results.read_result(results_dir, "video_id_name_list")
-    answers = ask(client, run["index"]["id"], question, {each["video_id"] for each in names})
+    index, ids = run["index"], {each["video_id"] for each in names}
+    held = ids & held_ids(client, index)
+    answers = ask(client, index["id"], question, held) if held else {}
+    names, left_out = split(names, {**dict.fromkeys(ids - held, GONE), **client.unclassified})
+    if not names:
+        raise LabError(f"{nothing_asked(left_out)}: run pipeline.py again, then ask again")
+    failed = [*run["failed"], *left_out]
     report = {
         **run,
         **question.as_json(),
+        "failed": failed,
+        "counts": {**run["counts"], "classified": len(names), "failed": len(failed)},
         "started_at": started.isoformat(timespec="milliseconds"),
         "finished_at": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         "elapsed_s": round(time.monotonic() - begun, 3),
@@ -111,6 +129,34 @@ def run_question(results_dir: Path, client: TwelveLabsClient, question: Question
     folder = results_dir / FOLDER / draft_id
     results.write_results(folder, {"video_id_name_list": names, **answers}, report)
     return draft_id
+
+
+def held_ids(client: TwelveLabsClient, index: Json) -> set[str]:
+    """The ids of the videos that an index holds; raises LabError where there is no such index."""
+    try:
+        return {video["_id"] for video in client.videos(index["id"])}
+    except NotFound:
+        raise LabError(
+            f"the platform has no index {index['name']!r} with these videos: start app.py with the"
+            " --engine-data-dir or API_URL that pipeline.py had, or run pipeline.py again"
+        ) from None
+
+
+def split(names: Sequence[Json], reasons: Mapping[str, str]) -> tuple[list[Json], list[Json]]:
+    """The videos that could be asked, and the others with the reasons, which are by id."""
+    asked = [each for each in names if each["video_id"] not in reasons]
+    others = [
+        {**each, "reason": reasons[each["video_id"]]}
+        for each in names
+        if each["video_id"] in reasons
+    ]
+    return asked, others
+
+
+def nothing_asked(left_out: Sequence[Json]) -> str:
+    """That no video could be asked, and why, each reason once."""
+    reasons = "; ".join(dict.fromkeys(each["reason"] for each in left_out))
+    return f"none of the videos could be asked ({len(left_out)} left out: {reasons})"
 
 
 def new_id(moment: datetime) -> str:
@@ -122,12 +168,12 @@ def new_id(moment: datetime) -> str:
 
 
 def version_folder(results_dir: Path, version: str) -> Path:
-    """Where a version's files are; raises LabError where there is none of that id."""
+    """Where a version's files are; raises NoSuchDraft where there is none of that id."""
     if version == CURRENT:
         return results_dir
     folder = results_dir / FOLDER / version
     if not DRAFT_ID.fullmatch(version) or not folder.is_dir():
-        raise LabError(f"there is no draft {version!r}: it was kept or discarded")
+        raise NoSuchDraft(f"there is no draft {version!r}: it was kept or discarded")
     return folder
 
 
@@ -140,8 +186,14 @@ def drafts(results_dir: Path) -> list[str]:
     return sorted((name for name in found if DRAFT_ID.fullmatch(name)), reverse=True)
 
 
+def asked_ids(run: results.Run) -> set[str]:
+    """The ids of the videos that a version is about, also of those that could not be asked."""
+    ids = {video.video_id for video in run.videos}
+    return ids | {entry.video_id for entry in run.failed if entry.video_id}
+
+
 def load_version(results_dir: Path, version: str) -> Library:
-    """A version with all its clips; raises LabError, ResultsMissing or ResultsBroken."""
+    """A version with all its clips; raises NoSuchDraft, ResultsMissing or ResultsBroken."""
     return load_library(version_folder(results_dir, version))
 
 

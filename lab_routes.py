@@ -27,7 +27,7 @@ import lab
 import lab_form
 from backends import PlatformUnavailable, open_platform
 from classes import ClassesError
-from lab import CURRENT, LabError
+from lab import CURRENT, LabError, NoSuchDraft
 from lab_form import LabForm
 from library import Library
 from questions import Question
@@ -92,6 +92,8 @@ def post() -> AnyResponse:
             form = lab_form.edit(form, action)
     except (ClassesError, SelectionError, SettingError) as error:
         return form_page(form, f"Not asked: {error}", 400)
+    except LabError as error:
+        return form_page(form, f"No draft: {error}", 409)
     except (PlatformUnavailable, ApiError) as error:
         return form_page(form, f"No answer: {error}", 503)
     return form_page(form)
@@ -170,6 +172,8 @@ def side(library: Library) -> dict[str, Any]:
         "with_class": counted(sum(bool(video.classes) for video in found.videos), "video"),
         "thresholds": found.thresholds,
         "options": ", ".join(evidence_word(option) for option in found.options),
+        "asked": counted(len(lab.asked_ids(found)), "video"),
+        "left_out": [entry for entry in found.failed if entry.video_id],
         "elapsed": f"{found.elapsed_s:.1f} s",
     }
 
@@ -244,4 +248,6 @@ def require_token() -> None:
 
 def show_lab_error(error: LabError) -> Response:
     """A draft that is gone, or a step that cannot be done."""
-    return html("error.html", 404, title="Not in the lab", explanation=str(error))
+    if isinstance(error, NoSuchDraft):
+        return html("error.html", 404, title="Not in the lab", explanation=str(error))
+    return html("error.html", 409, title="That cannot be done", explanation=str(error))

@@ -56,10 +56,11 @@ class RunPlatform:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A video that was not classified, and why."""
+    """A video that was not classified, and why; `video_id` is "" where no index held it."""
 
     video_name: str
     reason: str
+    video_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -341,7 +342,8 @@ def _platform(value: Any) -> RunPlatform:
 
 
 def _left_out(value: Any) -> LeftOut:
-    return LeftOut(_text(value, "video_name"), _text(value, "reason"))
+    video_id = _text(value, "video_id") if "video_id" in value else ""
+    return LeftOut(_text(value, "video_name"), _text(value, "reason"), video_id)
 
 
 def _video_names(value: Any) -> dict[str, str]:

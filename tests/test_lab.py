@@ -6,9 +6,11 @@ import io
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -25,6 +27,7 @@ from library import load_library
 from settings import Settings
 from tests.media import write_video
 from tests.pages import clip, found, write_run
+from twelvelabs_client import TwelveLabsClient
 from video_media import Media
 
 FORM = LabForm(
@@ -92,6 +95,63 @@ def test_import_takes_a_classes_file_and_says_what_is_wrong_with_others() -> Non
 def test_form_survives_what_anyone_posts() -> None:
     form = read_form({"name": ["a", "b"], "prompts": ["x"], "options": ["smell"]})
     assert (form.rows, form.options) == ((ClassRow("a", "x"),), ())
+
+
+# Asking
+
+
+class Platform(TwelveLabsClient):
+    """A platform whose index holds some videos; it classifies none of them."""
+
+    def __init__(self, *held: str, **unclassified: str) -> None:
+        super().__init__("http://127.0.0.1:1/v1.2")
+        self.held, self.unclassified = held, unclassified
+
+    def videos(self, index_id: str, **filters: Any) -> Iterator[dict[str, Any]]:
+        return ({"_id": video_id} for video_id in self.held)
+
+    def classify_index(self, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("platform", "left_out"),
+    [
+        (Platform("id0", "id1", "id7"), []),
+        (Platform("id1"), [("a.mp4", lab.GONE, "id0")]),
+        (Platform("id0", "id1", id0="it has no sound"), [("a.mp4", "it has no sound", "id0")]),
+    ],
+)
+def test_videos_that_cannot_be_asked_are_left_out_by_name(
+    tmp_path: Path, platform: Platform, left_out: list[tuple[str, str, str]]
+) -> None:
+    before = [{"video_name": "tape.mp4", "reason": "broken"}]
+    write_run(tmp_path, tmp_path, {"a.mp4": [], "b.mp4": []}, failed=before)
+    draft = lab.run_question(tmp_path, platform, FORM.question())
+    run = lab.load_version(tmp_path, draft).run
+    missing = [results.LeftOut(*entry) for entry in left_out]
+    assert run.failed == (results.LeftOut("tape.mp4", "broken"), *missing)
+    assert len(run.videos) == run.counts["classified"] == 2 - len(left_out)
+    assert lab.asked_ids(run) == {"id0", "id1"}
+
+
+@pytest.mark.parametrize(
+    ("platform", "why"),
+    [
+        (Platform(), "2 left out: no longer in the index"),
+        (
+            Platform("id0", id0="it has no sound"),
+            "2 left out: it has no sound; no longer in the index",
+        ),
+    ],
+)
+def test_no_draft_is_made_where_no_video_could_be_asked(
+    tmp_path: Path, platform: Platform, why: str
+) -> None:
+    write_run(tmp_path, tmp_path, {"b.mp4": [], "a.mp4": []})
+    with pytest.raises(lab.LabError, match=f"{why}.*: run pipeline.py again"):
+        lab.run_question(tmp_path, platform, FORM.question())
+    assert lab.drafts(tmp_path) == []
 
 
 # Comparing
@@ -250,6 +310,35 @@ def test_engine_in_use_elsewhere_is_said(client: FlaskClient, indexed: Path) -> 
     words = unescape(answer.text)
     assert "Another engine is using" in words
     assert "a very long prompt" in words, "what was typed is still there"
+
+
+def test_videos_gone_from_the_index_are_told(client: FlaskClient, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    run = json.loads((folder / "run.json").read_text())
+    names = results.read_result(folder, "video_id_name_list")
+    gone = {"video_id": "gone", "video_name": "gone.mp4"}
+    empty: dict[str, Any] = {"data": []}
+    answers = dict.fromkeys(("duration_data", "clips_data", "all_clips"), empty)
+    results.write_results(folder, {"video_id_name_list": [*names, gone], **answers}, run)
+    question = {**QUESTION, "csrf_token": token_of(client)}
+    answer = client.post("/lab", data=question, follow_redirects=True)
+    assert answer.status_code == 200
+    words = " ".join(unescape(re.sub(r"<[^>]*>", " ", answer.text)).split())
+    assert f"1 of 2 videos could not be asked gone.mp4 {lab.GONE}" in words
+    (draft,) = lab.drafts(folder)
+
+    results.write_results(folder, {"video_id_name_list": [gone], **answers}, run)
+    answer = client.post("/lab", data=question)
+    assert answer.status_code == 409
+    assert "No draft: none of the videos could be asked (1 left out:" in unescape(answer.text)
+    assert "a very long prompt" in answer.text, "what was typed is still there"
+
+    run["index"] = {"id": "64f000000000000000000000", "name": "elsewhere"}
+    results.write_results(folder, {"video_id_name_list": [gone], **answers}, run)
+    answer = client.post("/lab", data=question)
+    assert answer.status_code == 409
+    assert "no index 'elsewhere' with these videos: start app.py with the" in unescape(answer.text)
+    assert lab.drafts(folder) == [draft]
 
 
 @pytest.mark.parametrize("path", ["/lab", "/lab/keep", "/lab/discard"])
