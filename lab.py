@@ -192,16 +192,30 @@ def asked_ids(run: results.Run) -> set[str]:
     return ids | {entry.video_id for entry in run.failed if entry.video_id}
 
 
+def is_outdated(version: results.Run, current: results.Run) -> bool:
+    """Whether a version is about other videos than the results are now."""
+    return asked_ids(version) != asked_ids(current)
+
+
 def load_version(results_dir: Path, version: str) -> Library:
     """A version with all its clips; raises NoSuchDraft, ResultsMissing or ResultsBroken."""
     return load_library(version_folder(results_dir, version))
 
 
 def keep(results_dir: Path, draft_id: str) -> str:
-    """Make a draft the results; those before become a draft in its place, whose id is returned."""
+    """Make a draft the results; those before become a draft in its place, whose id is returned.
+
+    Raises LabError for a draft about other videos than those of the results: its clips would stand
+    over films that they are not of.
+    """
     folder = version_folder(results_dir, draft_id)
     if folder == results_dir:
         raise LabError("these are the results already")
+    if is_outdated(results.load_run(folder), results.load_run(results_dir)):
+        raise LabError(
+            "this draft is about other videos than the results are now: ask its question again, or"
+            " discard it"
+        )
     kept, before = read_version(folder), read_version(results_dir)
     saved_id = new_id(datetime.now(timezone.utc))
     results.write_results(results_dir / FOLDER / saved_id, *before)

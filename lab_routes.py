@@ -156,15 +156,18 @@ def compare() -> Response:
         after=after,
         versions=names,
         titles=dict(names),
-        sides=[("Before", before, side(old)), ("After", after, side(new))],
+        sides=[
+            (label, version, side(library, shelf.library().run))
+            for label, version, library in (("Before", before, old), ("After", after, new))
+        ],
         comparison=lab.compare(old, new),
         token=token(),
         current=CURRENT,
     )
 
 
-def side(library: Library) -> dict[str, Any]:
-    """A version in a few words."""
+def side(library: Library, current: Run) -> dict[str, Any]:
+    """A version in a few words, beside the results as they are now."""
     found = library.run
     return {
         "classes": counted(len(found.classes), "class"),
@@ -172,6 +175,7 @@ def side(library: Library) -> dict[str, Any]:
         "with_class": counted(sum(bool(video.classes) for video in found.videos), "video"),
         "thresholds": found.thresholds,
         "options": ", ".join(evidence_word(option) for option in found.options),
+        "outdated": lab.is_outdated(found, current),
         "asked": counted(len(lab.asked_ids(found)), "video"),
         "left_out": [entry for entry in found.failed if entry.video_id],
         "elapsed": f"{found.elapsed_s:.1f} s",

@@ -204,6 +204,34 @@ def test_kept_draft_becomes_the_results_and_those_before_a_draft(two: tuple[Path
     assert lab.drafts(folder) == []
 
 
+def test_draft_about_other_videos_is_not_kept_and_said_to_be_outdated(tmp_path: Path) -> None:
+    videos = {"a.mp4": [found("Pets", clip(0, 5, "a dog"))], "b.mp4": []}
+    write_run(tmp_path, tmp_path, videos)
+    draft = lab.run_question(tmp_path, Platform("id0"), FORM.question())
+    client = page.create_app({"RESULTS_DIR": tmp_path, "TESTING": True}).test_client()
+    compared = client.get(f"/lab/compare?after={draft}").text
+    assert "Outdated" not in compared
+    assert compared.count("Keep as the results") == 1
+
+    write_run(tmp_path, tmp_path, {**videos, "c.mp4": []})
+    compared = client.get(f"/lab/compare?after={draft}").text
+    assert compared.count("Outdated") == 1
+    assert "Keep as the results" not in compared
+    answer = client.post("/lab/keep", data={"version": draft, "csrf_token": token_of(client)})
+    assert answer.status_code == 409
+    assert "about other videos than the results are now: ask its question again" in answer.text
+    assert len(results.load_run(tmp_path).videos) == 3
+    assert lab.drafts(tmp_path) == [draft]
+
+
+def test_draft_without_some_videos_is_kept_and_taken_back(tmp_path: Path) -> None:
+    write_run(tmp_path, tmp_path, {"a.mp4": [], "b.mp4": []})
+    saved = lab.keep(tmp_path, lab.run_question(tmp_path, Platform("id1"), FORM.question()))
+    assert [entry.video_name for entry in results.load_run(tmp_path).failed] == ["a.mp4"]
+    lab.keep(tmp_path, saved)
+    assert len(results.load_run(tmp_path).videos) == 2
+
+
 @pytest.mark.parametrize(
     "version", ["", "..", "../old", "20260102-030405-abcdef", "x", "current/.."]
 )
