@@ -156,7 +156,13 @@ def name_in_address(host: str) -> str:
 
 # The command
 
-OPTIONS = {"results_dir": "--results", "videos_dir": "--videos", "host": "--host", "port": "--port"}
+OPTIONS = {
+    "results_dir": "--results",
+    "videos_dir": "--videos",
+    "engine_data_dir": "--engine-data-dir",
+    "host": "--host",
+    "port": "--port",
+}
 
 
 def given_settings(arguments: Sequence[str] | None) -> dict[str, Any]:

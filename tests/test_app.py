@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from html import unescape
 from pathlib import Path
@@ -578,6 +578,7 @@ def test_paused_players_do_not_keep_others_from_the_page(folder: Path, videos: P
         (["--port", "many"], "--port='many' is not a whole number"),
         (["--port", "65536"], "--port=65536 is out of range"),
         (["--results", ""], "--results is empty"),
+        (["--engine-data-dir", ""], "--engine-data-dir is empty"),
     ],
 )
 def test_wrong_options_are_named(
@@ -585,6 +586,21 @@ def test_wrong_options_are_named(
 ) -> None:
     assert page.main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_prompt_lab_has_the_engine_data_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENGINE_DATA_DIR", "set")
+    made: list[Mapping[str, Any]] = []
+
+    def note(config: Mapping[str, Any]) -> Flask:
+        made.append(config)
+        return Flask("noted")
+
+    monkeypatch.setattr(page, "create_app", note)
+    monkeypatch.setattr(page.waitress, "serve", lambda *_, **__: None)
+    for arguments in ([], ["--engine-data-dir", "given"]):
+        assert page.main(["--port", "0", *arguments]) == 0
+    assert [config["SETTINGS"].engine_data_dir for config in made] == [Path("set"), Path("given")]
 
 
 def test_wrong_setting_is_named(
