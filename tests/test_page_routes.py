@@ -136,6 +136,17 @@ def test_lanes_link_to_the_moment_of_each_clip(client: FlaskClient) -> None:
     assert 'data-duration="20"' in lanes
 
 
+@pytest.mark.parametrize("query", ["", "?min_clip_score=90"])
+def test_clips_that_fell_short_are_shown_below_the_threshold_too(
+    client: FlaskClient, query: str
+) -> None:
+    (card,) = re.findall(r'data-video="id2".*?</article>', client.get(f"/{query}").text, re.DOTALL)
+    (address,) = re.findall(r'class="all-clips" href="([^"]*)">Clips that fell short', card)
+    shown = client.get(unescape(address), headers={"Accept": "text/html"}).text
+    assert "1 found" in words(shown)
+    assert "score 60" in words(shown)
+
+
 # The clips of a video
 
 
