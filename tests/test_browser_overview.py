@@ -184,6 +184,22 @@ def test_clip_is_looped(open_page: Callable[..., Any]) -> None:
     )
 
 
+def test_only_cards_with_a_clip_have_a_loop(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    assert page.locator("#video-1 .loop").is_visible()
+    card = page.locator("article[data-video=id2]")
+    assert card.locator("video").count() == 1
+    assert card.locator(".loop").is_hidden()
+    card.locator("a.all-clips").click()
+    card.locator(".drawer a.clip").click()
+    wait_until_playing(page, "article[data-video=id2]", 1)
+    card.locator(".loop").click()
+    assert card.locator(".loop").get_attribute("aria-pressed") == "true"
+    card.locator("a.all-clips").click()
+    card.locator(".loop").click()
+    assert card.locator(".loop").is_hidden()
+
+
 def test_keys(open_page: Callable[..., Any]) -> None:
     page = open_page()
 
