@@ -83,8 +83,8 @@ def writer_of(kind: str, shelf: Shelf, video_id: str) -> Callable[[VideoClips], 
     """What writes a file of one video."""
     words_of = shelf.media.words_of(video_id)
     if kind == "captions.vtt":
-        return lambda video: exports.to_webvtt(video, words_of)
-    return {"vtt": exports.to_webvtt, "srt": exports.to_srt, "edl": exports.to_edl}[kind]
+        return lambda video: exports.to_captions(video, words_of)
+    return {"vtt": exports.to_chapters, "srt": exports.to_srt, "edl": exports.to_edl}[kind]
 
 
 def as_json(

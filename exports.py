@@ -1,6 +1,8 @@
 """Clips in the forms that other tools read: CSV, WebVTT, SRT and CMX 3600 EDL.
 
-Pure functions from clips to text; times are seconds from the start of the video.
+Pure functions from clips to text; times are seconds from the start of the video. CSV and captions
+have every clip. Chapters, SRT and EDL have the stretches of each class: there the same footage
+once per prompt would be in the way.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -54,6 +56,58 @@ class VideoClips:
                 names[clip] = (*names.get(clip, ()), found.name)
         return sorted(names.items(), key=lambda item: (item[0].start, item[0].end, -item[0].score))
 
+    def stretches(self) -> list[Stretch]:
+        """What the clips of each class cover together, in order of time; equal stretches as one."""
+        names: dict[tuple[float, float], list[str]] = {}
+        clips: dict[tuple[float, float], list[Clip]] = {}
+        for found in self.classes:
+            for run in connected(found.clips):
+                span = run[0].start, max(clip.end for clip in run)
+                names.setdefault(span, []).append(found.name)
+                clips.setdefault(span, []).extend(run)
+        return [Stretch.of(span, names[span], clips[span]) for span in sorted(names)]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Footage that clips of the classes `names` cover; prompts and evidence with the best first."""
+
+    start: float
+    end: float
+    score: float
+    names: tuple[str, ...]
+    prompts: tuple[str, ...]
+    evidence: tuple[str, ...]
+
+    @staticmethod
+    def of(span: tuple[float, float], names: Iterable[str], clips: Iterable[Clip]) -> Stretch:
+        """What these clips, which lie in one span, are together."""
+        best_first = sorted(clips, key=lambda clip: (-clip.score, clip.start, clip.prompt))
+        return Stretch(
+            *span,
+            best_first[0].score,
+            tuple(names),
+            tuple(dict.fromkeys(clip.prompt for clip in best_first)),
+            tuple(dict.fromkeys(clip.option for clip in best_first)),
+        )
+
+    def __str__(self) -> str:
+        return _one_line(f"{', '.join(self.names)}: {', '.join(self.prompts)}")
+
+
+def connected(clips: Iterable[Clip]) -> Iterator[list[Clip]]:
+    """The clips in order of time, those together that overlap or touch."""
+    run: list[Clip] = []
+    end = 0.0
+    for clip in sorted(clips, key=lambda clip: (clip.start, clip.end)):
+        if run and clip.start > end:
+            yield run
+            run = []
+        run.append(clip)
+        end = max(end, clip.end)
+    if run:
+        yield run
+
 
 def to_csv(videos: Iterable[VideoClips]) -> str:
     """One row per clip and class, with a heading; lines end as RFC 4180 has it."""
@@ -83,36 +137,42 @@ def _inert(cell: str | float) -> str | float:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
 
 
-def to_webvtt(video: VideoClips, words_of: Callable[[Clip], str] | None = None) -> str:
-    """A WebVTT file: chapters of class and prompt, or captions where there are words to add.
+def to_chapters(video: VideoClips) -> str:
+    """WebVTT chapters: a cue per stretch, with its classes and prompts."""
+    return _webvtt((stretch, [str(stretch)]) for stretch in video.stretches())
 
-    With `words_of`, each cue also says the evidence and what was heard or read in the clip.
-    """
-    cues = ["WEBVTT"]
-    for number, (clip, names) in enumerate(video.clips(), start=1):
-        lines = [f"{', '.join(names)}: {clip.prompt}"]
-        if words_of is not None:
-            lines[0] += f" ({clip.option.replace('_', ' ')}, {clip.score:.0f})"
-            lines += filter(None, [words_of(clip)])
-        text = "\n".join(_vtt_text(line) for line in lines)
-        cues.append(f"{number}\n{_clock(clip.start, '.')} --> {_clock(_end(clip), '.')}\n{text}")
-    return "\n\n".join(cues) + "\n"
+
+def to_captions(video: VideoClips, words_of: Callable[[Clip], str]) -> str:
+    """WebVTT captions: a cue per clip, with its evidence and what was heard or read in it."""
+
+    def lines(clip: Clip, names: Sequence[str]) -> list[str]:
+        evidence = f"{clip.option.replace('_', ' ')}, {clip.score:.0f}"
+        return [f"{', '.join(names)}: {clip.prompt} ({evidence})", words_of(clip)]
+
+    return _webvtt((clip, lines(clip, names)) for clip, names in video.clips())
+
+
+def _webvtt(cues: Iterable[tuple[Clip | Stretch, Sequence[str]]]) -> str:
+    parts = ["WEBVTT"]
+    for number, (shown, lines) in enumerate(cues, start=1):
+        text = "\n".join(_vtt_text(line) for line in lines if line)
+        parts.append(f"{number}\n{_times(shown, '.')}\n{text}")
+    return "\n\n".join(parts) + "\n"
 
 
 def to_srt(video: VideoClips) -> str:
-    """A SubRip file with a cue per clip."""
+    """A SubRip file with a cue per stretch."""
     cues = (
-        f"{number}\n{_clock(clip.start, ',')} --> {_clock(_end(clip), ',')}\n"
-        f"{_one_line(', '.join(names))}: {_one_line(clip.prompt)} ({clip.score:.0f})\n"
-        for number, (clip, names) in enumerate(video.clips(), start=1)
+        f"{number}\n{_times(stretch, ',')}\n{stretch} ({stretch.score:.0f})\n"
+        for number, stretch in enumerate(video.stretches(), start=1)
     )
     return "\n".join(cues)
 
 
 def to_edl(video: VideoClips) -> str:
-    """A CMX 3600 edit decision list: an event per clip, laid end to end on the record side.
+    """A CMX 3600 edit decision list: an event per stretch, laid end to end on the record side.
 
-    Clips are whole frames of the video's own rate, NTSC rates exactly; raises NoFrameRate.
+    Stretches are whole frames of the video's own rate, NTSC rates exactly; raises NoFrameRate.
     """
     rate = true_rate(video.fps)
     is_drop = rate in DROP_FRAME_RATES
@@ -121,17 +181,16 @@ def to_edl(video: VideoClips) -> str:
         f"FCM: {'DROP FRAME' if is_drop else 'NON-DROP FRAME'}",
     ]
     record = 0
-    for number, (clip, names) in enumerate(video.clips(), start=1):
-        first = round(Fraction(clip.start) * rate)
-        after = max(round(Fraction(clip.end) * rate), first + 1)
+    for number, stretch in enumerate(video.stretches(), start=1):
+        first = round(Fraction(stretch.start) * rate)
+        after = max(round(Fraction(stretch.end) * rate), first + 1)
         times = (first, after, record, record + after - first)
         codes = " ".join(timecode(frame, rate) for frame in times)
         lines += [
             "",
             f"{number:03}  {reel_name(video.name):<8} V     C        {codes}",
             f"* FROM CLIP NAME: {_one_line(video.name)}",
-            f"* COMMENT: {_one_line(', '.join(names))}: {_one_line(clip.prompt)}"
-            f" ({clip.option}, score {clip.score:.0f})",
+            f"* COMMENT: {stretch} ({', '.join(stretch.evidence)}, score {stretch.score:.0f})",
         ]
         record = times[-1]
     return "\r\n".join(lines) + "\r\n"
@@ -191,9 +250,10 @@ def file_names(names: Sequence[str], ending: str) -> list[str]:
     return made
 
 
-def _end(clip: Clip) -> float:
-    """A cue without length is shown by no player."""
-    return max(clip.end, clip.start + 0.001)
+def _times(shown: Clip | Stretch, mark: str) -> str:
+    """When a cue is shown; one without length is shown by no player."""
+    end = max(shown.end, shown.start + 0.001)
+    return f"{_clock(shown.start, mark)} --> {_clock(end, mark)}"
 
 
 def _clock(seconds: float, mark: str) -> str:

@@ -53,16 +53,67 @@ def test_csv_has_no_formula(start: str) -> None:
     assert row["prompt"].startswith(f"'{start}")
 
 
+# Stretches
+
+
+FILM = video(
+    Clip(0, 10, 70.0, "visual", "a dog"),
+    Clip(8, 22, 91.4, "visual", "a puppy"),
+    Clip(2, 5, 80.0, "conversation", "a dog"),
+    Clip(0, 22, 66.0, "visual", "fur"),
+    Clip(30, 31, 75.0, "visual", "fur"),
+)
+
+
+def test_footage_is_there_once_per_class_however_many_prompts_it_meets() -> None:
+    assert FILM.stretches() == [
+        exports.Stretch(
+            0, 22, 91.4, ("Pets",), ("a puppy", "a dog", "fur"), ("visual", "conversation")
+        ),
+        exports.Stretch(30, 31, 75.0, ("Pets",), ("fur",), ("visual",)),
+    ]
+    assert exports.to_srt(FILM).split("\n\n")[0].splitlines()[1:] == [
+        "00:00:00,000 --> 00:00:22,000",
+        "Pets: a puppy, a dog, fur (91)",
+    ]
+    assert exports.to_chapters(FILM).count(" --> ") == 2
+    lines = exports.to_edl(FILM).splitlines()
+    assert lines[3].endswith("00:00:00:00 00:00:22:00 00:00:00:00 00:00:22:00")
+    assert lines[5] == "* COMMENT: Pets: a puppy, a dog, fur (visual, conversation, score 91)"
+    assert sum(line[:1].isdigit() for line in lines) == 2
+
+
+def test_csv_and_captions_have_every_clip() -> None:
+    assert len(exports.to_csv([FILM]).splitlines()) == 1 + 5
+    assert exports.to_captions(FILM, lambda clip: "").count(" --> ") == 5
+
+
+def test_clips_that_touch_are_one_stretch_and_those_apart_are_not() -> None:
+    touching = video(*(Clip(at, at + 1, 90, "visual", "a dog") for at in (2, 0, 1, 3.04)))
+    assert [(each.start, each.end) for each in touching.stretches()] == [(0, 3), (3.04, 4.04)]
+
+
+def test_stretches_of_two_classes_stay_apart_unless_they_are_equal() -> None:
+    dog, cat = (Clip(0, 9, score, "visual", word) for word, score in (("a dog", 80), ("a cat", 85)))
+    sofa = Clip(3, 6, 70, "visual", "a sofa")
+    classes = (("Pets", (dog,)), ("Cats", (cat,)), ("Home", (sofa,)))
+    found = tuple(ClassScore(name, 90, 0.5, clips, 90, 90) for name, clips in classes)
+    assert [str(each) for each in VideoClips("id", "a.mp4", 25, found).stretches()] == [
+        "Pets, Cats: a cat, a dog",
+        "Home: a sofa",
+    ]
+
+
 # Captions
 
 
 def test_webvtt_chapters_and_captions() -> None:
-    chapters = exports.to_webvtt(video(DOG, SAID)).split("\n\n")
+    chapters = exports.to_chapters(video(DOG, SAID)).split("\n\n")
     assert chapters[0] == "WEBVTT"
     assert chapters[1].splitlines()[1] == "00:00:01.000 --> 00:00:02.500"
     assert chapters[1].splitlines()[2] == 'Pets: fish &amp; &lt;chips&gt; --&gt; "x" more'
     assert chapters[2].splitlines()[1:] == ["01:01:01.500 --> 01:01:03.250", "Pets: a dog"]
-    captions = exports.to_webvtt(video(DOG), lambda clip: "words\n\nheard")
+    captions = exports.to_captions(video(DOG), lambda clip: "words\n\nheard")
     assert captions.splitlines()[-2:] == ["Pets: a dog (visual, 90)", "words heard"]
 
 
@@ -78,7 +129,7 @@ def test_clip_of_two_classes_is_one_cue() -> None:
 
 
 def test_no_cue_is_without_length() -> None:
-    assert "00:00:01.000 --> 00:00:01.001" in exports.to_webvtt(
+    assert "00:00:01.000 --> 00:00:01.001" in exports.to_chapters(
         video(Clip(1, 1, 90, "visual", "a"))
     )
 
