@@ -110,27 +110,40 @@ def connected(clips: Iterable[Clip]) -> Iterator[list[Clip]]:
 
 
 def to_csv(videos: Iterable[VideoClips]) -> str:
-    """One row per clip and class, with a heading; lines end as RFC 4180 has it."""
+    """One row per clip and class, with a heading; lines end as RFC 4180 has it.
+
+    A video without a class has one row as well, and so has a class without clips: what they lack
+    is empty.
+    """
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(CSV_COLUMNS)
+    writer = csv.DictWriter(text, CSV_COLUMNS)
+    writer.writeheader()
     for video in videos:
-        for found in video.classes:
-            for clip in sorted(found.clips, key=lambda clip: (clip.start, clip.end, -clip.score)):
-                row = (
-                    video.video_id,
-                    video.name,
-                    found.name,
-                    found.score,
-                    found.duration_ratio,
-                    clip.start,
-                    clip.end,
-                    clip.score,
-                    clip.option,
-                    clip.prompt,
-                )
-                writer.writerow(_inert(cell) for cell in row)
+        for row in _csv_rows(video):
+            writer.writerow({column: _inert(cell) for column, cell in row.items()})
     return text.getvalue()
+
+
+def _csv_rows(video: VideoClips) -> Iterator[dict[str, str | float]]:
+    of_video: dict[str, str | float] = {"video_id": video.video_id, "video_name": video.name}
+    if not video.classes:
+        yield of_video
+    for found in video.classes:
+        of_class = of_video | {
+            "class": found.name,
+            "class_score": found.score,
+            "duration_ratio": found.duration_ratio,
+        }
+        if not found.clips:
+            yield of_class
+        for clip in sorted(found.clips, key=lambda clip: (clip.start, clip.end, -clip.score)):
+            yield of_class | {
+                "start_s": clip.start,
+                "end_s": clip.end,
+                "clip_score": clip.score,
+                "evidence": clip.option,
+                "prompt": clip.prompt,
+            }
 
 
 def _inert(cell: str | float) -> str | float:

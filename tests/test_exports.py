@@ -46,6 +46,15 @@ def test_csv_has_a_row_per_clip_in_order_of_time() -> None:
     }
 
 
+def test_csv_has_every_video_and_every_class() -> None:
+    nothing = VideoClips("id2", "none.mp4", 25, ())
+    rows = list(csv.reader(io.StringIO(exports.to_csv([nothing, video()]))))[1:]
+    assert rows == [
+        ["id2", "none.mp4", *[""] * 8],
+        ["id1", "a/b.mp4", "Pets", "91.5", "0.5", *[""] * 5],
+    ]
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t"])
 def test_csv_has_no_formula(start: str) -> None:
     text = exports.to_csv([video(Clip(0, 1, 90, "visual", f"{start}cmd|' /C calc'!A0"))])
