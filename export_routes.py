@@ -29,6 +29,8 @@ MEDIA_TYPES = {
     "srt": "application/x-subrip",
     "edl": "text/plain",
 }
+# Where it is not the kind: of one video, chapters and captions would have the same name.
+ENDINGS = {"vtt": "chapters.vtt"}
 
 
 def add_routes(app: Flask) -> None:
@@ -51,15 +53,17 @@ def export(kind: str) -> Response:
         abort(404)
     filtered = [filter_video(video, wanted) for video in chosen]
     stem = PurePosixPath(filtered[0].name).stem if video_id else "clips"
+    ending = ENDINGS.get(kind, kind)
+    name = f"{stem}.{ending}"
     if kind == "json":
-        return attachment(f"{stem}.json", kind, as_json(shelf, library, filtered, wanted))
+        return attachment(name, kind, as_json(shelf, library, filtered, wanted))
     videos = [as_clips(library, video) for video in filtered]
     if kind == "csv":
-        return attachment(f"{stem}.csv", kind, exports.to_csv(videos))
+        return attachment(name, kind, exports.to_csv(videos))
     if video_id:
         text = writer_of(kind, shelf, video_id)(videos[0])
-        return attachment(f"{stem}.{kind.rpartition('.')[2]}", kind, text)
-    return zipped(kind, shelf, [video for video in videos if video.classes])
+        return attachment(name, kind, text)
+    return zipped(kind, ending, shelf, [video for video in videos if video.classes])
 
 
 def filter_video(video: VideoResult, wanted: Selection) -> VideoResult:
@@ -119,9 +123,8 @@ def class_answer(found: ClassScore) -> dict[str, Any]:
     }
 
 
-def zipped(kind: str, shelf: Shelf, videos: Sequence[VideoClips]) -> Response:
+def zipped(kind: str, ending: str, shelf: Shelf, videos: Sequence[VideoClips]) -> Response:
     """One file per video. Videos of unknown frame rate are named in a note and left out."""
-    ending = kind.rpartition(".")[2]
     content = io.BytesIO()
     without: list[str] = []
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -137,7 +140,8 @@ def zipped(kind: str, shelf: Shelf, videos: Sequence[VideoClips]) -> Response:
             note = "Left out, their frame rate is not known:\n" + "\n".join(without) + "\n"
             archive.writestr("LEFT-OUT.txt", note.encode(errors="replace"))
     response = Response(content.getvalue(), mimetype="application/zip")
-    response.headers["Content-Disposition"] = f"attachment; filename=clips-{ending}.zip"
+    name = f"clips-{ending.partition('.')[0]}.zip"
+    response.headers["Content-Disposition"] = f"attachment; filename={name}"
     return response
 
 

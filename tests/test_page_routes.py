@@ -251,8 +251,12 @@ def test_csv_of_all_and_of_what_a_filter_leaves(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("kind", "ending", "begins"),
     [
-        ("vtt", "vtt", "WEBVTT\n\n1\n00:00:01.500 --> 00:00:04.000\nPets: a dog"),
-        ("captions.vtt", "vtt", "WEBVTT\n\n1\n00:00:01.500 --> 00:00:04.000\nPets: a dog (visual"),
+        ("vtt", "chapters.vtt", "WEBVTT\n\n1\n00:00:01.500 --> 00:00:04.000\nPets: a dog"),
+        (
+            "captions.vtt",
+            "captions.vtt",
+            "WEBVTT\n\n1\n00:00:01.500 --> 00:00:04.000\nPets: a dog (visual",
+        ),
         ("srt", "srt", "1\n00:00:01,500 --> 00:00:04,000\nPets: a dog (96)"),
         ("edl", "edl", "TITLE: dogs.mp4\r\nFCM: DROP FRAME\r\n"),
     ],
@@ -263,7 +267,10 @@ def test_one_video_is_a_file_all_are_an_archive(
     one = client.get(f"/export/{kind}?id=id0")
     assert one.data.decode().startswith(begins)
     assert f'filename="dogs.{ending}"' in one.headers["Content-Disposition"]
-    archive = zipfile.ZipFile(io.BytesIO(client.get(f"/export/{kind}").data))
+    all_of_them = client.get(f"/export/{kind}")
+    zip_name = f"filename=clips-{ending.partition('.')[0]}.zip"
+    assert zip_name in all_of_them.headers["Content-Disposition"]
+    archive = zipfile.ZipFile(io.BytesIO(all_of_them.data))
     assert archive.namelist() == [f"dogs.{ending}", f"home.{ending}"]
     assert archive.read(f"dogs.{ending}") == one.data
 
