@@ -253,6 +253,40 @@ def test_other_views_fit_and_are_readable(
         assert page.evaluate(LOW_CONTRAST) == []
 
 
+BROKEN_WORDS = """
+() => {
+  const broken = [];
+  for (const cell of document.querySelectorAll(".wide th, .wide td")) {
+    const words = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    while (words.nextNode()) {
+      const node = words.currentNode;
+      for (const { index, 0: word } of node.data.matchAll(/\\S+/g)) {
+        const range = document.createRange();
+        range.setStart(node, index);
+        range.setEnd(node, index + word.length);
+        if (new Set([...range.getClientRects()].map((box) => box.top)).size > 1) broken.push(word);
+      }
+    }
+  }
+  return broken;
+}
+"""
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_comparison_keeps_words_and_numbers_whole(
+    open_page: Callable[..., Any], width: int
+) -> None:
+    page = open_page("lab/compare", viewport={"width": width, "height": 800})
+    assert page.locator(".wide td", has_text="short").count() > 0
+    assert page.evaluate(BROKEN_WORDS) == []
+    frame = page.get_by_role("region", name="Hits of each prompt")
+    last = frame.locator("thead th").last
+    last.scroll_into_view_if_needed()
+    assert last.bounding_box()["x"] < width
+    assert frame.locator("tbody th").first.bounding_box()["x"] == frame.bounding_box()["x"]
+
+
 def test_everything_has_a_name(open_page: Callable[..., Any]) -> None:
     nameless = """() => [...document.querySelectorAll("button, input, select, textarea, a[href]")]
       .filter((each) => each.checkVisibility() && each.type !== "hidden" && !each.closest("svg"))
