@@ -82,8 +82,7 @@ def post() -> AnyResponse:
     action = request.form.get("action", "run")
     try:
         if action == "import":
-            upload = request.files.get("file")
-            form = lab_form.imported(form, upload.read() if upload else b"")
+            form = lab_form.imported(form, uploaded())
         elif action == "export":
             return classes_file(lab_form.exported(form.classes()))
         elif action == "run":
@@ -91,12 +90,21 @@ def post() -> AnyResponse:
         else:
             form = lab_form.edit(form, action)
     except (ClassesError, SelectionError, SettingError) as error:
-        return form_page(form, f"Not asked: {error}", 400)
+        not_done = "Not imported" if action == "import" else "Not asked"
+        return form_page(form, f"{not_done}: {error}", 400)
     except LabError as error:
         return form_page(form, f"No draft: {error}", 409)
     except (PlatformUnavailable, ApiError) as error:
         return form_page(form, f"No answer: {error}", 503)
     return form_page(form)
+
+
+def uploaded() -> bytes:
+    """What the file holds that was chosen; raises ClassesError where none was."""
+    file = request.files.get("file")
+    if not file:
+        raise ClassesError("choose a file first")
+    return bytes(file.read())
 
 
 def run(question: Question) -> str:
@@ -178,7 +186,6 @@ def side(library: Library, current: Run) -> dict[str, Any]:
         "outdated": lab.is_outdated(found, current),
         "asked": counted(len(lab.asked_ids(found)), "video"),
         "left_out": [entry for entry in found.failed if entry.video_id],
-        "elapsed": f"{found.elapsed_s:.1f} s",
     }
 
 
@@ -198,19 +205,15 @@ def discard() -> AnyResponse:
 
 def version_names(results_dir: Path) -> list[tuple[str, str]]:
     """Every version with a name for people, the results first."""
-    drafts = [
-        (
-            draft,
-            f"Draft of {spoken_time(f'{draft[:4]}-{draft[4:6]}-{draft[6:8]}T{clock_of(draft)}')}",
-        )
-        for draft in lab.drafts(results_dir)
-    ]
+    drafts = [(draft, f"Draft of {moment_of(draft)}") for draft in lab.drafts(results_dir)]
     return [(CURRENT, "The results"), *drafts]
 
 
-def clock_of(draft: str) -> str:
-    """The time of day in a draft's id."""
-    return f"{draft[9:11]}:{draft[11:13]}:{draft[13:15]}+00:00"
+def moment_of(draft: str) -> str:
+    """When a draft was made, by its id; to the second, as two are soon of the same minute."""
+    day, time = draft[:8], draft[9:15]
+    rfc3339 = f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}+00:00"
+    return spoken_time(rfc3339, "%H:%M:%S")
 
 
 # One file

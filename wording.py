@@ -50,13 +50,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else plural}"
 
 
-def spoken_time(rfc3339: str) -> str:
-    """A time for people; what is no time is shown as it is."""
+def spoken_time(rfc3339: str, hours: str = "%H:%M") -> str:
+    """A time for people, the hours as `hours` says; what is no time is shown as it is."""
     try:
         moment = datetime.fromisoformat(rfc3339.replace("Z", "+00:00"))
     except ValueError:
         return rfc3339
-    return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".strip()
+    return f"{moment.day} {moment:%B %Y}, {moment:{hours}} {moment.tzname() or ''}".strip()
 
 
 def spoken_duration(seconds: float) -> str:

@@ -232,6 +232,17 @@ def test_draft_without_some_videos_is_kept_and_taken_back(tmp_path: Path) -> Non
     assert len(results.load_run(tmp_path).videos) == 2
 
 
+def test_drafts_of_one_minute_have_names_of_their_own(two: tuple[Path, Path]) -> None:
+    folder, draft = two
+    for second in ("05", "59"):
+        shutil.copytree(draft, folder / "lab" / f"20260102-0304{second}-abcdef")
+    client = page.create_app({"RESULTS_DIR": folder, "TESTING": True}).test_client()
+    for shown in (client.get("/lab").text, client.get("/lab/compare").text):
+        assert "Draft of 2 January 2026, 03:04:05 UTC" in shown
+        assert "Draft of 2 January 2026, 03:04:59 UTC" in shown
+        assert "took" not in shown, "indexing would be compared with asking"
+
+
 @pytest.mark.parametrize(
     "version", ["", "..", "../old", "20260102-030405-abcdef", "x", "current/.."]
 )
@@ -407,6 +418,17 @@ def test_classes_go_out_and_come_in(client: FlaskClient) -> None:
     file = (io.BytesIO(b'[{"name": "New", "prompts": ["p"]}]'), "classes.json")
     data = {"csrf_token": token, "action": "import", "file": file}
     assert 'value="New"' in client.post("/lab", data=data).text
+
+
+@pytest.mark.parametrize("file", [{}, {"file": (io.BytesIO(), "")}])
+def test_import_without_a_file_says_to_choose_one(
+    client: FlaskClient, file: dict[str, Any]
+) -> None:
+    data = {**QUESTION, "csrf_token": token_of(client), "action": "import", **file}
+    answer = client.post("/lab", data=data, content_type="multipart/form-data")
+    assert answer.status_code == 400
+    assert "Not imported: choose a file first" in answer.text
+    assert "a very long prompt" in answer.text, "what was typed is still there"
 
 
 def test_report_is_one_file_that_needs_no_server(client: FlaskClient) -> None:

@@ -227,6 +227,11 @@ def test_spoken_time(time: str, spoken: str) -> None:
     assert wording.spoken_time(time) == spoken
 
 
+def test_spoken_time_to_the_second() -> None:
+    spoken = wording.spoken_time("2026-11-22T15:00:02Z", "%H:%M:%S")
+    assert spoken == "22 November 2026, 15:00:02 UTC"
+
+
 @pytest.mark.parametrize(
     ("number", "noun", "words"),
     [
