@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -68,6 +69,15 @@ class LaneView:
 
 
 @dataclass(frozen=True)
+class NearView:
+    """The class that comes nearest to a video to which none applies, and what it comes to."""
+
+    name: str
+    hue: int
+    reached: str
+
+
+@dataclass(frozen=True)
 class Card:
     """One video with its classes, its best clips and its timeline."""
 
@@ -82,6 +92,7 @@ class Card:
     clips: tuple[ClipView, ...]
     lanes: tuple[LaneView, ...]
     clip_count: str
+    near: NearView | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +163,15 @@ def score_view(found: ClassScore, hues: Mapping[str, int]) -> ScoreView:
         ratio=f"{found.duration_ratio:.0%}",
         ratio_percent=100 * found.duration_ratio,
     )
+
+
+def near_view(found: ClassScore, min_clip_score: float, hues: Mapping[str, int]) -> NearView:
+    """A class that does not apply; rounded down, so that it does not seem to reach a threshold."""
+    if found.max_score < min_clip_score:
+        reached = f"its best clip scores {math.floor(found.max_score)}"
+    else:
+        reached = f"score {math.floor(found.score)}, {found.duration_ratio:.0%} of the video"
+    return NearView(found.name, hues.get(found.name, 0), reached)
 
 
 def clip_view(

@@ -124,6 +124,16 @@ class Library:
         """Every video with every class that has a clip: what the other thresholds choose from."""
         return self.judged(Thresholds(0.0, min_clip_score, 0.0))
 
+    def nearest(self, video_id: str, min_clip_score: float) -> ClassScore | None:
+        """The best class of a video whatever it scores: of those with a clip from that score on.
+
+        Where no class has one, of all; None where no clips are kept.
+        """
+        for least in (min_clip_score, 0.0):
+            if classes := self._classes(video_id, Thresholds(0.0, least, 0.0)):
+                return classes[0]
+        return None
+
     def duration_s(self, video_id: str) -> float:
         """Length of a video; where the platform told none, the end of its last clip."""
         details = self.run.details.get(video_id)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import results
-from card_views import Card, ScoreView, score_view, video_card
+from card_views import Card, ScoreView, near_view, score_view, video_card
 from charts import HeatRow, ThresholdView, heat_rows, threshold_views
 from classification import Thresholds
 from library import Library
@@ -119,9 +119,7 @@ def page_view(library: Library, wanted: Selection, per_page: int = 0) -> PageVie
         page=page,
         pages=pages,
         cards=tuple(
-            video_card(
-                (page - 1) * size + place, video, library.duration_s(video.video_id), hues, wanted
-            )
+            card_of(library, (page - 1) * size + place, video, hues, wanted)
             for place, video in enumerate(shown, start=1)
         )
         if wanted.group == "video"
@@ -131,6 +129,16 @@ def page_view(library: Library, wanted: Selection, per_page: int = 0) -> PageVie
         min_video_score=wanted.thresholds.min_video_score,
         min_ratio_percent=100 * wanted.thresholds.min_duration_ratio,
     )
+
+
+def card_of(
+    library: Library, place: int, video: VideoResult, hues: Mapping[str, int], wanted: Selection
+) -> Card:
+    """One video's card; where no class applies, with the one that comes nearest."""
+    card = video_card(place, video, library.duration_s(video.video_id), hues, wanted)
+    least = wanted.thresholds.min_clip_score
+    nearest = None if video.classes else library.nearest(video.video_id, least)
+    return replace(card, near=near_view(nearest, least, hues)) if nearest else card
 
 
 def class_hues(run: results.Run) -> dict[str, int]:

@@ -51,7 +51,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def spoken_time(rfc3339: str, hours: str = "%H:%M") -> str:
-    """A time for people, the hours as `hours` says; what is no time is shown as it is."""
+    """A time for people, its clock in the form `hours`; what is no time is shown as it is."""
     try:
         moment = datetime.fromisoformat(rfc3339.replace("Z", "+00:00"))
     except ValueError:

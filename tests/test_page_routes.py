@@ -136,6 +136,35 @@ def test_lanes_link_to_the_moment_of_each_clip(client: FlaskClient) -> None:
     assert 'data-duration="20"' in lanes
 
 
+@pytest.mark.parametrize(
+    ("query", "nearest"),
+    [
+        ("", {"id2": "Pets, its best clip scores 60"}),
+        ("?min_clip_score=60", {"id2": "Pets, score 56, 25% of the video"}),
+        (
+            "?min_video_score=99.9",
+            {
+                "id0": "Pets, score 91, 17% of the video",
+                "id1": "Home, sweet, score 84, 10% of the video",
+                "id2": "Pets, its best clip scores 60",
+            },
+        ),
+    ],
+)
+def test_card_without_a_class_shows_the_one_that_comes_nearest(
+    client: FlaskClient, query: str, nearest: dict[str, str]
+) -> None:
+    shown = re.findall(
+        r'data-video="([^"]*)"(?:(?!</article>).)*?<p class="none">(.*?)</p>',
+        client.get(f"/{query}").text,
+        re.DOTALL,
+    )
+    said = "No class applies to this video. Nearest, though it does not apply:"
+    assert {video_id: words(html).replace(" ,", ",") for video_id, html in shown} == {
+        video_id: f"{said} {near}." for video_id, near in nearest.items()
+    }
+
+
 @pytest.mark.parametrize("query", ["", "?min_clip_score=90"])
 def test_clips_that_fell_short_are_shown_below_the_threshold_too(
     client: FlaskClient, query: str
