@@ -173,7 +173,8 @@ def test_drop_frame_keeps_step_with_the_clock(frame: int, rate: Fraction) -> Non
     second, frames = rest.split(";")
     assert not (second == "00" and int(frames) < round(rate) // 15 and int(minutes) % 10)
     shown_s = 3600 * int(hours) + 60 * int(minutes) + int(second) + int(frames) / round(rate)
-    assert abs(shown_s - float(frame / rate)) < 0.12
+    # Two frames in hand before they are dropped, and a millionth that no dropping makes good.
+    assert abs(shown_s - float(frame / rate)) < 2 / 30 + 1.01e-6 * shown_s + 0.001
 
 
 @given(st.integers(0, 10**6), st.sampled_from([NTSC, NTSC_60]))
