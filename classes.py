@@ -13,8 +13,9 @@ from typing import Any
 
 from results import PromptClass
 
-# The platform's limit for one request, counted over all classes.
+# The platform's limits for one request: prompts over all classes, characters of each text.
 MAX_PROMPTS = 100
+MAX_CHARACTERS = 2000
 SHAPE = '{"classes": [{"name": "Pets", "prompts": ["dog", "cat"]}]}'
 
 
@@ -102,6 +103,10 @@ def _text(value: Any, where: str) -> str:
     text = value.strip()
     if not text:
         raise ClassesError(f"{where} is empty")
+    if len(text) > MAX_CHARACTERS:
+        raise ClassesError(
+            f"{where} has {len(text)} characters: shorten it to the {MAX_CHARACTERS} that are taken"
+        )
     try:
         text.encode()
     except UnicodeEncodeError:

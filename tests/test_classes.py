@@ -2,8 +2,10 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from classes import ClassesError, load_classes
+from classes import MAX_CHARACTERS, ClassesError, load_classes
+from engine.schemas.classify import ClassBody
 from results import PromptClass
 
 PETS = {"name": "Pets", "prompts": ["dog", "cat"]}
@@ -52,6 +54,15 @@ def test_a_hundred_prompts_are_taken(tmp_path: Path) -> None:
     assert sum(len(found.prompts) for found in load_classes(write(tmp_path, many))) == 100
 
 
+def test_what_is_taken_here_is_taken_by_the_engine(tmp_path: Path) -> None:
+    longest = "d" * MAX_CHARACTERS
+    (found,) = load_classes(write(tmp_path, [{"name": longest, "prompts": [f" {longest} "]}]))
+    body = ClassBody(name=found.name, prompts=list(found.prompts))
+    assert (body.name, body.prompts) == (longest, [longest])
+    with pytest.raises(ValidationError):
+        ClassBody(name="d", prompts=[longest + "d"])
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -82,6 +93,11 @@ def test_a_hundred_prompts_are_taken(tmp_path: Path) -> None:
             "101 prompts in all are more than the 100",
         ),
         ([{"name": "\ud800", "prompts": ["dog"]}], "holds half of a character"),
+        (
+            [{"name": "Pets", "prompts": ["dog", "cat" * 700]}],
+            "prompt 2 of class 1 ('Pets') has 2100 characters: shorten it to the 2000",
+        ),
+        ([{"name": "d" * 2001, "prompts": ["dog"]}], "the name of class 1 has 2001 characters"),
     ],
 )
 def test_bad_entries_are_named(tmp_path: Path, content: object, message: str) -> None:
