@@ -116,8 +116,8 @@ def _sole_use(data_dir: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise EngineError(
-            f"Another engine is using {data_dir}: stop it, or choose another folder "
-            "(ENGINE_DATA_DIR or --data-dir)."
+            f"Another engine is using {data_dir}; it may be a pipeline or the prompt lab that "
+            "still runs. Wait for its end, stop it, or choose another folder with ENGINE_DATA_DIR."
         ) from None
     except OSError as error:
         raise EngineError(f"Cannot write to {data_dir}: {error.strerror or error}.") from error

@@ -141,7 +141,7 @@ def test_two_engines_never_share_a_folder(tmp_path: Path) -> None:
     options = EngineOptions(data_dir=tmp_path)
     with (
         running_engine(options),
-        pytest.raises(EngineError, match="Another engine"),
+        pytest.raises(EngineError, match=r"Another engine .* prompt lab .* ENGINE_DATA_DIR\.$"),
         running_engine(options),
     ):
         pass
