@@ -54,10 +54,10 @@ def running_engine(options: EngineOptions) -> Iterator[str]:
     """Serve for as long as the body runs; yields the URL, without a version.
 
     Raises EngineError where another engine uses the folder, the address is taken, or a model that
-    was asked for is not there.
+    was asked for is not there or damaged.
     """
     try:
-        models = chosen_models(options.models, threads=1)
+        models = chosen_models(options.models, threads=1, check=True)
     except ModelError as error:
         raise EngineError(str(error)) from error
     with _sole_use(options.data_dir):

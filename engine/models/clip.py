@@ -26,9 +26,10 @@ import onnxruntime as ort
 
 from engine.models.calibration import LOG_ODDS
 from engine.models.clip_inputs import PromptTokens, read_picture_rules
+from engine.models.json_values import read_values
 from engine.models.lazy import Lazy
 from engine.models.prompts import PromptVectors, products
-from engine.models.store import ModelError, label, read_json
+from engine.models.store import ModelError, label
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -38,6 +39,7 @@ SAME_MEANING = 5
 SIGLIP_SCALE = 117.33
 SIGLIP_BIAS = -12.93
 BATCH = 8
+BLANK = np.zeros((8, 8, 3), np.uint8)
 
 INT8 = ("_quantized", "_int8", "_uint8")
 FLOAT = ("", "_fp16")
@@ -63,13 +65,14 @@ class ClipEncoder:
     calibration = LOG_ODDS
 
     def __init__(self, folder: Path, threads: int, *, quantized: bool = True) -> None:
-        """Check the folder; nothing is loaded yet.
+        """Read the folder's settings; no graph is loaded yet: see `check`.
 
         Args:
             threads: processors that one call may use.
             quantized: take the int8 graphs where the folder has both kinds.
 
-        Raises ModelError where a file is missing, or is of a family not known here.
+        Raises ModelError where a file is missing, has a value of a wrong kind, or is of a family
+        not known here.
         """
         self._folder = folder
         self._threads = threads
@@ -83,6 +86,22 @@ class ClipEncoder:
         self._background = Lazy(lambda: self.encode_prompts(background_prompts()))
         self._prompt_vectors = PromptVectors(self._encode_texts)
 
+    def check(self) -> None:
+        """Show a picture and a prompt to both graphs, loaded as quickly as can be, and let them go.
+
+        Raises ModelError where a file is damaged or the graphs do not belong together, which would
+        else come to light when every video is indexed.
+        """
+        vision = self._load(self._vision_path, "vision_model", quickly=True)
+        text = self._load(self._text_path, "text_model", quickly=True)
+        seen = self._see(vision, [BLANK]).shape[1]
+        read = self._read(text, ["a picture"]).shape[1]
+        if seen != read:
+            raise ModelError(
+                f"{self._vision_path.parent} holds graphs of two models: {self._vision_path.name} "
+                f"gives vectors of {seen} numbers, {self._text_path.name} of {read}"
+            )
+
     @property
     def dimension(self) -> int:
         """Length of the vectors."""
@@ -92,11 +111,7 @@ class ClipEncoder:
         """Pictures uint8[h, w, 3] RGB of any size to unit vectors float32[n, dimension]."""
         if not len(frames):
             return np.zeros((0, self.dimension), np.float32)
-        vision = self._vision()
-        size = vision.fixed("pixel_values", 0) or BATCH
-        batches = [frames[at : at + size] for at in range(0, len(frames), size)]
-        pixels = (np.stack([self._rules.apply(frame) for frame in batch]) for batch in batches)
-        return np.concatenate([_unit(vision.run({"pixel_values": batch})) for batch in pixels])
+        return self._see(self._vision(), frames)
 
     def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
         """Texts to unit vectors float32[m, dimension]; a text seen before costs nothing."""
@@ -128,23 +143,36 @@ class ClipEncoder:
     def _encode_texts(self, prompts: list[str]) -> FloatArray:
         if not prompts:
             return np.zeros((0, self.dimension), np.float32)
+        return self._read(self._load(self._text_path, "text_model"), prompts)
+
+    def _see(self, vision: _Tower, frames: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
+        size = vision.fixed("pixel_values", 0) or BATCH
+        batches = [frames[at : at + size] for at in range(0, len(frames), size)]
+        pixels = (np.stack([self._rules.apply(frame) for frame in batch]) for batch in batches)
+        return np.concatenate([_unit(vision.run({"pixel_values": batch})) for batch in pixels])
+
+    def _read(self, text: _Tower, prompts: Sequence[str]) -> FloatArray:
         # one at a time: an int8 graph rounds a text by what stands beside it in the batch
-        text = self._load(self._text_path, "text_model")
         tokens = PromptTokens(self._folder, self._family, text.fixed("input_ids", 1))
         return np.concatenate([_unit(text.run(tokens(prompt))) for prompt in prompts])
 
-    def _load(self, path: Path, stem: str) -> _Tower:
-        return _Tower(path, OUTPUTS[self._family, stem], self._threads)
+    def _load(self, path: Path, stem: str, *, quickly: bool = False) -> _Tower:
+        return _Tower(path, OUTPUTS[self._family, stem], self._threads, quickly=quickly)
 
     def _measure(self) -> int:
-        return int(self.encode_frames([np.zeros((8, 8, 3), np.uint8)]).shape[1])
+        return int(self.encode_frames([BLANK]).shape[1])
 
 
 class _Tower:
     """One graph: its inputs and its output are looked up in the file, not assumed."""
 
-    def __init__(self, path: Path, outputs: Sequence[str], threads: int) -> None:
+    def __init__(
+        self, path: Path, outputs: Sequence[str], threads: int, *, quickly: bool = False
+    ) -> None:
+        """Load a graph; `quickly` leaves out what would make it run fast."""
         options = ort.SessionOptions()
+        if quickly:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         try:
@@ -162,6 +190,9 @@ class _Tower:
             raise ModelError(
                 f"{path} gives {', '.join(offered)}: one of {', '.join(outputs)} is needed"
             ) from None
+        for one in self._inputs.values():
+            if one.type not in DTYPES:
+                raise ModelError(f"{path} asks for {one.name} as {one.type}: that is not known")
 
     def fixed(self, name: str, axis: int) -> int | None:
         """The length of an input's axis if the graph fixes it, else None."""
@@ -181,7 +212,10 @@ class _Tower:
             (output,) = self._session.run([self._output], given)
         except Exception as error:  # ONNX Runtime's errors have no base of their own
             raise ModelError(f"{self._path} does not run: {error}") from error
-        return np.asarray(output, dtype=np.float32)
+        vectors = np.asarray(output, dtype=np.float32)
+        if vectors.ndim != 2:
+            raise ModelError(f"{self._path} gives {self._output} that is no vector for each input")
+        return vectors
 
 
 def background_prompts() -> list[str]:
@@ -200,16 +234,15 @@ def _read_config(folder: Path) -> tuple[str, np.float32, np.float32]:
 
     `logit_scale_init_value` is where training began, so it is not used.
     """
-    path = folder / "config.json"
-    config = read_json(path)
-    kind = str(config.get("model_type"))
+    config = read_values(folder / "config.json")
+    kind = config.text("model_type")
     family = kind.removesuffix("2")
     if family == "clip":
         return family, CLIP_SCALE, np.float32(0)
     if family != "siglip":
-        raise ModelError(f"{path} says model_type {kind}: it must be clip or siglip")
-    scale = np.exp(config["logit_scale"]) if "logit_scale" in config else SIGLIP_SCALE
-    return family, np.float32(scale), np.float32(config.get("logit_bias", SIGLIP_BIAS))
+        raise ModelError(f"{config.path} says model_type {kind}: it must be clip or siglip")
+    scale = np.exp(config.number("logit_scale")) if "logit_scale" in config else SIGLIP_SCALE
+    return family, np.float32(scale), np.float32(config.number("logit_bias", SIGLIP_BIAS))
 
 
 def _graph(folder: Path, stem: str, quantized: bool) -> Path:

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from PIL import Image
 from tokenizers import Tokenizer
 
-from engine.models.store import ModelError, read_json
+from engine.models.json_values import JsonValues, read_values
+from engine.models.store import ModelError
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -26,6 +27,10 @@ IntArray = npt.NDArray[np.int64]
 PREPROCESSOR = "preprocessor_config.json"
 # transformers' CLIPTextConfig and SiglipTextConfig; config files leave out what equals them
 TEXT_LENGTHS = {"clip": 77, "siglip": 64}
+# Tokenisers without a limit write a number beyond all lengths.
+NO_LENGTH = 10_000
+LONGEST_SIDE = 4096
+LEAST_DEVIATION = 1e-6
 NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -68,40 +73,41 @@ class PictureRules:
 
 def read_picture_rules(folder: Path) -> PictureRules:
     """The rules in a model's preprocessor_config.json; raises ModelError for what is not known."""
-    path = folder / PREPROCESSOR
-    config = read_json(path)
-    try:
-        size = config["size"]
-        if isinstance(size, int):  # files written before the sizes had names
-            size = {"shortest_edge": size} if "crop_size" in config else _square(size)
-        short_side = size.get("shortest_edge")
-        normalised = config.get("do_normalize", True)
-        return PictureRules(
-            short_side=short_side,
-            size=(0, 0) if short_side else (size["width"], size["height"]),
-            crop=_crop(config),
-            resample=Image.Resampling(config.get("resample", Image.Resampling.BICUBIC)),
-            scale=config.get("rescale_factor", 1 / 255),
-            mean=tuple(config["image_mean"]) if normalised else (0.0,) * 3,
-            deviation=tuple(config["image_std"]) if normalised else (1.0,) * 3,
-        )
-    except KeyError as error:
-        raise ModelError(f"{path} does not say {error.args[0]}") from None
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{path} has a value of the wrong kind: {error}") from None
+    config = read_values(folder / PREPROCESSOR)
+    size = _size(
+        config, "size", ["shortest_edge"] if "crop_size" in config else ["width", "height"]
+    )
+    short_side = _side(size, "shortest_edge") if "shortest_edge" in size else None
+    normalised = config.flag("do_normalize", True)
+    cropped = config.flag("do_center_crop", False)
+    resample = config.whole("resample", Image.Resampling.BICUBIC, most=max(Image.Resampling))
+    return PictureRules(
+        short_side=short_side,
+        size=(0, 0) if short_side else _sides(size),
+        crop=_sides(_size(config, "crop_size", ["width", "height"])) if cropped else None,
+        resample=Image.Resampling(resample),
+        scale=config.number("rescale_factor", 1 / 255, least=LEAST_DEVIATION, most=1),
+        mean=config.numbers("image_mean", 3) if normalised else (0.0,) * 3,
+        deviation=config.numbers("image_std", 3, least=LEAST_DEVIATION)
+        if normalised
+        else (1.0,) * 3,
+    )
 
 
-def _square(side: int) -> dict[str, int]:
-    return {"width": side, "height": side}
+def _size(config: JsonValues, key: str, sides: list[str]) -> JsonValues:
+    """The sides of a size; files written before the sides had names give one number for them."""
+    given = config.raw(key)
+    if isinstance(given, int):
+        return JsonValues(config.path, dict.fromkeys(sides, given), f"{key}.")
+    return config.section(key)
 
 
-def _crop(config: dict[str, Any]) -> tuple[int, int] | None:
-    if not config.get("do_center_crop", False):
-        return None
-    size = config["crop_size"]
-    if isinstance(size, int):
-        size = _square(size)
-    return size["width"], size["height"]
+def _sides(size: JsonValues) -> tuple[int, int]:
+    return _side(size, "width"), _side(size, "height")
+
+
+def _side(size: JsonValues, name: str) -> int:
+    return size.whole(name, least=1, most=LONGEST_SIDE)
 
 
 class PromptTokens:
@@ -114,13 +120,16 @@ class PromptTokens:
 
     def __init__(self, folder: Path, family: str, fixed_length: int | None) -> None:
         path = folder / "tokenizer.json"
-        config = _optional_json(folder / "tokenizer_config.json")
+        settings = folder / "tokenizer_config.json"
+        config = read_values(settings) if settings.is_file() else JsonValues(settings, {})
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises no narrower type
             raise ModelError(f"{path} cannot be read: {error}") from error
-        self._lower = family == "siglip" or bool(config.get("do_lower_case"))
-        self._canonical = config.get("tokenizer_class") == "SiglipTokenizer"
+        self._lower = config.flag("do_lower_case", False) or family == "siglip"
+        self._canonical = (
+            "tokenizer_class" in config and config.raw("tokenizer_class") == "SiglipTokenizer"
+        )
         length = fixed_length or _text_length(folder, config, family)
         self._tokenizer.enable_truncation(length)
         if family == "siglip" or fixed_length:
@@ -140,12 +149,16 @@ class PromptTokens:
             "attention_mask": np.array([encoded.attention_mask], dtype=np.int64),
         }
 
-    def _padding(self, config: dict[str, Any], path: Path) -> dict[str, Any]:
+    def _padding(self, config: JsonValues, path: Path) -> dict[str, Any]:
         """The padding token: the one the configuration names, else the one in the tokeniser."""
-        named = config.get("pad_token")
-        token = named.get("content") if isinstance(named, dict) else named
-        if token is None:
-            token = (self._tokenizer.padding or {}).get("pad_token")
+        token = (self._tokenizer.padding or {}).get("pad_token")
+        if "pad_token" in config:
+            is_object = isinstance(config.raw("pad_token"), dict)
+            token = (
+                config.section("pad_token").text("content")
+                if is_object
+                else config.text("pad_token")
+            )
         identity = None if token is None else self._tokenizer.token_to_id(token)
         if identity is None:
             raise ModelError(
@@ -154,16 +167,11 @@ class PromptTokens:
         return {"pad_id": identity, "pad_token": token}
 
 
-def _text_length(folder: Path, tokenizer_config: dict[str, Any], family: str) -> int:
+def _text_length(folder: Path, tokenizer_config: JsonValues, family: str) -> int:
     """How many tokens the text tower has places for."""
-    text_config = read_json(folder / "config.json").get("text_config") or {}
     usual = TEXT_LENGTHS[family]
-    length = text_config.get("max_position_embeddings")
-    if length is None:
-        length = tokenizer_config.get("model_max_length", usual)
-    # tokenisers without a limit write a number beyond all lengths
-    return int(length) if length < 10_000 else usual
-
-
-def _optional_json(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.is_file() else {}
+    text_config = read_values(folder / "config.json").section("text_config")
+    if "max_position_embeddings" in text_config:
+        return text_config.whole("max_position_embeddings", least=1, most=NO_LENGTH)
+    length = tokenizer_config.number("model_max_length", usual, least=1)
+    return int(length) if length < NO_LENGTH else usual

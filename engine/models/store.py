@@ -21,7 +21,7 @@ AUTO = "auto"
 IMAGENET = "imagenet"
 MOONSHINE = "moonshine"
 WHISPER = "whisper:"
-REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 WHISPER_SIZE = re.compile(r"(tiny|base|small|medium)(\.en)?|large-v[123]")
 
 
@@ -62,10 +62,17 @@ def read_record(folder: Path) -> Fetched | None:
     path = folder / RECORD
     if not path.is_file():
         return None
+    record = read_json(path)
     try:
-        return Fetched(**read_json(path))
+        found = Fetched(**record)
     except TypeError as error:
         raise ModelError(f"{path} is not a record of a fetched model: {error}") from None
+    texts = [value for name, value in record.items() if name != "files"]
+    if isinstance(found.files, dict):
+        texts += found.files.values()
+    if not isinstance(found.files, dict) or not all(isinstance(text, str) for text in texts):
+        raise ModelError(f"{path} is not a record of a fetched model: it must hold strings")
+    return found
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -74,7 +81,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{path} is missing: the model's folder is not complete") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path} holds no JSON object")
@@ -120,6 +127,18 @@ def whisper_folder(choice: str, models_dir: Path) -> Path:
             "size (tiny, base, small, medium, large-v3), a folder, or a repository of the hub"
         )
     return _fetched_folder("SPEECH_MODEL", repository, MAIN, models_dir)
+
+
+def mending(folder: Path, setting: str) -> str:
+    """What to do about a folder that cannot be used and that a setting stands for."""
+    try:
+        record = read_record(folder)
+    except ModelError:
+        record = None
+    again = ""
+    if record:
+        again = f" fetch it again (python -m engine.models fetch --repository {record.repository}),"
+    return f"Mend that,{again} or set {setting} to another model"
 
 
 def _fetched_folder(setting: str, repository: str, revision: str, models_dir: Path) -> Path:

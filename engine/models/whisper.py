@@ -32,12 +32,8 @@ class WhisperRecogniser:
     """
 
     def __init__(self, folder: Path, threads: int) -> None:
-        """Check package and folder; raises ModelError that says what to install or fetch."""
-        if find_spec("faster_whisper") is None:
-            raise ModelError(
-                f"SPEECH_MODEL asks for Whisper, which needs a package more: "
-                f"pip install {REQUIREMENT}"
-            )
+        """Look for package and files; raises ModelError that says what to install or fetch."""
+        require_package()
         for name in NEEDED:
             if not (folder / name).is_file():
                 raise ModelError(
@@ -45,6 +41,10 @@ class WhisperRecogniser:
                 )
         self.name = f"{label(folder, folder / WEIGHTS)} (whisper)"
         self._model = Lazy(lambda: _load(folder, threads))
+
+    def check(self) -> None:
+        """Load the weights; raises ModelError where a file is damaged."""
+        self._model()
 
     def transcribe(self, samples: FloatArray) -> list[TextSpan]:
         """Lines of mono sound float32[n] at 16 kHz; times in seconds from its start."""
@@ -62,6 +62,14 @@ class WhisperRecogniser:
         ]
 
 
+def require_package() -> None:
+    """Raises ModelError where the optional package is missing."""
+    if find_spec("faster_whisper") is None:
+        raise ModelError(
+            f"SPEECH_MODEL asks for Whisper, which needs a package more: pip install {REQUIREMENT}"
+        )
+
+
 def _load(folder: Path, threads: int) -> Any:
     from faster_whisper import WhisperModel  # optional: looked for when the object is made
 
@@ -73,5 +81,5 @@ def _load(folder: Path, threads: int) -> Any:
             cpu_threads=threads,
             local_files_only=True,
         )
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # its tokeniser's errors have no base of their own
         raise ModelError(f"{folder} cannot be loaded by faster-whisper: {error}") from error
