@@ -24,6 +24,8 @@ from engine.models.calibration import LOG_ODDS
 from engine.models.clip import ClipEncoder, background_prompts
 from engine.models.clip_inputs import PromptTokens, read_picture_rules
 from engine.models.imagenet import ImageNetEncoder
+from engine.models.json_values import read_values
+from engine.models.siglip import scale_and_bias
 from engine.models.store import (
     Fetched,
     ModelError,
@@ -279,7 +281,9 @@ def test_a_folder_that_is_not_complete_is_refused_at_once(copied, file, spoil, m
     ("file", "values", "message"),
     [
         ("config.json", {"model_type": 7}, "model_type is 7: it must be a string"),
-        ("config.json", {"logit_scale": "x"}, "logit_scale is 'x': it must be a number"),
+        ("config.json", {"logit_scale": "x"}, "logit_scale is 'x': it must be a number from"),
+        ("config.json", {"logit_scale": 117.33}, "it must be a number from -10 to 10"),
+        ("config.json", {"logit_bias": None}, "does not say logit_bias"),
         ("config.json", {"logit_bias": [1]}, r"logit_bias is \[1\]: it must be a number"),
         ("preprocessor_config.json", {"size": [1]}, r"size is \[1\]: it must be an object"),
         ("preprocessor_config.json", {"size": {"width": 24}}, "does not say size.height"),
@@ -444,12 +448,59 @@ def test_siglip_scores_are_its_sigmoid(copied):
     prompts = np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
     folder = copied("siglip")
     scores = LOG_ODDS.percent(ClipEncoder(folder, threads=1).likeness([frames], prompts))
-    wanted = 100 / (1 + np.exp(-(117.33 * (frames @ prompts.T) - 12.93)))
+    wanted = 100 / (1 + np.exp(-(117.330795 * (frames @ prompts.T) - 12.932437)))
     np.testing.assert_allclose(scores, wanted, rtol=1e-3)
     assert scores.dtype == np.float32
     change(folder / "config.json", logit_scale=0.0, logit_bias=0.5)
     scores = LOG_ODDS.percent(ClipEncoder(folder, threads=1).likeness([frames], prompts))
     np.testing.assert_allclose(scores, 100 / (1 + np.exp(-(frames @ prompts.T + 0.5))), rtol=1e-4)
+
+
+BASE = {"text_config": {"vocab_size": 32000}, "vision_config": {"patch_size": 16}}
+SECOND = {"text_config": {"vocab_size": 256000}, "vision_config": {}}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "repository", "scale", "bias"),
+    [
+        (BASE, None, 117.330795, -12.932437),
+        (BASE, "Xenova/siglip-base-patch16-224", 117.330795, -12.932437),
+        (SECOND, None, 112.668907, -16.771725),
+        (SECOND, "onnx-community/siglip2-base-patch16-224-ONNX", 112.668907, -16.771725),
+        (SECOND | {"vision_config": {"image_size": 256}}, None, 112.901, -16.7718),
+    ],
+)
+def test_a_siglip_that_is_known_has_its_published_scale(copied, sizes, repository, scale, bias):
+    folder = copied("siglip")
+    change(folder / "config.json", logit_scale=None, logit_bias=None, **sizes)
+    if repository:
+        write_record(folder, Fetched(repository, "main", "c", "mit", "2026", {}))
+    rules = read_values(folder / "config.json")
+    assert scale_and_bias(folder, rules) == (scale, bias)
+    assert ClipEncoder(folder, threads=1)._scale == pytest.approx(scale)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "repository", "message"),
+    [
+        ({}, None, "those of this SigLIP are not known here: add both"),
+        (BASE, "me/siglip-of-my-shop", "those of me/siglip-of-my-shop are not known"),
+        (
+            BASE | {"vision_config": {"image_size": 256}},
+            None,
+            "gives no logit_scale and logit_bias",
+        ),
+        (SECOND | {"model_type": "siglip2"}, None, "config.json gives no logit_scale"),
+        (BASE | {"vision_config": {"hidden_size": 1024}}, None, "of the scale"),
+    ],
+)
+def test_no_scale_is_guessed(copied, sizes, repository, message):
+    folder = copied("siglip")
+    change(folder / "config.json", logit_scale=None, logit_bias=None, **sizes)
+    if repository:
+        write_record(folder, Fetched(repository, "main", "c", "mit", "2026", {}))
+    with pytest.raises(ModelError, match=message):
+        ClipEncoder(folder, threads=1)
 
 
 def test_clip_scores_are_its_softmax_against_the_pool():

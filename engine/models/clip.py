@@ -9,8 +9,7 @@ Scores use the scales these models were published with, not figures measured on 
 - CLIP: softmax at scale 100 (its trained temperature) of the prompt against a pool of everyday
   descriptions. A pool entry that says the same as the prompt would share its chance, so the
   five entries nearest to a prompt in meaning stay out of its softmax.
-- SigLIP: its own sigmoid, at the scale and bias of the base model at 224 pixels unless config.json
-  gives `logit_scale` (the natural logarithm, as in the weights) and `logit_bias`.
+- SigLIP: its own sigmoid, at the scale and bias that it was trained with: see siglip.py.
 """
 
 from __future__ import annotations
@@ -29,15 +28,13 @@ from engine.models.clip_inputs import PromptTokens, read_picture_rules
 from engine.models.json_values import read_values
 from engine.models.lazy import Lazy
 from engine.models.prompts import PromptVectors, products
+from engine.models.siglip import scale_and_bias
 from engine.models.store import ModelError, label
 
 FloatArray = npt.NDArray[np.float32]
 
 CLIP_SCALE = np.float32(100)
 SAME_MEANING = 5
-# google/siglip-base-patch16-224: exp(logit_scale) and logit_bias
-SIGLIP_SCALE = 117.33
-SIGLIP_BIAS = -12.93
 BATCH = 8
 BLANK = np.zeros((8, 8, 3), np.uint8)
 
@@ -241,8 +238,8 @@ def _read_config(folder: Path) -> tuple[str, np.float32, np.float32]:
         return family, CLIP_SCALE, np.float32(0)
     if family != "siglip":
         raise ModelError(f"{config.path} says model_type {kind}: it must be clip or siglip")
-    scale = np.exp(config.number("logit_scale")) if "logit_scale" in config else SIGLIP_SCALE
-    return family, np.float32(scale), np.float32(config.number("logit_bias", SIGLIP_BIAS))
+    scale, bias = scale_and_bias(folder, config)
+    return family, np.float32(scale), np.float32(bias)
 
 
 def _graph(folder: Path, stem: str, quantized: bool) -> Path:
