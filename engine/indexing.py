@@ -39,6 +39,7 @@ from engine.evidence import TextSpan, write_evidence
 from engine.fetching import FetchLimits, check_url, fetch, file_name
 from engine.gathering import build_evidence
 from engine.models import Models
+from engine.models.store import ModelError
 from engine.subtitles import MAX_BYTES as MAX_SUBTITLE_BYTES
 from engine.subtitles import read_subtitles
 
@@ -249,6 +250,9 @@ class Indexer:
         except PlatformError as error:
             if not self._closing:  # a fetch that is cut short by the stop is taken up again
                 self._fail(task_id, error.code, error.message)
+        except ModelError as error:  # the engine is at fault, and not the video
+            log.error("Task %s failed: %s", task_id, error)
+            self._fail(task_id, "internal_server_error", str(error))
         except Exception:
             log.exception("Task %s failed", task_id)
             self._fail(task_id, "video_file_broken", "The engine failed on it: see its log")

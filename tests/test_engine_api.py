@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from engine import classifying
 from engine.api import ApiOptions, create_app
+from engine.models.store import ModelError
 from engine.service import Service
 from tests.api_calls import ANYTHING, EARLY, LATE, Json, create_index, upload, wait_for
 from tests.media import write_video
@@ -330,4 +331,21 @@ def test_an_unforeseen_error_shows_no_trace(
     assert (answer.status_code, answer.json["code"]) == (500, "internal_server_error")
     assert "secret" not in answer.text
     assert "secret inner state" in caplog.text
+    caplog.clear()
+
+
+def test_a_model_that_cannot_be_used_is_named_and_not_asked_again(
+    client: FlaskClient,
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object) -> None:
+        raise ModelError("models/a/tokenizer.json cannot be read")
+
+    monkeypatch.setattr(service.classifier, "index", fail)
+    index_id = create_index(client)
+    answer = client.post("/v1.2/classify/bulk", json=CLASSIFY | {"index_id": index_id})
+    assert (answer.status_code, answer.json["code"]) == (400, "index_not_supported_for_search")
+    assert answer.json["message"] == "models/a/tokenizer.json cannot be read"
     caplog.clear()

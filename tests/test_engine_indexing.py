@@ -21,6 +21,7 @@ from engine.catalog import Task
 from engine.indexing import Upload
 from engine.listing import PageRequest
 from engine.models import Models
+from engine.models.store import ModelError
 from engine.server import EngineError, EngineOptions, running_engine
 from engine.service import EngineSpec, Service
 from tests.media import write_video
@@ -134,6 +135,24 @@ def test_a_model_that_breaks_fails_its_task_and_no_other(
         assert service.task(bad.id).error_message
         assert service.task(good.id).status == "ready"
     assert "weights are gone" in caplog.text
+    caplog.clear()
+
+
+def test_a_model_that_cannot_be_used_is_not_blamed_on_the_video(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Damaged(NumberEncoder):
+        def encode_frames(self, frames: Any) -> npt.NDArray[Any]:
+            raise ModelError("models/a/vision_model.onnx is not a graph that can be run")
+
+    quick = quick_models()
+    models = Models(Damaged(), quick.speech, quick.reader, quick.text)
+    with Service(tmp_path, models, workers=1) as service:
+        task = submit(service, new_index(service), tmp_path)
+        until(lambda: ended(service, task.id))
+        task = service.task(task.id)
+    assert (task.status, task.error_code) == ("failed", "internal_server_error")
+    assert task.error_message == "models/a/vision_model.onnx is not a graph that can be run"
     caplog.clear()
 
 

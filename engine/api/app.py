@@ -16,6 +16,7 @@ from engine.api.routes import ROUTES
 from engine.api.state import ApiOptions, State, attach, state
 from engine.api.videos import thumbnail_picture
 from engine.errors import PlatformError
+from engine.models.store import ModelError
 from engine.schemas.base import refusal
 from engine.service import Service
 
@@ -54,6 +55,7 @@ def create_app(service: Service, options: ApiOptions | None = None) -> Flask:
     app.after_request(_add_headers)
     app.teardown_request(lambda _: uploads.remove_unclaimed())
     app.register_error_handler(PlatformError, _refused)
+    app.register_error_handler(ModelError, _model_fails)
     app.register_error_handler(ValidationError, lambda error: _refused(refusal(error)))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _failed)
@@ -97,6 +99,12 @@ def _add_headers(response: Response) -> Response:
 
 def _refused(error: PlatformError) -> Response:
     return _error(STATUSES.get(error.code, 400), error.code, error.message)
+
+
+def _model_fails(error: ModelError) -> Response:
+    """Not an answer of 5xx, which clients ask for again: a model does not mend itself."""
+    log.error("%s %s failed: %s", request.method, request.path, error)
+    return _refused(PlatformError("index_not_supported_for_search", str(error)))
 
 
 def _http_error(error: HTTPException) -> Response:
