@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 FORMAT = "2"
@@ -29,6 +29,10 @@ UNSCORED = {"frame_vectors", "thumbnails", "thumbnail_times", "thumbnail_sizes"}
 
 class EvidenceOutdated(ValueError):
     """A file of another format than this engine writes: its video has to be indexed again."""
+
+
+class EvidenceDamaged(ValueError):
+    """A file that cannot be read: its video has to be indexed again."""
 
 
 @dataclass(frozen=True)
@@ -121,14 +125,34 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
     os.replace(beside, path)
 
 
+def is_whole(path: Path) -> bool:
+    """Whether a file is there, is one of evidence's kind and as long as it says; soon told."""
+    try:
+        with safe_open(path, framework="numpy"):
+            return True
+    except (FileNotFoundError, SafetensorError):
+        return False
+
+
 def read_evidence(path: Path, *, with_frames: bool = True) -> Evidence:
-    """Read one video's evidence; raises FileNotFoundError, or EvidenceOutdated for another format.
+    """Read one video's evidence.
 
     Classification needs only what `moments.ready` made: without frames, their vectors and the
     thumbnails, by far the most of a file, stay on disk and are empty in the answer.
+
+    Raises FileNotFoundError, EvidenceOutdated for another format, or EvidenceDamaged.
     """
+    try:
+        return _read(path, with_frames)
+    except EvidenceOutdated:
+        raise
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise EvidenceDamaged(f"{path.name} cannot be read: {error}") from error
+
+
+def _read(path: Path, with_frames: bool) -> Evidence:
     with safe_open(path, framework="numpy") as file:
-        metadata = file.metadata()
+        metadata = file.metadata() or {}
         if metadata.get("format") != FORMAT:
             raise EvidenceOutdated(f"{path.name} is of another format: index its video again")
         tensors = {

@@ -4,7 +4,7 @@ A task's row is written when its file is complete or its URL is known. `validati
 to be fetched and probes the file, `pending` waits for a worker, `indexing` gathers evidence; then
 one transaction makes the video and the task `ready`, or the task ends `failed` with its reason.
 After a crash at any point `resume` starts the unfinished tasks again and removes files that no row
-names: no task stays stuck, no video is half there.
+names, and rows whose file is gone: no task stays stuck, no video is half there.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from engine.catalog import (
     now,
 )
 from engine.errors import PlatformError, not_there
-from engine.evidence import TextSpan, write_evidence
+from engine.evidence import TextSpan, is_whole, write_evidence
 from engine.fetching import FetchLimits, check_url, fetch, file_name
 from engine.gathering import build_evidence
 from engine.models import Models
@@ -53,6 +53,7 @@ VALIDATORS = 2
 FETCHERS = 4
 API_MAX_VIDEO_BYTES = 2 * 1024**3  # what the hosted API took
 MAX_FETCH_SECONDS = 3600.0
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,11 @@ class Indexer:
         )
 
     def resume(self) -> None:
-        """Start again what a crash interrupted and remove the files that no row names."""
+        """Make rows and files agree again, and start again what a crash interrupted.
+
+        Files that no row names are removed, and so are the rows of videos without their evidence,
+        so that whoever has the videos can upload them anew.
+        """
         with self._catalog.transaction() as session:
             unfinished = list(
                 session.scalars(
@@ -192,15 +197,32 @@ class Indexer:
             )
             for task in unfinished:
                 task.status = "validating"
-            videos = set(session.scalars(select(Video.id)))
+            videos = self._drop_videos_without_evidence(session)
         wanted = {self._work_path(task.id) for task in unfinished}
-        wanted |= {self.evidence_path(video_id) for video_id in videos}
+        wanted |= {self.evidence_path(video.id) for video in videos}
         for folder in (self._uploads, self._evidence):
             for path in folder.iterdir():
                 if path not in wanted:
                     path.unlink()
         for task in unfinished:
             self._start(task)
+
+    def _drop_videos_without_evidence(self, session: Session) -> list[Video]:
+        """Delete what would answer every question with nothing; returns the other videos."""
+        videos = session.scalars(select(Video)).all()
+        whole = [video for video in videos if is_whole(self.evidence_path(video.id))]
+        lost = sorted(set(videos) - set(whole), key=lambda video: video.filename)
+        if lost:
+            names = ", ".join(repr(video.filename) for video in lost[:MOST_NAMED])
+            more = f" and {len(lost) - MOST_NAMED} more" if len(lost) > MOST_NAMED else ""
+            log.warning(
+                "Evidence is gone or damaged, so these videos have to be uploaded again: %s%s",
+                names,
+                more,
+            )
+        for video in lost:
+            session.delete(video)
+        return whole
 
     def progress(self, task_id: str) -> Progress:
         """How far an unfinished task is, as its job and those before it stand."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from engine.catalog import EVIDENCE_OF, Index
 from engine.errors import PlatformError
 from engine.evidence import (
     Evidence,
+    EvidenceDamaged,
     EvidenceOutdated,
     RecentEvidence,
     TextSpan,
@@ -20,6 +22,8 @@ from engine.evidence import (
 )
 from engine.models import Models
 from engine.scoring import Question
+
+log = logging.getLogger(__name__)
 
 FloatArray = npt.NDArray[np.float32]
 LOGO = "logo"
@@ -32,9 +36,16 @@ RECENT_BYTES = 128 * 2**20
 class Matcher:
     """Finds clips in the evidence of videos."""
 
-    def __init__(self, models: Models, evidence_path: Callable[[str], Path]) -> None:
+    def __init__(
+        self,
+        models: Models,
+        evidence_path: Callable[[str], Path],
+        file_name: Callable[[str], str],
+    ) -> None:
+        """Both callables take the id of a video: for its evidence, and for what people call it."""
         self._models = models
         self._evidence_path = evidence_path
+        self._file_name = file_name
         self._recent = RecentEvidence(RECENT_BYTES)
 
     def require(self, index: Index, options: Sequence[str]) -> None:
@@ -61,11 +72,17 @@ class Matcher:
         except FileNotFoundError:
             return None
         except EvidenceOutdated:
-            raise PlatformError(
-                "index_not_supported_for_search",
-                f"Another edition of the engine made the evidence of video {video_id}: delete the "
-                "video and index it again.",
-            ) from None
+            raise self._unusable(video_id, "is of another edition of the engine") from None
+        except EvidenceDamaged as error:
+            log.warning("%s", error)
+            raise self._unusable(video_id, "cannot be read") from error
+
+    def _unusable(self, video_id: str, why: str) -> PlatformError:
+        return PlatformError(
+            "index_not_supported_for_search",
+            f"The evidence of {self._file_name(video_id)!r} (video {video_id}) {why}: delete the "
+            "video and index it again.",
+        )
 
     def question(
         self, classes: Mapping[str, Sequence[str]], option: str, conversation_option: str

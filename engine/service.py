@@ -73,7 +73,7 @@ class Service:
             fetch_private=fetch_private,
             max_video_bytes=max_video_bytes,
         )
-        self._matcher = Matcher(models, self._indexer.evidence_path)
+        self._matcher = Matcher(models, self._indexer.evidence_path, self._file_name)
         self.classifier = Classifier(self._catalog, self._matcher)
         self.searcher = Searcher(self._catalog, self._matcher)
         self._indexer.resume()
@@ -295,6 +295,11 @@ class Service:
             return read_picture(path.read_bytes(), field)
         finally:
             path.unlink(missing_ok=True)
+
+    def _file_name(self, video_id: str) -> str:
+        with self._catalog.transaction() as session:
+            video = session.get(Video, video_id)
+        return video.filename if video else video_id
 
     def _evidence(self, video: Video) -> Evidence:
         evidence = self._matcher.evidence(video.id)

@@ -11,8 +11,10 @@ from safetensors.numpy import save_file
 
 from engine.evidence import (
     Evidence,
+    EvidenceDamaged,
     EvidenceOutdated,
     TextSpan,
+    is_whole,
     read_evidence,
     write_evidence,
 )
@@ -68,4 +70,26 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "v.safetensors"
     save_file({"a": np.zeros(1)}, path, {"format": "99"})
     with pytest.raises(EvidenceOutdated, match="index its video again"):
+        read_evidence(path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage that is no tensor", b"\xff" * 100, "cut"])
+def test_a_damaged_file_is_told(tmp_path: Path, damage: bytes | str) -> None:
+    path = tmp_path / "v.safetensors"
+    assert not is_whole(path)
+    write_evidence(path, evidence())
+    assert is_whole(path)
+    path.write_bytes(path.read_bytes()[:-9] if isinstance(damage, str) else damage)
+    assert not is_whole(path)
+    with pytest.raises(EvidenceDamaged, match=r"v\.safetensors cannot be read"):
+        read_evidence(path)
+
+
+@pytest.mark.parametrize("metadata", [{"format": "2"}, {"format": "2", "duration_s": "long"}])
+def test_a_file_without_what_belongs_there_is_damaged(
+    tmp_path: Path, metadata: dict[str, str]
+) -> None:
+    path = tmp_path / "v.safetensors"
+    save_file({"frame_times": np.zeros(1)}, path, metadata)
+    with pytest.raises(EvidenceDamaged, match="cannot be read"):
         read_evidence(path)

@@ -17,7 +17,10 @@ from typing import Any
 import numpy.typing as npt
 import pytest
 
+from classification import Thresholds
 from engine.catalog import Task
+from engine.classifying import ClassQuery
+from engine.errors import PlatformError
 from engine.indexing import Upload
 from engine.listing import PageRequest
 from engine.models import Models
@@ -97,6 +100,44 @@ def test_files_that_no_row_names_are_removed_at_the_start(tmp_path: Path) -> Non
     with Service(tmp_path, quick_models(), workers=1):
         assert not list((tmp_path / "uploads").iterdir())
         assert not list((tmp_path / "evidence").iterdir())
+
+
+def indexed(tmp_path: Path, *names: str) -> tuple[str, dict[str, Path]]:
+    """An index with videos of these names, and their evidence by name."""
+    with Service(tmp_path, quick_models(), workers=1) as service:
+        index_id = new_index(service)
+        tasks = {name: submit(service, index_id, tmp_path, name) for name in names}
+        until(lambda: all(ended(service, task.id) for task in tasks.values()))
+    evidence = tmp_path / "evidence"
+    return index_id, {name: evidence / f"{tasks[name].video_id}.safetensors" for name in names}
+
+
+def test_videos_whose_evidence_is_gone_can_be_uploaded_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    index_id, files = indexed(tmp_path, "gone.mp4", "cut.mp4", "whole.mp4")
+    files["gone.mp4"].unlink()
+    files["cut.mp4"].write_bytes(files["cut.mp4"].read_bytes()[:-1])
+    with Service(tmp_path, quick_models(), workers=1) as service:
+        left = service.videos(index_id, PageRequest()).rows
+        assert [video.filename for video in left] == ["whole.mp4"]
+        assert list((tmp_path / "evidence").iterdir()) == [files["whole.mp4"]]
+        again = submit(service, index_id, tmp_path, "gone.mp4")
+        until(lambda: ended(service, again.id))
+        assert service.videos(index_id, PageRequest()).total == 2
+    assert "have to be uploaded again: 'cut.mp4', 'gone.mp4'\n" in caplog.text
+
+
+def test_evidence_that_is_damaged_later_is_named_by_its_video(tmp_path: Path) -> None:
+    index_id, files = indexed(tmp_path, "a.mp4", "b.mp4")
+    with Service(tmp_path, quick_models(), workers=1) as service:
+        files["b.mp4"].write_bytes(b"garbage")
+        query = ClassQuery("Early", ("early",), ("visual",))
+        with pytest.raises(PlatformError, match=r"The evidence of 'b\.mp4' .* cannot be read: del"):
+            service.classifier.index(index_id, [query], Thresholds())
+        video_id = files["b.mp4"].stem
+        with pytest.raises(PlatformError, match=r"'b\.mp4' .* delete the video and index it again"):
+            service.transcript(index_id, video_id)
 
 
 def test_an_index_deleted_under_a_running_task_leaves_nothing(tmp_path: Path) -> None:

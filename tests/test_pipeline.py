@@ -20,6 +20,7 @@ from types import SimpleNamespace
 
 import pytest
 from media import cut, damage, write_video
+from safetensors.numpy import save
 
 import pipeline
 import samples
@@ -441,7 +442,8 @@ def test_options_win_over_the_environment(place: Path, monkeypatch: pytest.Monke
 
 def test_a_thousand_unchanged_videos_are_recognised_at_once(place: Path) -> None:
     data_dir = place / "engine"
-    data_dir.mkdir()
+    evidence = data_dir / "evidence"
+    evidence.mkdir(parents=True)
     catalog = Catalog(sqlite_url(data_dir / "catalog.sqlite3"))
     index_id = new_id()
     with catalog.transaction() as session:
@@ -454,8 +456,11 @@ def test_a_thousand_unchanged_videos_are_recognised_at_once(place: Path) -> None
             path = place / "videos" / f"{number % 10}" / f"{number}.mp4"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"x" * (number + 1))
+            video_id = new_id()
+            (evidence / f"{video_id}.safetensors").write_bytes(save({}))
             session.add(
                 Video(
+                    id=video_id,
                     index_id=index_id,
                     filename=f"{number % 10}/{number}.mp4",
                     size=number + 1,
