@@ -26,6 +26,7 @@ from sqlalchemy import (
     event,
     inspect,
 )
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
@@ -51,6 +52,10 @@ def new_id() -> str:
 def now() -> datetime:
     """The present moment in UTC."""
     return datetime.now(timezone.utc)
+
+
+class CatalogError(Exception):
+    """The database cannot be used; the message names it and says what to do."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -152,13 +157,38 @@ class Catalog:
     """Opens the database and hands out sessions, one transaction each."""
 
     def __init__(self, url: str) -> None:
-        self.engine = create_engine(url)
+        """Make the tables that are missing; raises CatalogError for a database of no use."""
+        try:
+            self.engine = create_engine(url)
+        except (SQLAlchemyError, ImportError) as error:
+            raise CatalogError(
+                f"DATABASE_URL names no database that can be used: {error}"
+            ) from error
+        try:
+            self._prepare()
+        except SQLAlchemyError as error:
+            self.engine.dispose()
+            raise self._unusable(error) from error
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    def _prepare(self) -> None:
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_at_once)
+            _look_through_sqlite(self.engine)
         Base.metadata.create_all(self.engine)
         _add_new_columns(self.engine)
-        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    def _unusable(self, error: SQLAlchemyError) -> CatalogError:
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        if self.engine.dialect.name != "sqlite":
+            url = self.engine.url.render_as_string(hide_password=True)
+            return CatalogError(f"The database {url} (DATABASE_URL) cannot be used: {reason}")
+        path = Path(self.engine.url.database or "")
+        return CatalogError(
+            f"The catalogue {path} cannot be used ({reason}): put a copy in its place, or move "
+            f"{path.parent} (ENGINE_DATA_DIR) away; all videos are then indexed again."
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -188,6 +218,14 @@ def _add_new_columns(engine: Engine) -> None:
                     connection.exec_driver_sql(
                         f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"
                     )
+
+
+def _look_through_sqlite(engine: Engine) -> None:
+    """Find damage now, and not in the middle of a run."""
+    with engine.begin() as connection:
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if found != "ok":
+        raise DatabaseError("PRAGMA quick_check", None, ValueError(found))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

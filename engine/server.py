@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from classification import Thresholds
 from engine.api import ApiOptions, create_app
+from engine.catalog import CatalogError
 from engine.indexing import API_MAX_VIDEO_BYTES
 from engine.models import ModelChoice, chosen_models
 from engine.models.store import ModelError
@@ -53,8 +54,8 @@ class EngineOptions:
 def running_engine(options: EngineOptions) -> Iterator[str]:
     """Serve for as long as the body runs; yields the URL, without a version.
 
-    Raises EngineError where another engine uses the folder, the address is taken, or a model that
-    was asked for is not there or damaged.
+    Raises EngineError where another engine uses the folder, the address is taken, the catalogue is
+    damaged, or a model that was asked for is damaged or not there.
     """
     try:
         models = chosen_models(options.models, threads=1, check=True)
@@ -62,14 +63,16 @@ def running_engine(options: EngineOptions) -> Iterator[str]:
         raise EngineError(str(error)) from error
     with _sole_use(options.data_dir):
         workers = options.workers or os.cpu_count() or 1
-        service = Service(
-            options.data_dir,
-            models,
-            workers=workers,
-            database_url=options.database_url,
-            fetch_private=options.fetch_private,
-            max_video_bytes=options.max_video_bytes,
-        )
+        try:
+            service = Service(
+                options.data_dir,
+                models,
+                workers=workers,
+                database_url=options.database_url,
+                fetch_private=options.fetch_private,
+            )
+        except CatalogError as error:
+            raise EngineError(str(error)) from error
         api_options = ApiOptions(options.api_key, options.thresholds, options.rate_limit)
         with service, served(service, api_options, options.host, options.port) as url:
             yield url

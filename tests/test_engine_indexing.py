@@ -207,6 +207,31 @@ def test_two_engines_never_share_a_folder(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("damage", ["garbage", "half", "middle"])
+def test_a_damaged_catalogue_is_named_before_the_engine_starts(tmp_path: Path, damage: str) -> None:
+    options = EngineOptions(data_dir=tmp_path)
+    with running_engine(options):
+        pass
+    path = tmp_path / "catalog.sqlite3"
+    whole = path.read_bytes()
+    middle = whole[:8192] + b"x" * (len(whole) - 8192)
+    path.write_bytes({"garbage": b"x" * 9000, "half": whole[:20000], "middle": middle}[damage])
+    wanted = (
+        rf"{path} cannot be used \(.*\): .* move {tmp_path} \(ENGINE_DATA_DIR\) away; all videos"
+    )
+    with pytest.raises(EngineError, match=wanted), running_engine(options):
+        pass
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "unheard-of://host/catalogue", "sqlite:////no/where/a"]
+)
+def test_a_database_that_cannot_be_used_is_told(tmp_path: Path, url: str) -> None:
+    options = EngineOptions(data_dir=tmp_path, database_url=url)
+    with pytest.raises(EngineError, match="be used"), running_engine(options):
+        pass
+
+
 # The HTTP server leaves closing the socket that it could not bind to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_address_that_is_taken_is_an_error_in_words(tmp_path: Path) -> None:
