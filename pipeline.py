@@ -242,9 +242,10 @@ def require_usable(index: Json, settings: Settings) -> None:
         )
     if outdated := index.get("outdated"):
         raise PipelineError(
-            f"other models than those in use now made the evidence ({', '.join(outdated)}) of the"
-            f" index {settings.index_name!r}: index its videos again with --reindex yes, take"
-            " another index with --index, or set VISUAL_MODEL and SPEECH_MODEL as they were"
+            "other models than those in use now, or another edition of the engine, made the"
+            f" evidence ({', '.join(outdated)}) of the index {settings.index_name!r}: index its"
+            " videos again with --reindex yes, take another index with --index, or set"
+            " VISUAL_MODEL and SPEECH_MODEL as they were"
         )
 
 

@@ -269,7 +269,8 @@ def page_answer(page: Page[Any], data: list[Item]) -> PageAnswer[Item]:
 def index_answer(index: Index, usage: Usage, outdated: list[str]) -> IndexAnswer:
     """An index with the keys of v1.1 and of v1.2 together: each client reads its own.
 
-    `outdated` are the kinds of evidence that other models made than those in use.
+    `outdated` are the kinds of evidence that other models made than those in use, or another
+    edition of the engine.
     """
     engines = index.engines or [{"engine_name": index.engine_name, "engine_options": index.options}]
     return {

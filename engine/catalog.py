@@ -25,10 +25,13 @@ from sqlalchemy import (
     create_engine,
     event,
     inspect,
+    select,
 )
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import TypeDecorator
+
+from engine.evidence import FORMAT
 
 FINAL_STATUSES = ("ready", "failed")
 ENGINE_FAMILIES = ("marengo", "pegasus")
@@ -40,6 +43,8 @@ EVIDENCE_OF = {
     "logo": "text_in_video",
 }
 INDEX_OPTIONS = tuple(EVIDENCE_OF)
+# That of all evidence whose index was made before the format was recorded.
+UNRECORDED_FORMAT = "2"
 
 Json = dict[str, Any]
 
@@ -92,7 +97,7 @@ class Index(Base):
     """A named set of videos.
 
     `options` are those of its engines together; `models` says which model makes each kind of its
-    evidence.
+    evidence, and `evidence_format` how the files of it are written.
     """
 
     __tablename__ = "indexes"
@@ -103,10 +108,16 @@ class Index(Base):
     options: Mapped[list[str]]
     addons: Mapped[list[str]]
     models: Mapped[dict[str, str]]
+    evidence_format: Mapped[str | None]
 
     def foreign(self, models: Mapping[str, str], options: Iterable[str]) -> list[str]:
-        """Kinds of evidence behind these options that other models made than the given ones."""
-        kinds = dict.fromkeys(EVIDENCE_OF[option] for option in options)
+        """Kinds of evidence behind these options that other models made than the given ones.
+
+        All of them, where another edition of the engine wrote the evidence.
+        """
+        kinds = list(dict.fromkeys(EVIDENCE_OF[option] for option in options))
+        if (self.evidence_format or UNRECORDED_FORMAT) != FORMAT:
+            return kinds
         return [kind for kind in kinds if self.models.get(kind) != models[kind]]
 
 
@@ -151,6 +162,13 @@ class Video(Base):
     title: Mapped[str | None]
     damage: Mapped[str | None]
     custom_metadata: Mapped[Json] = mapped_column(default=dict)
+
+
+def is_empty(session: Session, index_id: str) -> bool:
+    """Whether an index has no video, and none on its way."""
+    videos = select(Video.id).where(Video.index_id == index_id)
+    coming = select(Task.id).where(Task.index_id == index_id, Task.status.not_in(FINAL_STATUSES))
+    return not any(session.scalar(query.limit(1)) for query in (videos, coming))
 
 
 class Catalog:

@@ -31,11 +31,12 @@ from engine.catalog import (
     Index,
     Task,
     Video,
+    is_empty,
     new_id,
     now,
 )
 from engine.errors import PlatformError, not_there
-from engine.evidence import TextSpan, is_whole, write_evidence
+from engine.evidence import FORMAT, TextSpan, is_whole, write_evidence
 from engine.fetching import FetchLimits, check_url, fetch, file_name
 from engine.gathering import build_evidence
 from engine.models import Models
@@ -164,23 +165,22 @@ class Indexer:
     def _admit(self, session: Session, index_id: str) -> None:
         """Refuse an index that is not there or whose evidence other models made.
 
-        An index without any video yet takes the models in use.
+        An index without videos takes the models, and the format, in use.
         """
         index = session.get(Index, index_id)
         if index is None:
             raise not_there(index_id, "indexes")
         if index.foreign(self._models.names(), index.options):
-            for table in (Video, Task):
-                if session.scalar(select(table.id).where(table.index_id == index_id).limit(1)):
-                    raise self._foreign(index)
-            index.models = self._models.names()
+            if not is_empty(session, index_id):
+                raise self._foreign(index)
+            index.models, index.evidence_format = self._models.names(), FORMAT
 
     def _foreign(self, index: Index) -> PlatformError:
         kinds = ", ".join(index.foreign(self._models.names(), index.options))
         return PlatformError(
             "index_engine_cannot_be_changed",
-            f"Other models than those in use made the evidence of index {index.name!r} ({kinds}): "
-            "index its videos again, in a new index.",
+            "Other models than those in use, or another edition of the engine, made the evidence "
+            f"of index {index.name!r} ({kinds}): index its videos again, in a new index.",
         )
 
     def resume(self) -> None:

@@ -60,8 +60,9 @@ class Matcher:
         if kinds:
             raise PlatformError(
                 "index_not_supported_for_search",
-                f"Other models than those in use made the evidence of index {index.name!r} "
-                f"({', '.join(kinds)}): index its videos again, in a new index.",
+                "Other models than those in use, or another edition of the engine, made the "
+                f"evidence of index {index.name!r} ({', '.join(kinds)}): index its videos again, "
+                "in a new index.",
             )
 
     def evidence(self, video_id: str, *, with_frames: bool = True) -> Evidence | None:

@@ -16,10 +16,20 @@ from sqlalchemy import Select, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from engine.catalog import FINAL_STATUSES, Catalog, Index, Task, Video, new_id, now, sqlite_url
+from engine.catalog import (
+    FINAL_STATUSES,
+    Catalog,
+    Index,
+    Task,
+    Video,
+    is_empty,
+    new_id,
+    now,
+    sqlite_url,
+)
 from engine.classifying import Classifier
 from engine.errors import PlatformError, not_there
-from engine.evidence import Evidence, TextSpan
+from engine.evidence import FORMAT, Evidence, TextSpan
 from engine.fetching import FetchLimits, fetch
 from engine.indexing import API_MAX_VIDEO_BYTES, Indexer, Progress, Upload
 from engine.listing import INDEXES, TASKS, VIDEOS, Listing, Page, PageRequest, Row, read_page
@@ -114,6 +124,7 @@ class Service:
             options=list(dict.fromkeys(option for each in engines for option in each.options)),
             addons=list(addons),
             models=self._models.names(),
+            evidence_format=FORMAT,
         )
         try:
             with self._catalog.transaction() as session:
@@ -135,8 +146,15 @@ class Service:
             return _get(session, Index, index_id)
 
     def outdated(self, index: Index) -> list[str]:
-        """Kinds of an index's evidence that other models made than those in use."""
-        return index.foreign(self._models.names(), index.options)
+        """Kinds of an index's evidence that other models, or another edition, made.
+
+        None in one without videos: it takes the models in use with its first one.
+        """
+        kinds = index.foreign(self._models.names(), index.options)
+        if kinds:
+            with self._catalog.transaction() as session:
+                return [] if is_empty(session, index.id) else kinds
+        return kinds
 
     def usage(self, index_ids: Iterable[str]) -> dict[str, Usage]:
         """How much each of these indexes holds."""

@@ -18,9 +18,10 @@ import numpy.typing as npt
 import pytest
 
 from classification import Thresholds
-from engine.catalog import Task
+from engine.catalog import Index, Task
 from engine.classifying import ClassQuery
 from engine.errors import PlatformError
+from engine.evidence import FORMAT
 from engine.indexing import Upload
 from engine.listing import PageRequest
 from engine.models import Models
@@ -138,6 +139,39 @@ def test_evidence_that_is_damaged_later_is_named_by_its_video(tmp_path: Path) ->
         video_id = files["b.mp4"].stem
         with pytest.raises(PlatformError, match=r"'b\.mp4' .* delete the video and index it again"):
             service.transcript(index_id, video_id)
+
+
+def write_format(service: Service, index_id: str, evidence_format: str | None) -> Index:
+    with service._catalog.transaction() as session:
+        session.get_one(Index, index_id).evidence_format = evidence_format
+    return service.index(index_id)
+
+
+def test_evidence_of_another_edition_is_outdated_as_that_of_other_models_is(tmp_path: Path) -> None:
+    index_id, _ = indexed(tmp_path, "a.mp4")
+    query = ClassQuery("Early", ("early",), ("visual",))
+    with Service(tmp_path, quick_models(), workers=1) as service:
+        assert service.index(index_id).evidence_format == FORMAT
+        assert service.outdated(write_format(service, index_id, None)) == []  # made before records
+        assert service.outdated(write_format(service, index_id, "1")) == ["visual"]
+        with pytest.raises(PlatformError, match="another edition of the engine"):
+            service.classifier.index(index_id, [query], Thresholds())
+        with pytest.raises(PlatformError, match=r"another edition .* in a new index"):
+            submit(service, index_id, tmp_path, "b.mp4")
+
+
+def test_an_index_without_videos_takes_models_and_format_in_use(tmp_path: Path) -> None:
+    index_id, files = indexed(tmp_path, "a.mp4")
+    quick = quick_models()
+    with Service(tmp_path, quick, workers=1) as service:
+        service.delete_video(index_id, files["a.mp4"].stem)
+        index = write_format(service, index_id, "1")
+        assert index.foreign(quick.names(), ["visual"]) == ["visual"]
+        assert service.outdated(index) == []
+        task = submit(service, index_id, tmp_path)
+        assert service.index(index_id).evidence_format == FORMAT
+        until(lambda: ended(service, task.id))
+        assert service.task(task.id).status == "ready"
 
 
 def test_an_index_deleted_under_a_running_task_leaves_nothing(tmp_path: Path) -> None:
