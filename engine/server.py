@@ -70,6 +70,7 @@ def running_engine(options: EngineOptions) -> Iterator[str]:
                 workers=workers,
                 database_url=options.database_url,
                 fetch_private=options.fetch_private,
+                max_video_bytes=options.max_video_bytes,
             )
         except CatalogError as error:
             raise EngineError(str(error)) from error

@@ -236,6 +236,46 @@ def test_what_is_there_already_is_not_fetched_again(hub, tmp_path):
     assert read_record(folder).fetched_at > before.fetched_at
 
 
+@pytest.mark.parametrize("damage", ["other bytes", "gone"])
+def test_a_file_that_was_damaged_is_fetched_again_and_no_other(hub, tmp_path, damage, caplog):
+    folder = fetch(found(hub), tmp_path)
+    graph = folder / "onnx" / "text_model_quantized.onnx"
+    whole = graph.read_bytes()
+    if damage == "gone":
+        graph.unlink()
+    else:
+        graph.write_bytes(whole[:-4] + b"rust")
+    hub.asked.clear()
+    assert fetch(found(hub), tmp_path) == folder
+    assert downloads(hub) == [(f"/cdn/{REPOSITORY}/onnx/text_model_quantized.onnx", None)]
+    assert graph.read_bytes() == whole
+    assert (f"{graph} is not as it came" in caplog.text) == (damage == "other bytes")
+    assert read_record(folder).files.keys() == {file.name for file in found(hub).files}
+
+
+def test_a_damaged_record_is_fetched_anew(hub, tmp_path):
+    folder = fetch(found(hub), tmp_path)
+    (folder / "fetched.json").write_text("{")
+    assert fetch(found(hub), tmp_path) == folder
+    assert read_record(folder).commit == COMMIT
+
+
+def test_what_earlier_fetches_left_is_removed(hub, tmp_path):
+    partial = tmp_path / ".partial"
+    other = partial / "Xenova--clip-vit-base-patch32-large-0123456789ab"
+    hub.breaks = [10, 0, 0]
+    with pytest.raises(HubUnreachable):
+        fetch(found(hub), tmp_path)
+    (held,) = (path for path in partial.iterdir() if path.is_dir())
+    other.mkdir()
+    other.with_name(f"{other.name}.lock").touch()
+    hub.files[REPOSITORY]["config.json"] += b" "
+    folder = fetch(found(hub), tmp_path)
+    assert folder.is_dir()
+    assert not held.exists()
+    assert sorted(path.name for path in partial.iterdir()) == [other.name, f"{other.name}.lock"]
+
+
 def test_another_commit_takes_the_place_of_the_one_before(hub, tmp_path):
     folder = fetch(found(hub), tmp_path)
     (folder / "left-over.txt").write_text("old")

@@ -17,10 +17,13 @@ on from. Every file is held to the size and the digest that the hub gives for it
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -55,7 +58,10 @@ from engine.models.store import (
     write_record,
 )
 
+log = logging.getLogger(__name__)
+
 PARTIAL = ".partial"
+FILES_ID = re.compile(r"[0-9a-f]{12}")
 TRIES = 4  # without a single byte more
 NO_LICENCE = "none named"
 # Licence tags of the hub that leave products free; cc-by asks for the names that show prints.
@@ -193,8 +199,10 @@ def fetch(
 ) -> Path:
     """Fetch what is missing and return the model's folder.
 
-    A model that is there already, at the same commit, is only marked as the one fetched last. One
-    at another commit is replaced when the new one is whole.
+    A model that is there already, at the same commit and undamaged, is only marked as the one
+    fetched last; of a damaged one, only the files that are no longer what came are fetched. One at
+    another commit is replaced when the new one is whole. What earlier fetches of the repository
+    left unfinished is removed.
 
     Args:
         timeout_s: seconds to wait for a connection or for more bytes.
@@ -203,16 +211,19 @@ def fetch(
     Raises FetchError; what has come is kept, and the next call goes on from there.
     """
     target = models_dir / folder_name(source.repository)
-    held = read_record(target)
-    if held and held.commit == source.commit and _is_whole(target, source):
+    held = _held(target, source)
+    sound = _sound_files(target, source, held) if held else []
+    if held and len(sound) == len(source.files):
         write_record(target, replace(held, revision=source.revision, fetched_at=_now()))
         return target
     work = models_dir / PARTIAL / f"{target.name}-{_files_id(source)}"
     try:
         work.mkdir(parents=True, exist_ok=True)
-        with FileLock(work.with_suffix(".lock"), timeout=0):
+        with FileLock(_lock(work), timeout=0):
+            _copy(sound, target, work)
             _Download(source, work, timeout_s, time.monotonic() + limit_s).run()
             _replace(target, work)
+        _remove_unfinished(models_dir / PARTIAL, target.name)
     except Timeout:
         raise FetchError(f"{source.repository} is being fetched by another program") from None
     except OSError as error:
@@ -385,8 +396,46 @@ def _base_licence(api: HfApi, info: ModelInfo, timeout_s: float) -> str | None:
         return None
 
 
-def _is_whole(folder: Path, source: Source) -> bool:
-    return all(_size(folder / file.name) == file.size for file in source.files)
+def _held(folder: Path, source: Source) -> Fetched | None:
+    """The record of a folder if it holds the source's commit; a damaged record counts as none."""
+    try:
+        record = read_record(folder)
+    except ModelError:
+        return None
+    return record if record and record.commit == source.commit else None
+
+
+def _sound_files(folder: Path, source: Source, held: Fetched) -> list[str]:
+    """Those of the source's files that lie in a folder as they came."""
+    sound = []
+    for file in source.files:
+        path = folder / file.name
+        if _size(path) == file.size and held.files.get(file.name) == sha256(path):
+            sound.append(file.name)
+        elif path.is_file():
+            log.warning("%s is not as it came: it is fetched again", path)
+    return sound
+
+
+def _copy(names: Sequence[str], source: Path, target: Path) -> None:
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target / name)
+
+
+def _lock(work: Path) -> Path:
+    return work.with_name(f"{work.name}.lock")
+
+
+def _remove_unfinished(partial: Path, title: str) -> None:
+    """Remove what fetches of a model left there, but for one that another program is at."""
+    lead = f"{title}-"
+    for name in {path.name.removesuffix(".lock") for path in partial.iterdir()}:
+        if name.startswith(lead) and FILES_ID.fullmatch(name.removeprefix(lead)):
+            lock = _lock(partial / name)
+            with suppress(Timeout), FileLock(lock, timeout=0):
+                shutil.rmtree(partial / name, ignore_errors=True)
+                lock.unlink(missing_ok=True)
 
 
 def _files_id(source: Source) -> str:
