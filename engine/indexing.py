@@ -28,6 +28,7 @@ from engine.catalog import (
     EVIDENCE_OF,
     FINAL_STATUSES,
     Catalog,
+    CatalogError,
     Index,
     Task,
     Video,
@@ -183,11 +184,12 @@ class Indexer:
             f"of index {index.name!r} ({kinds}): index its videos again, in a new index.",
         )
 
-    def resume(self) -> None:
+    def resume(self, *, catalog_is_elsewhere: bool = False) -> None:
         """Make rows and files agree again, and start again what a crash interrupted.
 
         Files that no row names are removed, and so are the rows of videos without their evidence,
-        so that whoever has the videos can upload them anew.
+        so that whoever has the videos can upload them anew. Raises CatalogError where a catalogue
+        that lies elsewhere seems to be that of another folder.
         """
         with self._catalog.transaction() as session:
             unfinished = list(
@@ -197,7 +199,7 @@ class Indexer:
             )
             for task in unfinished:
                 task.status = "validating"
-            videos = self._drop_videos_without_evidence(session)
+            videos = self._drop_videos_without_evidence(session, catalog_is_elsewhere)
         wanted = {self._work_path(task.id) for task in unfinished}
         wanted |= {self.evidence_path(video.id) for video in videos}
         for folder in (self._uploads, self._evidence):
@@ -207,11 +209,19 @@ class Indexer:
         for task in unfinished:
             self._start(task)
 
-    def _drop_videos_without_evidence(self, session: Session) -> list[Video]:
+    def _drop_videos_without_evidence(
+        self, session: Session, catalog_is_elsewhere: bool
+    ) -> list[Video]:
         """Delete what would answer every question with nothing; returns the other videos."""
         videos = session.scalars(select(Video)).all()
         whole = [video for video in videos if is_whole(self.evidence_path(video.id))]
         lost = sorted(set(videos) - set(whole), key=lambda video: video.filename)
+        if lost and not whole and catalog_is_elsewhere:
+            raise CatalogError(
+                f"None of the {len(lost)} videos of the catalogue (DATABASE_URL) has its evidence "
+                f"in {self._evidence}: set ENGINE_DATA_DIR to the folder that belongs to it, or "
+                "DATABASE_URL to another database."
+            )
         if lost:
             names = ", ".join(repr(video.filename) for video in lost[:MOST_NAMED])
             more = f" and {len(lost) - MOST_NAMED} more" if len(lost) > MOST_NAMED else ""

@@ -86,7 +86,7 @@ class Service:
         self._matcher = Matcher(models, self._indexer.evidence_path, self._file_name)
         self.classifier = Classifier(self._catalog, self._matcher)
         self.searcher = Searcher(self._catalog, self._matcher)
-        self._indexer.resume()
+        self._indexer.resume(catalog_is_elsewhere=bool(database_url))
 
     @property
     def max_video_bytes(self) -> int:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pytest
 
 from classification import Thresholds
-from engine.catalog import Index, Task
+from engine.catalog import CatalogError, Index, Task, sqlite_url
 from engine.classifying import ClassQuery
 from engine.errors import PlatformError
 from engine.evidence import FORMAT
@@ -127,6 +127,15 @@ def test_videos_whose_evidence_is_gone_can_be_uploaded_again(
         until(lambda: ended(service, again.id))
         assert service.videos(index_id, PageRequest()).total == 2
     assert "have to be uploaded again: 'cut.mp4', 'gone.mp4'\n" in caplog.text
+
+
+def test_a_catalogue_elsewhere_is_not_emptied_for_a_wrong_folder(tmp_path: Path) -> None:
+    index_id, files = indexed(tmp_path, "a.mp4", "b.mp4")
+    url = sqlite_url(tmp_path / "catalog.sqlite3")
+    with pytest.raises(CatalogError, match="None of the 2 videos .* set ENGINE_DATA_DIR"):
+        Service(tmp_path / "other", quick_models(), workers=1, database_url=url)
+    with Service(tmp_path, quick_models(), workers=1, database_url=url) as service:
+        assert service.videos(index_id, PageRequest()).total == len(files)
 
 
 def test_evidence_that_is_damaged_later_is_named_by_its_video(tmp_path: Path) -> None:
