@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from preflight import Refused, VideoFile
@@ -71,10 +72,9 @@ def compare(
 ) -> Holdings:
     """Compare all videos of an index, newest first, with the files of the folder.
 
-    A video is the folder's own if it has the name and the size of a file there, or was made in this
-    run (`uploaded`, name to video id); of several the newest counts. All others stay out of the
-    results, as do the names `left_out`: the page could not play them, or would show the clips of
-    another cut.
+    A video is the folder's own if it was made in this run (`uploaded`, name to video id) or is of a
+    file there (`is_of`); of several the newest counts. All others stay out of the results, as do
+    the names `left_out`: the page could not play them, or would show the clips of another cut.
     """
     versions: dict[str, list[Json]] = defaultdict(list)
     for video in listed:
@@ -83,8 +83,7 @@ def compare(
     for file in files:
         for video in versions[file.name]:
             is_own = video["_id"] == uploaded.get(file.name)
-            is_same = is_own or metadata_of(video).get("size") == file.size
-            if is_same and file.name not in left_out:
+            if (is_own or is_of(video, file)) and file.name not in left_out:
                 current[file.name] = video
                 break
     replaced = [
@@ -95,6 +94,28 @@ def compare(
     ]
     others = sum(map(len, versions.values())) - len(current) - len(replaced)
     return Holdings(current, replaced, others)
+
+
+def is_of(video: Json, file: VideoFile) -> bool:
+    """Whether a video of this name was made of this file, as far as can be told.
+
+    The sizes have to agree. A file that was touched since is looked into where the platform tells
+    fingerprints, as the engine does: it may be another one of the same size.
+    """
+    known = metadata_of(video)
+    if known.get("size") != file.size:
+        return False
+    wanted = known.get("fingerprint")
+    is_older = file.touched_ns < made_ns(video)
+    return not wanted or is_older or file.has_fingerprint(wanted)
+
+
+def made_ns(video: Json) -> float:
+    """When a video was made, in nanoseconds since 1970; 0 where the platform does not tell."""
+    try:
+        return datetime.fromisoformat(video["created_at"].replace("Z", "+00:00")).timestamp() * 1e9
+    except (KeyError, AttributeError, ValueError):
+        return 0.0
 
 
 def metadata_of(item: Json) -> Json:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.media import MediaError, MediaInfo, probe
+from engine.media import MediaError, MediaInfo, fingerprint, probe
 
 # Containers that FFmpeg reads and people keep videos in. GIF is a picture to every player.
 SUFFIXES = frozenset(
@@ -32,13 +32,15 @@ STILL_WRITTEN = "changed while it was read: run again when it has been copied wh
 class VideoFile:
     """A file that calls itself a video.
 
-    `name` is its path relative to the videos folder, with "/" on every system; size in bytes.
+    `name` is its path relative to the videos folder, with "/" on every system; size in bytes. What
+    is in it was last written at `changed_ns`; it was written, renamed or put there at `touched_ns`.
     """
 
     name: str
     path: Path
     size: int
     changed_ns: int
+    touched_ns: int
 
     def is_unchanged(self) -> bool:
         """Whether the file on the disk is still the one that was found."""
@@ -47,6 +49,13 @@ class VideoFile:
         except OSError:
             return False
         return (now.st_size, now.st_mtime_ns) == (self.size, self.changed_ns)
+
+    def has_fingerprint(self, wanted: str) -> bool:
+        """Whether it is the file of that fingerprint; taken to be where it cannot be read."""
+        try:
+            return fingerprint(self.path) == wanted
+        except OSError:
+            return True
 
 
 @dataclass(frozen=True)
@@ -158,7 +167,8 @@ def _look_at(path: Path, root: Path) -> VideoFile | Refused:
         return Refused(name, _points_out("file"))
     if not stat.S_ISREG(found.st_mode):
         return Refused(name, "is not a regular file")
-    return VideoFile(name, path, found.st_size, found.st_mtime_ns)
+    touched_ns = max(found.st_mtime_ns, found.st_ctime_ns)
+    return VideoFile(name, path, found.st_size, found.st_mtime_ns, touched_ns)
 
 
 def _unreadable(error: OSError) -> str:

@@ -115,6 +115,7 @@ class VideoMetadata(TypedDict):
     height: int
     size: int
     damage: NotRequired[str]
+    fingerprint: NotRequired[str]
 
 
 class VideoAnswer(IdAnswer):
@@ -338,6 +339,8 @@ def video_answer(video: Video) -> VideoAnswer:
     }
     if video.damage:
         own["damage"] = video.damage
+    if video.fingerprint:
+        own["fingerprint"] = video.fingerprint
     return {
         "_id": video.id,
         "created_at": timestamp(video.created_at),

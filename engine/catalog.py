@@ -147,7 +147,10 @@ class Task(Base):
 
 
 class Video(Base):
-    """A video whose evidence is complete; `damage` says what of its file could not be used."""
+    """A video whose evidence is complete.
+
+    `damage` says what of its file could not be used; `fingerprint` tells the file from others.
+    """
 
     __tablename__ = "videos"
 
@@ -161,6 +164,7 @@ class Video(Base):
     indexed_at: Mapped[datetime] = mapped_column(default=now)
     title: Mapped[str | None]
     damage: Mapped[str | None]
+    fingerprint: Mapped[str | None]
     custom_metadata: Mapped[Json] = mapped_column(default=dict)
 
 

@@ -391,6 +391,7 @@ class Indexer:
                         height=info.height,
                         size=task.size,
                         damage=damage or None,
+                        fingerprint=media.fingerprint(self._work_path(task.id)),
                     )
                 )
         if not kept:

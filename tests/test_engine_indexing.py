@@ -132,7 +132,7 @@ def test_videos_whose_evidence_is_gone_can_be_uploaded_again(
 def test_a_catalogue_elsewhere_is_not_emptied_for_a_wrong_folder(tmp_path: Path) -> None:
     index_id, files = indexed(tmp_path, "a.mp4", "b.mp4")
     url = sqlite_url(tmp_path / "catalog.sqlite3")
-    with pytest.raises(CatalogError, match="None of the 2 videos .* set ENGINE_DATA_DIR"):
+    with pytest.raises(CatalogError, match=r"None of the 2 videos .* set ENGINE_DATA_DIR"):
         Service(tmp_path / "other", quick_models(), workers=1, database_url=url)
     with Service(tmp_path, quick_models(), workers=1, database_url=url) as service:
         assert service.videos(index_id, PageRequest()).total == len(files)

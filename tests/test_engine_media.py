@@ -32,6 +32,7 @@ from engine.media import (
     MediaInfo,
     decode,
     files,
+    fingerprint,
     jpeg,
     pictures,
     probe,
@@ -729,3 +730,19 @@ def test_makes_thumbnails() -> None:
     assert (thumbnail.format, thumbnail.size) == ("JPEG", (40, 24))
     assert thumbnail.getpixel((35, 12)) == pytest.approx((255, 0, 0), abs=12)
     assert Image.open(io.BytesIO(jpeg(image, 1000))).size == (160, 96)
+
+
+def test_fingerprints_tell_files_of_one_size_apart(tmp_path: Path) -> None:
+    path, prints = tmp_path / "a", set()
+    for size in (0, 1, 100_000, 3_000_000):
+        content = bytearray(size)
+        path.write_bytes(content)
+        prints.add(fingerprint(path))
+        for place in (0, size - 1) if size else ():
+            content[place] ^= 1
+            path.write_bytes(content)
+            prints.add(fingerprint(path))
+            content[place] ^= 1
+    assert len(prints) == 1 + 2 + 3 + 3  # where there is one byte, it is both ends
+    path.write_bytes(bytes(3_000_000))
+    assert fingerprint(path) in prints

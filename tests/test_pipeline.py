@@ -184,6 +184,27 @@ def test_a_second_run_uploads_nothing(place: Path, run: Callable[..., SimpleName
     assert report(place)["index"] == before["index"]
 
 
+def test_files_of_one_size_that_change_places_are_told_apart(
+    place: Path, run: Callable[..., SimpleNamespace], client: TwelveLabsClient
+) -> None:
+    one, other = clip(place / "videos" / "a.mp4"), clip(place / "videos" / "b.mp4", 2)
+    size = max(path.stat().st_size for path in (one, other))
+    for path in (one, other):
+        path.write_bytes(path.read_bytes().ljust(size, b"\0"))
+    assert run().code == 0
+    before = {video.name: video.video_id for video in load_run(place / "results").videos}
+    one.rename(place / "c.mp4")
+    other.rename(one)
+    (place / "c.mp4").rename(other)
+    done = run()
+    assert (done.code, "(2 uploaded, 0 already indexed" in done.out) == (0, True)
+    after = {video.name: video.video_id for video in load_run(place / "results").videos}
+    assert not set(before.values()) & set(after.values())
+    assert len(listed(client, place.name)) == 2
+    one.touch()
+    assert "(0 uploaded, 2 already indexed" in run().out
+
+
 def test_a_changed_file_replaces_its_older_version(
     place: Path, run: Callable[..., SimpleNamespace], client: TwelveLabsClient
 ) -> None:

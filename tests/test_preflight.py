@@ -29,7 +29,7 @@ def put(folder: Path, name: str, content: bytes = b"x") -> Path:
 
 def found(path: Path) -> VideoFile:
     stat = path.stat()
-    return VideoFile(path.name, path, stat.st_size, stat.st_mtime_ns)
+    return VideoFile(path.name, path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def reason(answer: MediaInfo | Refused) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from engine.media.clock import Clock, duration_s
 from engine.media.files import DecodeReport, MediaError, MediaInfo, first_picture, opened, packets
+from engine.media.fingerprint import fingerprint
 from engine.media.pictures import (
     Frame,
     Keyframes,
@@ -34,6 +35,7 @@ __all__ = [
     "MediaError",
     "MediaInfo",
     "decode",
+    "fingerprint",
     "jpeg",
     "probe",
 ]
