@@ -417,7 +417,7 @@ def describe_run(job: Job, holdings: Holdings) -> Json:
             "url": platform.url,
             "embedded": platform.embedded,
             "models": job.index.get("models") or job.index.get("judged_by") or {},
-            "scores": job.client.scores,
+            "scores": job.index.get("scores") or job.client.scores,
         },
         "videos_dir": str(settings.videos_dir.resolve()),
         "counts": {

@@ -58,6 +58,7 @@ class IndexAnswer(IdAnswer):
     addons: list[str]
     models: dict[str, str]
     outdated: list[str]
+    scores: str
     video_count: int
     total_duration: float
     created_at: str
@@ -267,11 +268,11 @@ def page_answer(page: Page[Any], data: list[Item]) -> PageAnswer[Item]:
     return {"data": data, "page_info": info}
 
 
-def index_answer(index: Index, usage: Usage, outdated: list[str]) -> IndexAnswer:
+def index_answer(index: Index, usage: Usage, outdated: list[str], scores: str) -> IndexAnswer:
     """An index with the keys of v1.1 and of v1.2 together: each client reads its own.
 
     `outdated` are the kinds of evidence that other models made than those in use, or another
-    edition of the engine.
+    edition of the engine; `scores` says how scores are made where nobody measured them.
     """
     engines = index.engines or [{"engine_name": index.engine_name, "engine_options": index.options}]
     return {
@@ -290,6 +291,7 @@ def index_answer(index: Index, usage: Usage, outdated: list[str]) -> IndexAnswer
         "addons": index.addons,
         "models": index.models,
         "outdated": outdated,
+        "scores": scores,
         "video_count": usage.video_count,
         "total_duration": usage.total_duration,
         "created_at": timestamp(index.created_at),

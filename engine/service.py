@@ -156,6 +156,11 @@ class Service:
                 return [] if is_empty(session, index.id) else kinds
         return kinds
 
+    @property
+    def scores(self) -> str:
+        """How scores are made, in words, where nobody measured how often they are right."""
+        return self._models.visual.scores
+
     def usage(self, index_ids: Iterable[str]) -> dict[str, Usage]:
         """How much each of these indexes holds."""
         query = (

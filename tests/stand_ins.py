@@ -30,6 +30,7 @@ class NumberEncoder:
     dimension = 2
     agreement = 0.0
     calibration = LOG_ODDS
+    scores = ""
 
     def encode_frames(self, frames: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
         late = [number_of(frame) >= FIRST_LATE for frame in frames]

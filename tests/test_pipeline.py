@@ -608,6 +608,7 @@ def test_another_model_is_noticed_and_indexes_again_when_told_to(
     command = ["--videos", "videos", "--engine-data-dir", str(place / "data")]
     monkeypatch.setenv("VISUAL_MODEL", "imagenet")
     assert main(command) == 0
+    assert report(place)["platform"]["scores"] == ""
     before = contents(place / "results")
     monkeypatch.setenv("VISUAL_MODEL", str(TINY_CLIP))
     assert main(command) == 2
@@ -616,6 +617,7 @@ def test_another_model_is_noticed_and_indexes_again_when_told_to(
     assert main([*command, "--reindex", "yes"]) == 0
     models = report(place)["platform"]["models"]
     assert "imagenet" not in models["visual"]
+    assert "not measured on video" in report(place)["platform"]["scores"]
     assert report(place)["counts"]["uploaded"] == 1
     assert main([*command, "--reindex", "yes"]) == 0
     assert report(place)["counts"]["already_indexed"] == 1

@@ -39,7 +39,7 @@ def delete_index(index_id: str) -> None:
 
 
 def _answer(index: Index, usage: Usage) -> IndexAnswer:
-    return index_answer(index, usage, service().outdated(index))
+    return index_answer(index, usage, service().outdated(index), service().scores)
 
 
 ROUTES = (

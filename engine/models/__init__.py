@@ -57,6 +57,10 @@ class VisualEncoder(Protocol):
     def agreement(self) -> float:
         """How far the other prompts of a class have to confirm one of them, 0-1."""
 
+    @property
+    def scores(self) -> str:
+        """How its scores are made, in words, where nobody measured how often they are right."""
+
     def encode_frames(self, frames: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
         """Pictures uint8[h, w, 3] RGB, of any size, to float32[n, dimension]."""
 

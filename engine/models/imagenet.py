@@ -71,6 +71,7 @@ class ImageNetEncoder:
     # class have to agree by half.
     agreement = 0.5
     calibration = VISUAL
+    scores = ""
 
     def __init__(self, text: WordLlamaEncoder, threads: int) -> None:
         self._text = text
