@@ -51,8 +51,8 @@ class Settings:
     index_name: str = setting("video-classification", "Index the videos are put in")
     reindex: str = setting(
         "no",
-        "Whether an index whose evidence other models made is emptied and its videos indexed "
-        "again: yes, no",
+        "Whether an index whose evidence other models, or another edition, made is emptied and its "
+        "videos indexed again: yes, no",
         choices=("no", "yes"),
     )
     options: tuple[str, ...] = setting(

@@ -321,8 +321,14 @@ def make_siglip(folder: Path) -> None:
     )
     config._attn_implementation = "eager"
     model = spread(SiglipModel(config))
-    sizes = {"model_type": "siglip", "text_config": {}, "vision_config": {"image_size": SIDE}}
-    write_json(folder / "config.json", sizes)
+    settings = {
+        "model_type": "siglip",
+        "logit_scale": 4.764997,  # this and the bias are those of the base model
+        "logit_bias": -12.932437,
+        "text_config": {},
+        "vision_config": {"image_size": SIDE},
+    }
+    write_json(folder / "config.json", settings)
     processor = SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE})
     write_json(folder / "preprocessor_config.json", processor.to_dict())
     pixels = processor(pictures(), return_tensors="pt")["pixel_values"]
