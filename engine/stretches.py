@@ -94,19 +94,21 @@ def find_stretches(
     rows: Rows, classes: Classes, calibration: Calibration, at_least: float
 ) -> Stretches:
     """Every stretch that scores `at_least`: the mean score of its rows, each by its length."""
-    videos = np.repeat(np.arange(len(rows.firsts) - 1), np.diff(rows.firsts))
-    likeness = AgreedLikeness(rows.likeness, classes)
-    # A mean is not above all it is made of.
-    hopeful = _hopeful(rows, videos, likeness, _least(calibration, min(at_least, HIGHEST)))
     bands = _bands(at_least)
     # A row that leaves a band is in no stretch that scores enough to be within it.
     enter, leave = bands[-1]
     floor = leave if at_least >= enter else 0.0
-    row, prompts = _cells(rows, videos, hopeful, _least(calibration, floor))
-    scores = calibration.percent(likeness.at(row, prompts))
-    within = scores >= floor
-    row, prompts, scores = row[within], prompts[within], scores[within]
-    videos, starts, ends = videos[row], rows.starts[row], rows.ends[row]
+    row, prompts, likeness = _cells(rows, classes, _least(calibration, floor))
+    videos = np.repeat(np.arange(len(rows.firsts) - 1), np.diff(rows.firsts))[row]
+    scores = calibration.percent(likeness)
+    # A mean is not above all it is made of.
+    there = np.zeros((len(rows.firsts) - 1, rows.likeness.shape[1]), dtype=bool)
+    hopeful = likeness >= _least(calibration, min(at_least, HIGHEST))
+    there[videos[hopeful], prompts[hopeful]] = True
+    chosen = np.flatnonzero((scores >= floor) & there[videos, prompts])
+    chosen = chosen[np.argsort(prompts[chosen], kind="stable")]
+    row, videos, prompts, scores = (each[chosen] for each in (row, videos, prompts, scores))
+    starts, ends = rows.starts[row], rows.ends[row]
 
     follows = np.zeros(len(row), dtype=bool)
     follows[1:] = (np.diff(row) == 1) & (np.diff(prompts) == 0) & (np.diff(videos) == 0)
@@ -130,22 +132,6 @@ def _least(calibration: Calibration, score: float) -> np.float32:
     return np.float32(calibration.standing_out(score) - MARGIN)
 
 
-def _hopeful(
-    rows: Rows, videos: IntArray, likeness: AgreedLikeness, least: np.float32
-) -> npt.NDArray[np.bool_]:
-    """Whether a prompt stands out by `least` in a row of a video: bool[v, p].
-
-    `videos` int[r] says of which video each row is.
-    """
-    prompts = rows.likeness.shape[1]
-    # Agreement only lowers likeness.
-    row, prompt = np.divmod(np.flatnonzero(rows.likeness >= least), prompts)
-    sure = likeness.at(row, prompt) >= least
-    hopeful = np.zeros((len(rows.firsts) - 1, prompts), dtype=bool)
-    hopeful[videos[row[sure]], prompt[sure]] = True
-    return hopeful
-
-
 def _bands(at_least: float) -> Sequence[tuple[float, float]]:
     """The bands that tell apart what scores `at_least`; no lower one cuts what the last has."""
     within = next((at for at, (enter, _) in enumerate(BANDS, 1) if at_least >= enter), None)
@@ -153,17 +139,12 @@ def _bands(at_least: float) -> Sequence[tuple[float, float]]:
 
 
 def _cells(
-    rows: Rows, videos: IntArray, hopeful: npt.NDArray[np.bool_], least: np.float32
-) -> tuple[IntArray, IntArray]:
-    """Rows and prompts, sorted by prompt and row, that may stand out by `least`.
-
-    Only of videos and prompts that are `hopeful` bool[v, p].
-    """
-    if not hopeful.any():
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    near = (rows.likeness >= least) & hopeful[videos]
-    prompt, row = np.divmod(np.flatnonzero(near.T), len(near))
-    return row, prompt
+    rows: Rows, classes: Classes, least: np.float32
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Rows and prompts, sorted by row, that may stand out by `least`, and how far they do."""
+    # Agreement only lowers likeness.
+    row, prompts = np.divmod(np.flatnonzero(rows.likeness >= least), rows.likeness.shape[1])
+    return row, prompts, AgreedLikeness(rows.likeness, classes).at(row, prompts)
 
 
 def _above(
