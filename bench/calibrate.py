@@ -100,8 +100,8 @@ def labelled_rows(
         judged = _judged(tasks.classes, alone, length)
         question = Question({key: prompts for key, (_, prompts) in judged.items()}, option, models)
         for file, evidence in corpus.evidence.items():
-            rows = question.rows(evidence)
-            if not rows.likeness.size:
+            rows, likeness = question.likeness(evidence)
+            if not likeness.size:
                 continue
             spans = [(float(s), float(e)) for s, e in zip(rows.starts, rows.ends, strict=True)]
             names = dict.fromkeys(name for name, _ in judged.values())
@@ -110,7 +110,7 @@ def labelled_rows(
                 for name in names
             }
             for place, (name, _) in enumerate(judged.values()):
-                best = rows.likeness[:, question.class_of == place].max(axis=1)
+                best = likeness[:, question.class_of == place].max(axis=1)
                 share = 1 / sum(each == name for each, _ in judged.values())
                 for (start, end), value, label in zip(spans, best, labels[name], strict=True):
                     if label is not None:

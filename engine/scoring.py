@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
-from operator import attrgetter
+from itertools import groupby, repeat
+from operator import attrgetter, itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,8 @@ VECTORS: Mapping[str, Callable[[Evidence], FloatArray]] = {
 }
 CALIBRATIONS = {CONVERSATION: calibration.CONVERSATION, TEXT_IN_VIDEO: calibration.TEXT_IN_VIDEO}
 
+# So many rows by a hundred prompts lie in the cache of a processor's core.
+BLOCK_ROWS = 4000
 SHORTEST_S = 1.0
 # How far the other prompts of a class have to confirm one of them where texts are compared.
 AGREEMENT = 0.5
@@ -99,15 +101,17 @@ class Question:
             # in the order in which products are soonest made
             self._vectors = np.asfortranarray(encoder.encode_prompts(self.prompts))
 
-    def rows(self, evidence: Evidence) -> Rows:
-        """The rows of one video, the prompts of a class in agreement.
+    def likeness(self, evidence: Evidence) -> tuple[Rows, FloatArray]:
+        """The rows of one video, and how far each prompt stands out there: float32[rows, prompts].
 
-        Columns are the prompts of all classes in order; `class_of` int[prompts] tells whose.
+        The prompts of a class are in agreement. Columns are the prompts of all classes in order;
+        `class_of` int[prompts] tells whose.
         """
-        rows = self._rows([evidence])
-        row, prompt = (np.arange(count) for count in rows.likeness.shape)
-        agreed = AgreedLikeness(rows.likeness, self._classes).at(row[:, None], prompt)
-        return rows._replace(likeness=agreed)
+        evidence = self._ready(evidence)
+        alone = self._likeness([evidence])
+        row, prompt = (np.arange(count) for count in alone.shape)
+        agreed = AgreedLikeness(alone, self._classes).at(row[:, None], prompt)
+        return self._rows([evidence]), agreed
 
     def clips(self, evidence: Evidence, at_least: float = 0.0) -> dict[str, list[Clip]]:
         """The clips of one video for every class, those that score `at_least` so much."""
@@ -119,7 +123,9 @@ class Question:
 
     def find(self, videos: Sequence[Evidence], at_least: float = 0.0) -> Found:
         """The same for several videos, sooner; columns are the classes in the order of `names`."""
-        stretches = find_stretches(self._rows(videos), self._classes, self.calibration, at_least)
+        videos = [self._ready(evidence) for evidence in videos]
+        rows, tables = self._rows(videos), map(self._likeness, self._blocks(videos))
+        stretches = find_stretches(rows, tables, self._classes, self.calibration, at_least)
         durations = np.array([evidence.duration_s for evidence in videos])[stretches.videos]
         earliest = np.minimum(stretches.starts + SHORTEST_S, durations)
         stretches = stretches._replace(ends=np.maximum(stretches.ends, earliest))
@@ -144,14 +150,18 @@ class Question:
         return evidence if is_ready(evidence) else ready(evidence, self._models)
 
     def _rows(self, videos: Sequence[Evidence]) -> Rows:
-        """The rows of these videos, each prompt judged on its own."""
-        videos = [self._ready(evidence) for evidence in videos]
         times = [np.zeros((2, 0), np.float32), *map(TIMES[self._option], videos)]
         starts, ends = np.concatenate(times, axis=1)
-        firsts = np.cumsum([each.shape[1] for each in times])
-        return Rows(firsts, starts, ends, self._likeness(videos))
+        return Rows(np.cumsum([each.shape[1] for each in times]), starts, ends)
+
+    def _blocks(self, videos: Sequence[Evidence]) -> Iterator[Sequence[Evidence]]:
+        """The videos in runs of about `BLOCK_ROWS` rows."""
+        ends = np.cumsum([TIMES[self._option](evidence).shape[1] for evidence in videos])
+        for _, block in groupby(zip(ends // BLOCK_ROWS, videos, strict=True), itemgetter(0)):
+            yield [evidence for _, evidence in block]
 
     def _likeness(self, videos: Sequence[Evidence]) -> FloatArray:
+        """How far each prompt, judged on its own, stands out in the rows of these videos."""
         if self._by_words:
             texts = [span.text for evidence in videos for span in evidence.transcript]
             return LOG_ODDS.standing_out(_word_scores(texts, self.prompts))

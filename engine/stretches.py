@@ -10,7 +10,7 @@ has is laid end to end, so that the work is a few passes over arrays however man
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,13 +38,19 @@ class Rows(NamedTuple):
     """The rows of several videos, one video after the other, each in order of time.
 
     `firsts` int[v + 1] is the first row of each video, and the number of all rows. `starts` and
-    `ends` are float32[r] seconds; `likeness` float32[r, p] says how far each prompt stands out in
-    each row.
+    `ends` are float32[r] seconds.
     """
 
     firsts: IntArray
     starts: FloatArray
     ends: FloatArray
+
+
+class Cells(NamedTuple):
+    """Some pairs of a row and a prompt, sorted by row, and how far the prompt stands out there."""
+
+    rows: IntArray
+    prompts: IntArray
     likeness: FloatArray
 
 
@@ -91,23 +97,33 @@ class AgreedLikeness:
 
 
 def find_stretches(
-    rows: Rows, classes: Classes, calibration: Calibration, at_least: float
+    rows: Rows,
+    likeness: Iterable[FloatArray],
+    classes: Classes,
+    calibration: Calibration,
+    at_least: float,
 ) -> Stretches:
-    """Every stretch that scores `at_least`: the mean score of its rows, each by its length."""
+    """Every stretch that scores `at_least`: the mean score of its rows, each by its length.
+
+    `likeness` are tables float32[n, p] of how far each prompt stands out, on its own, in the rows
+    from the first on. Each is looked through when it is made, so that a processor's cache may hold
+    it, and let go.
+    """
     bands = _bands(at_least)
     # A row that leaves a band is in no stretch that scores enough to be within it.
     enter, leave = bands[-1]
     floor = leave if at_least >= enter else 0.0
-    row, prompts, likeness = _cells(rows, classes, _least(calibration, floor))
-    videos = np.repeat(np.arange(len(rows.firsts) - 1), np.diff(rows.firsts))[row]
-    scores = calibration.percent(likeness)
+    cells = _likely_cells(likeness, classes, _least(calibration, floor))
+    scores = calibration.percent(cells.likeness)
+    videos = np.repeat(np.arange(len(rows.firsts) - 1), np.diff(rows.firsts))[cells.rows]
     # A mean is not above all it is made of.
-    there = np.zeros((len(rows.firsts) - 1, rows.likeness.shape[1]), dtype=bool)
-    hopeful = likeness >= _least(calibration, min(at_least, HIGHEST))
-    there[videos[hopeful], prompts[hopeful]] = True
-    chosen = np.flatnonzero((scores >= floor) & there[videos, prompts])
-    chosen = chosen[np.argsort(prompts[chosen], kind="stable")]
-    row, videos, prompts, scores = (each[chosen] for each in (row, videos, prompts, scores))
+    there = np.zeros((len(rows.firsts) - 1, len(classes.class_of)), dtype=bool)
+    hopeful = cells.likeness >= _least(calibration, min(at_least, HIGHEST))
+    there[videos[hopeful], cells.prompts[hopeful]] = True
+    chosen = np.flatnonzero((scores >= floor) & there[videos, cells.prompts])
+    chosen = chosen[np.argsort(cells.prompts[chosen], kind="stable")]
+    row, prompts = cells.rows[chosen], cells.prompts[chosen]
+    videos, scores = videos[chosen], scores[chosen]
     starts, ends = rows.starts[row], rows.ends[row]
 
     follows = np.zeros(len(row), dtype=bool)
@@ -138,13 +154,18 @@ def _bands(at_least: float) -> Sequence[tuple[float, float]]:
     return BANDS[:within]
 
 
-def _cells(
-    rows: Rows, classes: Classes, least: np.float32
-) -> tuple[IntArray, IntArray, FloatArray]:
-    """Rows and prompts, sorted by row, that may stand out by `least`, and how far they do."""
-    # Agreement only lowers likeness.
-    row, prompts = np.divmod(np.flatnonzero(rows.likeness >= least), rows.likeness.shape[1])
-    return row, prompts, AgreedLikeness(rows.likeness, classes).at(row, prompts)
+def _likely_cells(likeness: Iterable[FloatArray], classes: Classes, least: np.float32) -> Cells:
+    """The pairs whose likeness, in agreement, is `least` or more."""
+    found = [Cells(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
+    first = 0
+    for table in likeness:
+        # Agreement only lowers likeness.
+        rows, prompts = np.divmod(np.flatnonzero(table >= least), table.shape[1])
+        agreed = AgreedLikeness(table, classes).at(rows, prompts)
+        still = np.flatnonzero(agreed >= least)
+        found.append(Cells(rows[still] + first, prompts[still], agreed[still]))
+        first += len(table)
+    return Cells(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
 def _above(

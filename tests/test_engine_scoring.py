@@ -221,9 +221,9 @@ def test_one_question_for_many_videos_keeps_classes_apart(models):
 def test_evidence_without_anything(models, option):
     nothing = evidence(models, duration_s=5.0)
     assert Question(PROMPTS, option, models).clips(nothing) == {name: [] for name in PROMPTS}
-    assert Question(PROMPTS, option, models).rows(nothing).likeness.shape == (0, 9)
+    assert Question(PROMPTS, option, models).likeness(nothing)[1].shape == (0, 9)
     assert Question({}, option, models).clips(nothing) == {}
-    assert Question({}, option, models).rows(nothing).likeness.shape == (0, 0)
+    assert Question({}, option, models).likeness(nothing)[1].shape == (0, 0)
 
 
 def test_unknown_option_is_an_error(models):

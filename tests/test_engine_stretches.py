@@ -37,7 +37,7 @@ def videos(draw):
     return prompts, draw(st.lists(st.lists(row, max_size=8), min_size=1, max_size=4))
 
 
-def rows_of(prompts: int, found: list) -> Rows:
+def table_of(prompts: int, found: list) -> tuple[Rows, np.ndarray]:
     starts, ends, likeness = [], [], []
     for video in found:
         time = 0.0
@@ -45,25 +45,24 @@ def rows_of(prompts: int, found: list) -> Rows:
             starts.append(time + gap)
             ends.append(time := starts[-1] + length)
             likeness.append(row)
-    return Rows(
-        np.cumsum([0, *map(len, found)]),
-        np.array(starts, np.float32),
-        np.array(ends, np.float32),
-        np.array(likeness, np.float32).reshape(-1, prompts),
-    )
+    firsts = np.cumsum([0, *map(len, found)])
+    rows = Rows(firsts, np.array(starts, np.float32), np.array(ends, np.float32))
+    return rows, np.array(likeness, np.float32).reshape(-1, prompts)
 
 
-def one_by_one(rows: Rows, classes: Classes, curve: Calibration, at_least: float) -> list[tuple]:
+def one_by_one(
+    rows: Rows, table: np.ndarray, classes: Classes, curve: Calibration, at_least: float
+) -> list[tuple]:
     found = []
     for video in range(len(rows.firsts) - 1):
         part = range(rows.firsts[video], rows.firsts[video + 1])
-        for prompt in range(rows.likeness.shape[1]):
+        for prompt in range(table.shape[1]):
             stretch, marks, previous = 0, [], None
             above = [False] * len(BANDS)
             for row in part:
-                likeness = float(rows.likeness[row, prompt])
+                likeness = float(table[row, prompt])
                 if classes.agreement:
-                    peers = rows.likeness[row, classes.class_of == classes.class_of[prompt]]
+                    peers = table[row, classes.class_of == classes.class_of[prompt]]
                     mean = float(peers.sum()) / (len(peers) + DOUBT)
                     likeness = min(likeness, likeness + classes.agreement * (mean - likeness))
                 score = float(curve.percent(np.float32(likeness)))
@@ -92,30 +91,32 @@ CURVES = st.sampled_from([LOG_ODDS, Calibration(0.6, -3.0)])
 )
 def test_many_at_once_are_as_one_by_one(made, agreement, curve, at_least):
     prompts, found = made
-    rows = rows_of(prompts, found)
+    rows, table = table_of(prompts, found)
     # Scores that lie on a border may fall on either side of it.
     borders = np.array([at_least or -1, *np.ravel(BANDS)])
     classes = Classes(np.arange(prompts) // 2, agreement)
-    where = np.indices(rows.likeness.shape)
-    scores = curve.percent(AgreedLikeness(rows.likeness, classes).at(*where))
+    where = np.indices(table.shape)
+    scores = curve.percent(AgreedLikeness(table, classes).at(*where))
     assume(np.abs(scores[..., None] - borders).min(initial=1) > 1e-2)
-    wanted = one_by_one(rows, classes, curve, at_least)
-    found = zip(*find_stretches(rows, classes, curve, at_least), strict=True)
+    wanted = one_by_one(rows, table, classes, curve, at_least)
+    blocks = np.array_split(table, 3)
+    found = zip(*find_stretches(rows, blocks, classes, curve, at_least), strict=True)
     stretches = sorted(found, key=lambda stretch: stretch[:2])
     assert [row[:4] for row in stretches] == [row[:4] for row in wanted]
     assert [row[4] for row in stretches] == pytest.approx([row[4] for row in wanted], rel=1e-4)
 
 
 def test_a_whole_score_is_out_of_reach_and_none_excludes_nothing():
-    rows = Rows(*(np.array(values, np.float32) for values in ([0, 2], [0, 1], [1, 2], [[9], [-9]])))
-    rows = rows._replace(firsts=rows.firsts.astype(int))
+    rows = Rows(np.array([0, 2]), np.array([0, 1], np.float32), np.array([1, 2], np.float32))
+    table = np.array([[9], [-9]], np.float32)
     classes = Classes(np.zeros(1, int), 0.0)
-    assert len(find_stretches(rows, classes, LOG_ODDS, 100.0).scores) == 0
-    surer = rows._replace(likeness=2 * rows.likeness)  # a score of 100, rounded
-    assert find_stretches(surer, classes, LOG_ODDS, 100.0).scores.tolist() == [100.0]
-    assert find_stretches(rows, classes, LOG_ODDS, 0.0).scores == pytest.approx(
-        [99.99, 0.01], abs=0.01
-    )
+
+    def scores(table: np.ndarray, at_least: float) -> list[float]:
+        return find_stretches(rows, [table], classes, LOG_ODDS, at_least).scores.tolist()
+
+    assert scores(table, 100.0) == []
+    assert scores(2 * table, 100.0) == [100.0]  # rounded
+    assert scores(table, 0.0) == pytest.approx([99.99, 0.01], abs=0.01)
 
 
 def test_standing_out_is_the_way_back():
