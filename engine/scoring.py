@@ -44,7 +44,7 @@ VECTORS: Mapping[str, Callable[[Evidence], FloatArray]] = {
 CALIBRATIONS = {CONVERSATION: calibration.CONVERSATION, TEXT_IN_VIDEO: calibration.TEXT_IN_VIDEO}
 
 # So many rows by a hundred prompts lie in the cache of a processor's core.
-BLOCK_ROWS = 4000
+BLOCK_ROWS = 3000
 SHORTEST_S = 1.0
 # How far the other prompts of a class have to confirm one of them where texts are compared.
 AGREEMENT = 0.5

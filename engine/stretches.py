@@ -11,6 +11,8 @@ has is laid end to end, so that the work is a few passes over arrays however man
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +56,8 @@ class Cells(NamedTuple):
     likeness: FloatArray
 
 
-class Classes(NamedTuple):
+@dataclass(frozen=True)
+class Classes:
     """Which prompts belong together: `class_of` int[p] is the class of each prompt.
 
     A prompt that stands alone in its class is doubted: its likeness is drawn towards the mean of
@@ -63,6 +66,12 @@ class Classes(NamedTuple):
 
     class_of: IntArray
     agreement: float
+
+    @cached_property
+    def shares(self) -> FloatArray:
+        """What each prompt has in the mean of its class and `DOUBT`: float32[p, classes]."""
+        members = np.eye(self.class_of.max(initial=-1) + 1, dtype=np.float32)[self.class_of]
+        return members / (members.sum(axis=0) + np.float32(DOUBT))
 
 
 class Stretches(NamedTuple):
@@ -81,18 +90,18 @@ class AgreedLikeness:
     def __init__(self, likeness: FloatArray, classes: Classes) -> None:
         """`likeness` float32[r, p] is that of each prompt on its own."""
         self._alone = likeness
-        self._class_of, self._agreement = classes
-        if self._agreement:
-            members = np.eye(self._class_of.max(initial=-1) + 1, dtype=np.float32)[self._class_of]
-            self._means = likeness @ (members / (members.sum(axis=0) + np.float32(DOUBT)))
+        self._classes = classes
+        if classes.agreement:
+            self._means = likeness @ classes.shares
 
     def at(self, rows: IntArray, prompts: IntArray) -> FloatArray:
         """Likeness for pairs of a row and a prompt, of the shape that the two have together."""
         alone = self._alone.take(rows * self._alone.shape[1] + prompts)
-        if not self._agreement:
+        agreement, class_of = self._classes.agreement, self._classes.class_of
+        if not agreement:
             return np.asarray(alone)
-        means = self._means.take(rows * self._means.shape[1] + self._class_of.take(prompts))
-        drawn = (1 - self._agreement) * alone + self._agreement * means
+        means = self._means.take(rows * self._means.shape[1] + class_of.take(prompts))
+        drawn = (1 - agreement) * alone + agreement * means
         return np.asarray(np.minimum(alone, drawn), dtype=np.float32)
 
 
