@@ -71,7 +71,7 @@ class Classes:
     def shares(self) -> FloatArray:
         """What each prompt has in the mean of its class and `DOUBT`: float32[p, classes]."""
         members = np.eye(self.class_of.max(initial=-1) + 1, dtype=np.float32)[self.class_of]
-        return members / (members.sum(axis=0) + np.float32(DOUBT))
+        return np.asarray(members / (members.sum(axis=0) + np.float32(DOUBT)), dtype=np.float32)
 
 
 class Stretches(NamedTuple):

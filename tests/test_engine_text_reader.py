@@ -8,11 +8,16 @@ from unittest import mock
 import cv2
 import numpy as np
 import numpy.typing as npt
+import onnx
+import onnxruntime as ort
 import pytest
 import skimage.data
+from onnx import TensorProto, helper, numpy_helper
 
 from engine.models import text_reader
-from engine.models.text_reader import RapidTextReader
+from engine.models.onnx_files import read_without_denormals
+from engine.models.text_encoder import package_folder
+from engine.models.text_reader import DETECTOR, RapidTextReader
 
 Picture = npt.NDArray[np.uint8]
 
@@ -134,3 +139,36 @@ def test_followers_do_not_know_of_each_other(reader, recognised):
     one, other = reader.follow(), reader.follow()
     assert one.read(image) == other.read(image) == one.follow().read(image)
     assert len(recognised) == 3
+
+
+def test_weights_next_to_nothing_are_nothing_and_the_outputs_the_same(tmp_path):
+    weights = np.array([[1.5, -1e-39], [1e-40, 0.25]], np.float32)
+    model = helper.make_model(
+        helper.make_graph(
+            [helper.make_node("MatMul", ["x", "w"], ["y"])],
+            "tiny",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])],
+            [
+                numpy_helper.from_array(weights, "w"),
+                numpy_helper.from_array(np.array([7], np.int64), "whole"),
+            ],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=10,
+    )
+    onnx.save(model, tmp_path / "a.onnx")
+    cleaned = onnx.load_from_string(read_without_denormals(tmp_path / "a.onnx"))
+    by_name = {tensor.name: numpy_helper.to_array(tensor) for tensor in cleaned.graph.initializer}
+    assert by_name["w"].tolist() == [[1.5, 0], [0, 0.25]]
+    assert by_name["whole"].tolist() == [7]
+
+
+def test_the_detector_finds_the_same_without_them():
+    path = package_folder("rapidocr") / DETECTOR
+    picture = np.random.default_rng(1).standard_normal((1, 3, 64, 96)).astype(np.float32)
+    found = [
+        ort.InferenceSession(model, providers=["CPUExecutionProvider"]).run(None, {"x": picture})[0]
+        for model in (str(path), read_without_denormals(path))
+    ]
+    np.testing.assert_array_equal(*found)

@@ -16,6 +16,7 @@ import onnxruntime as ort
 from rapidocr.utils.process_img import get_rotate_crop_image
 
 from engine.models.lazy import Lazy
+from engine.models.onnx_files import read_without_denormals
 from engine.models.text_encoder import package_folder
 
 Picture = npt.NDArray[np.uint8]
@@ -190,4 +191,5 @@ def _session(path: Path, threads: int) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # lines come in ever new shapes: no plan is used twice
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    model = read_without_denormals(path)
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
