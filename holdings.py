@@ -48,7 +48,7 @@ class Holdings:
             video["_id"]: {
                 "duration_s": metadata_of(video).get("duration") or 0.0,
                 "fps": metadata_of(video).get("fps") or 0.0,
-                "damage": metadata_of(video).get("damage") or "",
+                "damage": str(metadata_of(video).get("damage") or ""),
             }
             for video in self.current.values()
         }
