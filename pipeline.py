@@ -159,7 +159,7 @@ def run(settings: Settings, console: Console) -> int:
     classes = load_classes(settings.classes_file)
     videos, refused = list_folder(settings)
     with open_platform(settings, console.say, console.confirm) as platform:
-        index = open_index(platform.client, settings)
+        index = open_index(platform.client, settings, console)
         job = Job(settings, console, classes, platform, index, videos, refused)
         holdings = update_index(job)
         require_any(job, holdings, f"no video of {settings.videos_dir} could be taken")
@@ -203,13 +203,17 @@ def list_folder(settings: Settings) -> tuple[list[VideoFile], list[Refused]]:
     return videos, refused
 
 
-def open_index(client: TwelveLabsClient, settings: Settings) -> Json:
+def open_index(client: TwelveLabsClient, settings: Settings, console: Console) -> Json:
     """The index of the settings, made anew where it is outdated and that is asked for.
 
     Raises PipelineError where it cannot be used.
     """
     index = create_index(client, settings)
     if settings.reindex == "yes" and index.get("outdated"):
+        console.say(
+            f"Indexing again: other models made the evidence of the index {settings.index_name!r},"
+            f" which is emptied (videos: {index.get('video_count', 0)}, of other folders too)"
+        )
         client.delete_index(index["_id"])
         index = create_index(client, settings)
     require_usable(index, settings)

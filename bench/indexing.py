@@ -1,6 +1,6 @@
 """What the engine spends on gathering the evidence of videos, beside the bare decoding of them.
 
-    python bench/indexing.py [--videos DIR] [--repeat 3] [--no-pipeline]
+    python bench/indexing.py [--videos DIR] [--repeat N] [--no-pipeline]
 
 Videos are gathered side by side as the engine does it, one per processor, by the default models,
 which are loaded before the clock starts. Each kind of evidence is what a run with it takes more
@@ -108,7 +108,9 @@ def pipeline_run(folder: Path) -> Cost:
         results = Path(work) / "results"
         command = [sys.executable, "pipeline.py", "--videos", str(folder.resolve())]
         command += ["--results", str(results), "--engine-data-dir", str(Path(work) / "data")]
-        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if run.returncode:
+            sys.exit(f"pipeline.py ended with {run.returncode}:\n{run.stderr}")
         with (results / "upload_status.csv").open(encoding="utf-8", newline="") as file:
             last = max(row["time"] for row in csv.DictReader(file))
         started = json.loads((results / "run.json").read_text(encoding="utf-8"))["started_at"]

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from media import beeps, cut, damage, damage_all, damage_picture, number_of, write_song, write_video
 from PIL import Image
 
+from engine.gathering import build_evidence
 from engine.media import (
     SAMPLE_RATE,
     AudioBlock,
@@ -38,6 +39,8 @@ from engine.media import (
     probe,
 )
 from engine.media.sound import BLOCK_S
+from engine.models import Models, default_models
+from engine.scoring import Question
 
 MILLISECOND = 0.0011  # containers round to milliseconds
 ROUNDING = 1e-6  # what comes of seconds as floats
@@ -173,6 +176,39 @@ def test_gives_the_pictures_that_are_due(tmp_path: Path, name: str) -> None:
         assert info.duration_s == pytest.approx(arguments["seconds"], abs=0.11)
     if len(times) == written:
         assert info.fps == pytest.approx(float(fps), rel=0.01)
+
+
+UNUSUAL: dict[str, tuple[str, dict[str, Any]]] = {
+    "turned": ("a.mp4", {"rotation": 90}),
+    "8k": (
+        "a.mov",
+        {
+            "codec": "mjpeg",
+            "pix_fmt": "yuvj420p",
+            "size": (7680, 4320),
+            "times": [0.0, 1.0],
+            "sound": [],
+        },
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    return default_models(threads=2)
+
+
+@pytest.mark.parametrize("name", [*READABLE, *UNUSUAL])
+def test_everything_readable_becomes_evidence(tmp_path: Path, models: Models, name: str) -> None:
+    file_name, arguments = (READABLE | UNUSUAL)[name]
+    path = write_video(tmp_path / file_name, **arguments)
+    evidence = build_evidence(path, probe(path), models)
+    assert len(evidence.frame_vectors) == len(evidence.frame_times) >= 1
+    assert np.isfinite(evidence.moment_vectors).all()
+    assert evidence.moment_edges[-1] == pytest.approx(evidence.duration_s)
+    clips = Question({"Numbers": ("a number", "digits")}, "visual", models).clips(evidence)
+    covered = sum(clip.end - clip.start for clip in clips["Numbers"] if clip.prompt == "digits")
+    assert covered >= evidence.duration_s - 0.01
 
 
 @pytest.mark.parametrize("step_s", [0.1, 1 / 3, 0.5, 1.0, 2.5, 60.0])

@@ -615,6 +615,7 @@ def test_another_model_is_noticed_and_indexes_again_when_told_to(
     assert "--reindex yes" in capsys.readouterr().err
     assert contents(place / "results") == before
     assert main([*command, "--reindex", "yes"]) == 0
+    assert "which is emptied (videos: 1, of other folders too)" in capsys.readouterr().err
     models = report(place)["platform"]["models"]
     assert "imagenet" not in models["visual"]
     assert "not measured on video" in report(place)["platform"]["scores"]
