@@ -211,8 +211,9 @@ def open_index(client: TwelveLabsClient, settings: Settings, console: Console) -
     index = create_index(client, settings)
     if settings.reindex == "yes" and index.get("outdated"):
         console.say(
-            f"Indexing again: other models made the evidence of the index {settings.index_name!r},"
-            f" which is emptied (videos: {index.get('video_count', 0)}, of other folders too)"
+            "Indexing again: other models, or another edition of the engine, made the evidence of"
+            f" the index {settings.index_name!r}, which is emptied (videos:"
+            f" {index.get('video_count', 0)}, of other folders too)"
         )
         client.delete_index(index["_id"])
         index = create_index(client, settings)

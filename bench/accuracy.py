@@ -88,9 +88,9 @@ def default_rows(tasks: TaskSet, found: Json) -> Iterator[Sequence[object]]:
     yield "classes shown", counts.classes
     yield "of them right (precision)", _share(counts.right_classes, counts.classes)
     yield "of all true classes (recall)", _share(counts.right_classes, counts.true_classes)
-    for name, options in {kind: [option] for option, kind in KINDS.items()}.items():
-        of_kind = count(tasks, found, options)
-        yield f"clips shown, {name}", of_kind.clips
+    for option, kind in KINDS.items():
+        of_kind = count(tasks, found, [option])
+        yield f"clips shown, {kind}", of_kind.clips
         yield "of them right", _share(of_kind.right_clips, of_kind.clips)
     yield "clips shown, any kind", counts.clips
     yield "of them right", _share(counts.right_clips, counts.clips)

@@ -86,11 +86,10 @@ def count(tasks: TaskSet, answer: Json, options: Iterable[str] = tuple(KINDS)) -
         right_classes += sum(each["name"] in truth["labels"] for each in counted)
         for each in counted:
             for clip in each["clips"]:
-                span, kind = (clip["start"], clip["end"]), KINDS[clip["option"]]
-                of_any_kind = tasks.label(file, each["name"], "all", span)
-                if clip["option"] in asked and of_any_kind is not None:
+                label = tasks.label(file, each["name"], "all", (clip["start"], clip["end"]))
+                if clip["option"] in asked and label is not None:
                     clips += 1
-                    right_clips += bool(tasks.label(file, each["name"], kind, span) or of_any_kind)
+                    right_clips += bool(label)
     labels = [truth["labels"] for truth in tasks.truths.values()]
     true_classes, no_class = sum(map(len, labels)), sum(not each for each in labels)
     return Counts(classes, right_classes, true_classes, clips, right_clips, no_class, wrongly)

@@ -36,7 +36,7 @@ from engine.catalog import (
     new_id,
     now,
 )
-from engine.errors import PlatformError, not_there
+from engine.errors import PlatformError, made_elsewhere, not_there
 from engine.evidence import FORMAT, TextSpan, is_whole, write_evidence
 from engine.fetching import FetchLimits, check_url, fetch, file_name
 from engine.gathering import build_evidence
@@ -177,12 +177,8 @@ class Indexer:
             index.models, index.evidence_format = self._models.names(), FORMAT
 
     def _foreign(self, index: Index) -> PlatformError:
-        kinds = ", ".join(index.foreign(self._models.names(), index.options))
-        return PlatformError(
-            "index_engine_cannot_be_changed",
-            "Other models than those in use, or another edition of the engine, made the evidence "
-            f"of index {index.name!r} ({kinds}): index its videos again, in a new index.",
-        )
+        kinds = index.foreign(self._models.names(), index.options)
+        return made_elsewhere("index_engine_cannot_be_changed", index.name, kinds)
 
     def resume(self, *, catalog_is_elsewhere: bool = False) -> None:
         """Make rows and files agree again, and start again what a crash interrupted.
@@ -347,8 +343,9 @@ class Indexer:
             job.share = share
 
         report = media.DecodeReport()
+        path = self._work_path(task_id)
         evidence = build_evidence(
-            self._work_path(task_id),
+            path,
             info,
             self._models,
             note,
@@ -360,7 +357,19 @@ class Indexer:
         damage = report.damage(info)
         if damage:
             log.info("%s: %s", task.filename, damage)
-        self._finish(task, info, damage)
+        video = Video(
+            id=task.video_id,
+            index_id=task.index_id,
+            filename=task.filename,
+            duration=info.duration_s,
+            fps=info.fps,
+            width=info.width,
+            height=info.height,
+            size=task.size,
+            damage=damage or None,
+            fingerprint=media.fingerprint(path),
+        )
+        self._finish(task_id, video)
         with self._lock:
             self._worked_s += time.monotonic() - begun
             self._indexed_s += info.duration_s
@@ -375,28 +384,15 @@ class Indexer:
             raise self._foreign(index)
         return index
 
-    def _finish(self, task: Task, info: media.MediaInfo, damage: str) -> None:
+    def _finish(self, task_id: str, video: Video) -> None:
         with self._catalog.transaction() as session:
-            kept = session.get(Task, task.id)
-            if kept:
-                kept.status = "ready"
-                session.add(
-                    Video(
-                        id=task.video_id,
-                        index_id=task.index_id,
-                        filename=task.filename,
-                        duration=info.duration_s,
-                        fps=info.fps,
-                        width=info.width,
-                        height=info.height,
-                        size=task.size,
-                        damage=damage or None,
-                        fingerprint=media.fingerprint(self._work_path(task.id)),
-                    )
-                )
-        if not kept:
-            self.forget(task.video_id)
-        self._drop(task.id)
+            task = session.get(Task, task_id)
+            if task:
+                task.status = "ready"
+                session.add(video)
+        if not task:
+            self.forget(video.id)
+        self._drop(task_id)
 
     def _fail(self, task_id: str, code: str, message: str) -> None:
         self._update(task_id, status="failed", error_code=code, error_message=message)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from classification import Clip
 from engine.catalog import EVIDENCE_OF, Index
-from engine.errors import PlatformError
+from engine.errors import PlatformError, made_elsewhere
 from engine.evidence import (
     Evidence,
     EvidenceDamaged,
@@ -58,12 +58,7 @@ class Matcher:
                 )
         kinds = index.foreign(self._models.names(), options)
         if kinds:
-            raise PlatformError(
-                "index_not_supported_for_search",
-                "Other models than those in use, or another edition of the engine, made the "
-                f"evidence of index {index.name!r} ({', '.join(kinds)}): index its videos again, "
-                "in a new index.",
-            )
+            raise made_elsewhere("index_not_supported_for_search", index.name, kinds)
 
     def evidence(self, video_id: str, *, with_frames: bool = True) -> Evidence | None:
         """A video's evidence; None where the video was deleted meanwhile."""
