@@ -61,7 +61,7 @@ results: samples
 
 # Samples are for a folder of ours: a folder that the user names is left as it is.
 samples: $(INSTALLED)
-	[ -n "$$VIDEOS" ] || $(PY) samples.py
+	[ -n "$$VIDEOS" ] || $(PY) -m steps.samples
 
 test: $(DEV_INSTALLED)
 	$(PY) -m pytest

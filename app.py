@@ -1,7 +1,7 @@
 """The page: what the pipeline found, with a player beside every proof.
 
 `create_app` makes the Flask application, `python app.py` serves it. It reads the results folder
-and the videos folder; only the prompt lab (`lab_routes`) writes, and only into the results folder.
+and the videos folder; only the prompt lab (`page.lab`) writes, and only into the results folder.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ import waitress
 from flask import Flask, Response, abort, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-import export_routes
-import lab_routes
-import page_routes
-import results
-from selection import SelectionError
-from settings import SettingError, Settings, load_settings, parse_setting
-from shelf import Shelf, html, put_shelf, wants_json
+from core.settings import SettingError, Settings, load_settings, parse_setting
+from page import downloads as export_routes
+from page import routes as page_routes
+from page.lab import routes as lab_routes
+from page.query import SelectionError
+from page.results_cache import Shelf, html, put_shelf, wants_json
+from store import results
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (

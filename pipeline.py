@@ -22,24 +22,17 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from backends import Platform, PlatformUnavailable, open_platform
-from classes import ClassesError, load_classes
-from console import Console
-from holdings import Holdings, compare, metadata_of
-from media_gathering import fetch_media
-from monitor import FAILED, READY, StatusLog, status_log, utc_now, watch
-from preflight import (
-    STILL_WRITTEN,
-    Refused,
-    VideoFile,
-    check_all,
-    find_videos,
-    limits_of,
-)
-from questions import Question, agree_to_costs, ask, question_of
-from results import PromptClass, write_results
-from settings import SettingError, Settings, environment_name, load_settings, parse_setting
-from summary import print_counts, print_damaged, print_left_out, print_summary
+from core.classes import ClassesError, load_classes
+from core.settings import SettingError, Settings, environment_name, load_settings, parse_setting
+from platforms.connect import Platform, PlatformUnavailable, open_platform
+from platforms.request import Question, agree_to_costs, ask, question_of
+from steps.console import Console
+from steps.media import fetch_media
+from steps.monitor import FAILED, READY, StatusLog, status_log, utc_now, watch
+from steps.preflight import STILL_WRITTEN, Refused, VideoFile, check_all, find_videos, limits_of
+from steps.report import print_counts, print_damaged, print_left_out, print_summary
+from steps.sync import Holdings, compare, metadata_of
+from store.results import PromptClass, write_results
 from twelvelabs_client import ApiConnectionError, ApiError, Conflict, TwelveLabsClient
 
 # v1.3 tells no progress: only that a video of hours is still being indexed.
@@ -191,7 +184,7 @@ def list_folder(settings: Settings) -> tuple[list[VideoFile], list[Refused]]:
     """What the videos folder holds; raises PipelineError where that is no video at all."""
     how = "name your videos folder with --videos"
     if settings.videos_dir == Settings().videos_dir:
-        how = "put your videos there, or make samples with: python samples.py"
+        how = "put your videos there, or make samples with: python -m steps.samples"
     try:
         videos, refused = find_videos(settings.videos_dir)
     except OSError as error:

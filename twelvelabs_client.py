@@ -5,7 +5,7 @@
         task_id = client.upload_video(index_id, Path("clip.mp4"))
 
 Ids are strings; other answers are the API's JSON as it is. Failures are the errors drawn at the
-top of `twelvelabs_errors`, all of them ApiError; they can be imported from here:
+top of `transport.errors`, all of them ApiError; they can be imported from here:
 
     ApiError > ApiSetupError, BadAnswer
     ApiError > ApiConnectionError > ApiTimeout
@@ -22,8 +22,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from costs import Estimate
-from twelvelabs_errors import (
+from platforms.costs import Estimate
+from transport.errors import (
     ApiConnectionError,
     ApiError,
     ApiSetupError,
@@ -37,8 +37,7 @@ from twelvelabs_errors import (
     RateLimited,
     ServerError,
 )
-from twelvelabs_form import OnProgress, checked_name, send_form
-from twelvelabs_http import (
+from transport.http import (
     LONGEST_PAGE,
     Fetch,
     Json,
@@ -48,9 +47,10 @@ from twelvelabs_http import (
     call_of,
     unseen,
 )
+from transport.multipart import OnProgress, checked_name, send_form
 
 if TYPE_CHECKING:
-    from classification import Thresholds
+    from core.classification import Thresholds
 
 __all__ = [
     "ApiConnectionError",

@@ -31,7 +31,7 @@ from bench.labelled import (
     load_task_sets,
     print_table,
 )
-from results import read_result
+from store.results import read_result
 
 EVERYTHING = ",".join(KINDS)
 AT_ANY_THRESHOLD = ("--min-video-score", "0", "--min-clip-score", "0", "--min-duration-ratio", "0")

@@ -26,7 +26,6 @@ from scipy.optimize import minimize
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import classification
 from bench.labelled import (
     DEFAULT_CORPUS,
     KINDS,
@@ -38,13 +37,17 @@ from bench.labelled import (
     load_task_sets,
     print_table,
 )
-from classification import Thresholds, classify
-from engine import media, moments, scoring, stretches
+from core import classification
+from core.classification import Thresholds, classify
+from engine import media
+from engine import pooling as moments
 from engine.evidence import Evidence, TextSpan, read_evidence, write_evidence
-from engine.gathering import build_evidence
+from engine.indexing.extract import build_evidence
 from engine.models import Models, attributes, default_models, imagenet, text_encoder
 from engine.models.calibration import BEND, Calibration
-from engine.scoring import Question
+from engine.retrieval import prompts as scoring
+from engine.retrieval import segments as stretches
+from engine.retrieval.prompts import Question
 
 BINS = (0.0, 0.1, 0.25, 0.5, 0.65, 0.75, 0.85, 0.95, 1.0)
 LENGTHS = {"1-2 words": (1, 2), "3-5 words": (3, 5), "6 and more words": (6, 99)}

@@ -23,12 +23,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from classification import Thresholds
-from engine.catalog import Video
-from engine.classifying import ClassQuery
+from core.classification import Thresholds
+from engine.catalog.tables import Video
 from engine.evidence import Evidence, TextSpan, write_evidence
 from engine.models import Models, default_models
-from engine.moments import ready
+from engine.pooling import ready
+from engine.retrieval.classify import ClassQuery
 from engine.service import EngineSpec, Service
 
 OPTIONS = ("visual", "conversation", "text_in_video")

@@ -25,8 +25,8 @@ import requests
 from engine.api import ApiOptions
 from engine.server import served
 from engine.service import Service
-from tests.media import write_video
-from tests.stand_ins import quick_models
+from tests.support.fakes import quick_models
+from tests.support.media import write_video
 
 Json = dict[str, Any]
 

@@ -35,9 +35,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from engine import media
 from engine.evidence import Evidence, write_evidence
-from engine.gathering import STEP_S, build_evidence
+from engine.indexing.extract import STEP_S, build_evidence
 from engine.models import Models, default_models
-from preflight import find_videos
+from steps.preflight import find_videos
 
 ROOT = Path(__file__).parent.parent
 PROCESSORS = os.cpu_count() or 1
@@ -160,7 +160,7 @@ def main() -> None:
     options = parser.parse_args()
     found, _ = find_videos(options.videos)
     if not found:
-        sys.exit(f"{options.videos} holds no video: run python samples.py, or name a folder")
+        sys.exit(f"{options.videos} holds no video: run python -m steps.samples, or name a folder")
     videos = [Video(file.path, media.probe(file.path)) for file in found]
     length_s = sum(video.info.duration_s for video in videos)
     models = default_models(threads=1)

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.upload import MEBIBYTE, peak_memory
 from engine import media
-from engine.gathering import build_evidence
+from engine.indexing.extract import build_evidence
 from engine.models import default_models
 
 FPS = 25

@@ -1,4 +1,4 @@
-"""Write the tiny encoders that tests/test_engine_clip.py measures the picture encoder against.
+"""Write the tiny encoders that tests/engine/test_clip.py measures the picture encoder against.
 
     pip install -r requirements.txt torch transformers sentencepiece onnxscript
     python bench/make_clip_fixture.py [FOLDER]        (default: tests/fixtures)

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-import lab
-from tests.pages import served
+from page.lab import drafts as lab
+from tests.support.pages import served
 
 ROOT = Path(__file__).parent.parent
 

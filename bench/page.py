@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from playwright.sync_api import Page, Response, sync_playwright
 
-import results
-from classification import Clip, Thresholds, classify
-from tests.media import write_video
-from tests.pages import served
+from core.classification import Clip, Thresholds, classify
+from store import results
+from tests.support.media import write_video
+from tests.support.pages import served
 
 CLASSES = tuple(f"Class {number}" for number in range(1, 11))
 OPTIONS = ("visual", "conversation", "text_in_video")

@@ -22,7 +22,7 @@ from unittest import mock
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import pipeline
-from tests.media import write_video
+from tests.support.media import write_video
 
 
 @contextlib.contextmanager

@@ -9,10 +9,10 @@ import sys
 import threading
 from pathlib import Path
 
-from classification import Thresholds
+from core.classification import Thresholds
+from core.settings import SettingError, Settings, load_settings
 from engine.models import ModelChoice
 from engine.server import EngineError, EngineOptions, running_engine
-from settings import SettingError, Settings, load_settings
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,10 +13,10 @@ from cheroot.server import HTTPConnection, HTTPRequest
 from cheroot.wsgi import Server
 from filelock import FileLock, Timeout
 
-from classification import Thresholds
+from core.classification import Thresholds
 from engine.api import ApiOptions, create_app
-from engine.catalog import CatalogError
-from engine.indexing import API_MAX_VIDEO_BYTES
+from engine.catalog.tables import CatalogError
+from engine.indexing.tasks import API_MAX_VIDEO_BYTES
 from engine.models import ModelChoice, chosen_models
 from engine.models.store import ModelError
 from engine.service import Service

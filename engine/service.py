@@ -16,7 +16,17 @@ from sqlalchemy import Select, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from engine.catalog import (
+from engine.catalog.queries import (
+    INDEXES,
+    TASKS,
+    VIDEOS,
+    Listing,
+    Page,
+    PageRequest,
+    Row,
+    read_page,
+)
+from engine.catalog.tables import (
     FINAL_STATUSES,
     Catalog,
     Index,
@@ -27,15 +37,14 @@ from engine.catalog import (
     now,
     sqlite_url,
 )
-from engine.classifying import Classifier
 from engine.errors import PlatformError, not_there
 from engine.evidence import FORMAT, Evidence, TextSpan
-from engine.fetching import FetchLimits, fetch
-from engine.indexing import API_MAX_VIDEO_BYTES, Indexer, Progress, Upload
-from engine.listing import INDEXES, TASKS, VIDEOS, Listing, Page, PageRequest, Row, read_page
-from engine.matching import Matcher
+from engine.indexing.download import FetchLimits, fetch
+from engine.indexing.tasks import API_MAX_VIDEO_BYTES, Indexer, Progress, Upload
 from engine.models import Models
-from engine.search import Picture, Searcher, read_picture
+from engine.retrieval.classify import Classifier
+from engine.retrieval.matcher import Matcher
+from engine.retrieval.search import Picture, Searcher, read_picture
 
 THUMBNAIL = "thumbnail"
 # A picture to search by is fetched while its caller waits.

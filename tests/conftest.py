@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browsing import browser as browser
-from tests.browsing import open_page as open_page
+from tests.support.browsing import browser as browser
+from tests.support.browsing import open_page as open_page
 
 CORPUS = Path(__file__).parent.parent.parent / "shared" / "corpus"
 

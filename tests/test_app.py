@@ -23,8 +23,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 import app as page
-import results
-from tests.pages import clip, found, served, write_run
+from store import results
+from tests.support.pages import clip, found, served, write_run
 
 CONTENT = bytes(range(256)) * 4
 SIZE = len(CONTENT)

@@ -27,8 +27,9 @@ from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 import twelvelabs_client
-import twelvelabs_errors
-from classification import Thresholds
+from core.classification import Thresholds
+from transport import errors as twelvelabs_errors
+from transport.http import LONGEST_WAIT_S
 from twelvelabs_client import (
     ApiConnectionError,
     ApiError,
@@ -44,7 +45,6 @@ from twelvelabs_client import (
     ServerError,
     TwelveLabsClient,
 )
-from twelvelabs_http import LONGEST_WAIT_S
 
 URL = "https://platform.test/v1.2"
 KEY = "tlk_A-secret-0123456789"
@@ -725,7 +725,7 @@ def test_each_new_try_is_logged(
     platform.get(f"{URL}/tasks/t1", status=503)
     platform.get(f"{URL}/tasks/t1", json={"_id": "t1", "status": "ready"})
     client.task("t1")
-    (record,) = (record for record in caplog.records if record.name == "twelvelabs_http")
+    (record,) = (record for record in caplog.records if record.name == "transport.http")
     assert record.levelno == logging.WARNING
     assert "503: Service Unavailable; trying again in" in record.getMessage()
 

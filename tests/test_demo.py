@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import pipeline
-import samples
+from steps import samples
 
 ROOT = Path(__file__).parent.parent
 

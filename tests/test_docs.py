@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from classes import load_classes
-from settings import Settings, environment_name
+from core.classes import load_classes
+from core.settings import Settings, environment_name
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

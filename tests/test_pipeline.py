@@ -19,25 +19,25 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from media import cut, damage, write_video
 from safetensors.numpy import save
 
 import pipeline
-import samples
-from backends import Platform, open_platform
-from classification import Thresholds
-from console import Console
-from engine.catalog import Catalog, Index, Video, new_id, sqlite_url
+from core.classification import Thresholds
+from core.settings import Settings
+from engine.catalog.tables import Catalog, Index, Video, new_id, sqlite_url
 from engine.media import probe
 from engine.server import EngineOptions, running_engine
 from pipeline import Job, main, update_index
-from preflight import STILL_WRITTEN, find_videos
-from results import RESULT_NAMES, load_run, read_result
-from samples import Sample, Shot
-from settings import Settings
+from platforms.connect import Platform, open_platform
+from steps import samples
+from steps.console import Console
+from steps.preflight import STILL_WRITTEN, find_videos
+from steps.samples import Sample, Shot
+from store.results import RESULT_NAMES, load_run, read_result
+from tests.support.media import cut, damage, write_video
 from twelvelabs_client import ApiConnectionError, BadRequest, TwelveLabsClient
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 TINY_CLIP = Path(__file__).parent / "fixtures" / "clip"
 PETS = {"classes": [{"name": "Pets", "prompts": ["a cat", "a dog"]}]}
 SIZE = {"size": (640, 480)}
@@ -392,7 +392,7 @@ def test_interrupted_runs_are_gone_on_with(
         (["--videos", "gone"], "the videos folder gone cannot be read: No such file or directory"),
         (["--videos", "classes.json"], "the videos folder classes.json cannot be read"),
         (["--videos", "empty"], "the videos folder empty holds no video: name your videos folder"),
-        (["--videos", "classify"], "make samples with: python samples.py"),
+        (["--videos", "classify"], "make samples with: python -m steps.samples"),
         (["--classes", "gone.json"], "gone.json: there is no such file"),
         (["--classes", "bad.json"], "bad.json: class 1 ('Pets') has no prompts"),
         (["--min-clip-score", "101"], "--min-clip-score=101 is out of range"),

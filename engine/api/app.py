@@ -13,11 +13,11 @@ from engine.api import limits, uploads
 from engine.api.links import PATH as PICTURES
 from engine.api.openapi import openapi
 from engine.api.routes import ROUTES
+from engine.api.schemas.base import refusal
 from engine.api.state import ApiOptions, State, attach, state
 from engine.api.videos import thumbnail_picture
 from engine.errors import PlatformError
 from engine.models.store import ModelError
-from engine.schemas.base import refusal
 from engine.service import Service
 
 log = logging.getLogger(__name__)

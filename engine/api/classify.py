@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.answers import (
+from engine.api.cursors import ResultPage
+from engine.api.responses import (
     ClassifyAnswer,
     LabelsAnswer,
     VideoClassesAnswer,
@@ -15,10 +16,9 @@ from engine.answers import (
     token_page_info,
 )
 from engine.api.routing import Route
+from engine.api.schemas.classify import ClassifyBody, ClassifyIndexBody, ClassifyVideosBody
 from engine.api.state import service, state
-from engine.classifying import VideoClasses
-from engine.pages import ResultPage
-from engine.schemas.classify import ClassifyBody, ClassifyIndexBody, ClassifyVideosBody
+from engine.retrieval.classify import VideoClasses
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NoReturn, get_args
 
-from engine.answers import EngineAnswer, EnginesAnswer, PageInfo
+from engine.api.responses import EngineAnswer, EnginesAnswer, PageInfo
 from engine.api.routing import Route
-from engine.catalog import INDEX_OPTIONS
+from engine.api.schemas.library import PEGASUS_OPTIONS, EngineName
+from engine.catalog.tables import INDEX_OPTIONS
 from engine.errors import PlatformError, not_there
-from engine.schemas.library import PEGASUS_OPTIONS, EngineName
 
 
 def list_engines() -> EnginesAnswer:

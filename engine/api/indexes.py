@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from engine.answers import IdAnswer, IndexAnswer, PageAnswer, index_answer, page_answer
+from engine.api.responses import IdAnswer, IndexAnswer, PageAnswer, index_answer, page_answer
 from engine.api.routing import Route
+from engine.api.schemas.library import CreateIndexBody, RenameIndexBody
 from engine.api.state import service
-from engine.catalog import Index
-from engine.listing import INDEXES, PageRequest
-from engine.schemas.library import CreateIndexBody, RenameIndexBody
+from engine.catalog.queries import INDEXES, PageRequest
+from engine.catalog.tables import Index
 from engine.service import Usage
 
 

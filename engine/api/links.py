@@ -10,7 +10,7 @@ import secrets
 from flask import request
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from engine.answers import Links
+from engine.api.responses import Links
 from engine.errors import PlatformError
 
 LIFETIME_S = 3600

@@ -8,11 +8,11 @@ from typing import Any, NoReturn
 
 from pydantic import TypeAdapter
 
-from engine.answers import ErrorAnswer
+from engine.api.responses import ErrorAnswer
 from engine.api.routes import ROUTES
 from engine.api.routing import Route
-from engine.listing import Listing
-from engine.schemas.library import ListQuery
+from engine.api.schemas.library import ListQuery
+from engine.catalog.queries import Listing
 
 Json = dict[str, Any]
 

@@ -18,11 +18,11 @@ from typing import Any, Literal, get_type_hints
 
 from flask import Response, jsonify, request
 
+from engine.api.schemas.base import Body, FilePart
+from engine.api.schemas.library import ListQuery
 from engine.api.uploads import read_form, read_json
+from engine.catalog.queries import Condition, Listing, PageRequest, read_condition
 from engine.errors import PlatformError
-from engine.listing import Condition, Listing, PageRequest, read_condition
-from engine.schemas.base import Body, FilePart
-from engine.schemas.library import ListQuery
 
 PAGE_NAMES = set(ListQuery.model_fields)
 

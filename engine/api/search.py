@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from engine.answers import (
+from engine.api.cursors import ResultPage
+from engine.api.responses import (
     MatchAnswer,
     SearchAnswer,
     VideoMatchesAnswer,
@@ -12,11 +13,10 @@ from engine.answers import (
     token_page_info,
 )
 from engine.api.routing import Route
+from engine.api.schemas.search import CombinedBody, SearchBody, SearchChoices, SearchForm
 from engine.api.state import service, state
 from engine.errors import PlatformError
-from engine.pages import ResultPage
-from engine.schemas.search import CombinedBody, SearchBody, SearchChoices, SearchForm
-from engine.search import Confidence, Match, Query, SearchResult, Text, read_picture
+from engine.retrieval.search import Confidence, Match, Query, SearchResult, Text, read_picture
 
 MAX_PICTURE_BYTES = 32 * 1024**2
 

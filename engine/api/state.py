@@ -7,11 +7,11 @@ from typing import Any
 
 from flask import Flask, current_app
 
-from classification import Thresholds
+from core.classification import Thresholds
+from engine.api.cursors import ResultPages
 from engine.api.limits import RateLimiter
 from engine.api.links import PictureLinks
-from engine.classifying import VideoClasses
-from engine.pages import ResultPages
+from engine.retrieval.classify import VideoClasses
 from engine.service import Service
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.answers import (
+from engine.api.responses import (
     PageAnswer,
     TaskAnswer,
     TaskCounts,
@@ -11,14 +11,14 @@ from engine.answers import (
     task_answer,
 )
 from engine.api.routing import Route
+from engine.api.schemas.library import CreateTaskForm, TaskCountsQuery
 from engine.api.state import service
 from engine.api.uploads import most_gigabytes
+from engine.catalog.queries import TASKS, PageRequest
 from engine.errors import PlatformError
-from engine.indexing import Upload
-from engine.listing import TASKS, PageRequest
-from engine.schemas.library import CreateTaskForm, TaskCountsQuery
-from engine.subtitles import MAX_BYTES as MAX_SUBTITLE_BYTES
-from engine.subtitles import read_subtitles
+from engine.indexing.subtitles import MAX_BYTES as MAX_SUBTITLE_BYTES
+from engine.indexing.subtitles import read_subtitles
+from engine.indexing.tasks import Upload
 
 
 def create_task(form: CreateTaskForm) -> TaskIdAnswer:

@@ -9,9 +9,9 @@ from typing import IO, Any
 from flask import Request, request
 from werkzeug.datastructures import FileStorage
 
+from engine.api.schemas.base import FilePart
 from engine.api.state import service
 from engine.errors import PlatformError
-from engine.schemas.base import FilePart
 
 # What a form has around its video.
 MAX_AROUND_BYTES = 1024**2

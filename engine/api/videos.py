@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from flask import Response
 
-from engine.answers import (
+from engine.api.responses import (
     PageAnswer,
     ThumbnailAnswer,
     ValuesAnswer,
@@ -16,11 +16,11 @@ from engine.answers import (
     video_answer,
 )
 from engine.api.routing import Route
+from engine.api.schemas.library import SpanQuery, TimeQuery, UpdateVideoBody, VideoQuery
 from engine.api.state import service, state
+from engine.catalog.queries import VIDEOS, PageRequest
 from engine.errors import PlatformError
 from engine.evidence import TextSpan
-from engine.listing import VIDEOS, PageRequest
-from engine.schemas.library import SpanQuery, TimeQuery, UpdateVideoBody, VideoQuery
 
 
 def list_videos(index_id: str, page: PageRequest) -> PageAnswer[VideoAnswer]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from core.settings import SettingError, Settings, load_settings
 from engine.models import ModelChoice, chosen_models
 from engine.models.fetch import check_licence, fetch, look_up
 from engine.models.store import (
@@ -18,7 +19,6 @@ from engine.models.store import (
     fetched,
     visual_folder,
 )
-from settings import SettingError, Settings, load_settings
 
 # An optional fetch stands before a newcomer's first look at the page.
 OPTIONAL_WAIT_S = 3.0

@@ -1,0 +1,1 @@
+"""Words that everything shares: settings, the classes file, the maths of classification."""

@@ -1,0 +1,448 @@
+"""The JSON objects that the API answers with, key by key as clients of v1.1 and v1.2 expect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar, cast
+
+from typing_extensions import NotRequired, TypedDict
+
+from core.classification import Clip, normalized_scores
+from engine.api.cursors import ResultPage
+from engine.catalog.queries import Page
+from engine.catalog.tables import Index, Task, Video
+from engine.evidence import TextSpan
+from engine.indexing.tasks import Progress
+from engine.retrieval.classify import VideoClasses
+from engine.retrieval.search import Confidence, Match
+from engine.service import Usage
+
+Item = TypeVar("Item")
+# Gives the address of a video's picture at a time in seconds.
+Links = Callable[[str, float], str]
+
+
+class IdAnswer(TypedDict):
+    _id: str
+
+
+class TaskIdAnswer(IdAnswer):
+    video_id: str
+
+
+class PageInfo(TypedDict):
+    page: int
+    limit_per_page: int
+    total_page: int
+    total_results: int
+    total_duration: NotRequired[float]
+
+
+class PageAnswer(TypedDict, Generic[Item]):
+    data: list[Item]
+    page_info: PageInfo
+
+
+class EngineOfIndex(TypedDict):
+    engine_name: str
+    engine_options: list[str]
+    addons: list[str]
+
+
+class IndexAnswer(IdAnswer):
+    index_name: str
+    engine_id: str
+    index_options: list[str]
+    engines: list[EngineOfIndex]
+    addons: list[str]
+    models: dict[str, str]
+    outdated: list[str]
+    scores: str
+    video_count: int
+    total_duration: float
+    created_at: str
+    updated_at: str
+    expires_at: str | None
+
+
+class TaskMetadata(TypedDict):
+    filename: str
+    duration: NotRequired[float]
+    width: NotRequired[int]
+    height: NotRequired[int]
+
+
+class ProcessAnswer(TypedDict):
+    upload_percentage: int
+    percentage: int
+    remain_seconds: int
+
+
+class TaskError(TypedDict):
+    code: str
+    message: str
+
+
+class TaskAnswer(IdAnswer):
+    index_id: str
+    video_id: str
+    type: str
+    status: str
+    metadata: TaskMetadata
+    estimated_time: NotRequired[str]
+    created_at: str
+    updated_at: str
+    process: NotRequired[ProcessAnswer]
+    error: NotRequired[TaskError]
+
+
+class TaskCounts(TypedDict):
+    index_id: str
+    ready: int
+    validating: int
+    pending: int
+    indexing: int
+    failed: int
+    total_result: int
+
+
+class VideoMetadata(TypedDict):
+    filename: str
+    video_title: str
+    duration: float
+    fps: float
+    width: int
+    height: int
+    size: int
+    damage: NotRequired[str]
+    fingerprint: NotRequired[str]
+
+
+class VideoAnswer(IdAnswer):
+    created_at: str
+    updated_at: str
+    indexed_at: str
+    metadata: VideoMetadata
+
+
+class ValueAnswer(TypedDict):
+    start: float
+    end: float
+    value: str
+
+
+class ValuesAnswer(TypedDict):
+    id: str
+    index_id: str
+    data: list[ValueAnswer] | None
+
+
+class ThumbnailAnswer(TypedDict):
+    thumbnail: str
+
+
+class TokenPageInfo(TypedDict):
+    limit_per_page: int
+    total_results: int
+    page_expired_at: str
+    next_page_token: NotRequired[str]
+    prev_page_token: NotRequired[str]
+    total_inner_matches: NotRequired[int]
+
+
+class ClipAnswer(TypedDict):
+    start: float
+    end: float
+    score: float
+    option: str
+    prompt: str
+    thumbnail_url: NotRequired[str]
+
+
+class DetailedScores(TypedDict):
+    max_score: float
+    avg_score: float
+    normalized_score: float
+
+
+class ClassAnswer(TypedDict):
+    name: str
+    score: float
+    duration_ratio: float
+    clips: NotRequired[list[ClipAnswer]]
+    detailed_scores: NotRequired[DetailedScores]
+
+
+class LabelAnswer(ClassAnswer):
+    max_score: float
+
+
+class VideoClassesAnswer(TypedDict):
+    video_id: str
+    classes: list[ClassAnswer]
+
+
+class VideoLabelsAnswer(TypedDict):
+    video_id: str
+    labels: list[LabelAnswer]
+
+
+class ClassifyAnswer(TypedDict):
+    data: list[VideoClassesAnswer] | list[VideoLabelsAnswer]
+    page_info: TokenPageInfo
+
+
+class LabelsAnswer(TypedDict):
+    labels: list[LabelAnswer]
+
+
+class SourceAnswer(TypedDict):
+    type: str
+    text: NotRequired[str]
+
+
+class ModuleAnswer(TypedDict):
+    type: str
+    confidence: str
+
+
+class MatchAnswer(TypedDict):
+    video_id: str
+    start: float
+    end: float
+    score: float
+    confidence: str
+    metadata: list[SourceAnswer]
+    modules: list[ModuleAnswer]
+    thumbnail_url: NotRequired[str]
+
+
+class VideoMatchesAnswer(TypedDict):
+    id: str
+    clips: list[MatchAnswer]
+
+
+class SearchPool(TypedDict):
+    index_id: str
+    total_count: int
+    total_duration: float
+
+
+class SearchAnswer(TypedDict):
+    search_pool: SearchPool
+    data: list[MatchAnswer] | list[VideoMatchesAnswer]
+    page_info: TokenPageInfo
+
+
+class EngineAnswer(IdAnswer):
+    author: str
+    allowed_engine_options: list[str]
+    ready: bool
+    finetune: bool
+
+
+class EnginesAnswer(TypedDict):
+    data: list[EngineAnswer]
+    page_info: PageInfo
+
+
+class ErrorAnswer(TypedDict):
+    code: str
+    message: str
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC, with milliseconds."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def page_answer(page: Page[Any], data: list[Item]) -> PageAnswer[Item]:
+    """A numbered page."""
+    info: PageInfo = {
+        "page": page.request.page,
+        "limit_per_page": page.request.limit,
+        "total_page": page.pages,
+        "total_results": page.total,
+    }
+    return {"data": data, "page_info": info}
+
+
+def index_answer(index: Index, usage: Usage, outdated: list[str], scores: str) -> IndexAnswer:
+    """An index with the keys of v1.1 and of v1.2 together: each client reads its own.
+
+    `outdated` are the kinds of evidence that other models made than those in use, or another
+    edition of the engine; `scores` says how scores are made where nobody measured them.
+    """
+    engines = index.engines or [{"engine_name": index.engine_name, "engine_options": index.options}]
+    return {
+        "_id": index.id,
+        "index_name": index.name,
+        "engine_id": index.engine_name,
+        "index_options": index.options,
+        "engines": [
+            {
+                "engine_name": each["engine_name"],
+                "engine_options": each["engine_options"],
+                "addons": index.addons,
+            }
+            for each in engines
+        ],
+        "addons": index.addons,
+        "models": index.models,
+        "outdated": outdated,
+        "scores": scores,
+        "video_count": usage.video_count,
+        "total_duration": usage.total_duration,
+        "created_at": timestamp(index.created_at),
+        "updated_at": timestamp(index.updated_at),
+        "expires_at": None,
+    }
+
+
+def task_answer(task: Task, progress: Progress | None) -> TaskAnswer:
+    """A task; `process` only while it runs, `error` only when it failed."""
+    metadata: TaskMetadata = {"filename": task.filename}
+    if task.duration is not None and task.width is not None and task.height is not None:
+        metadata |= {"duration": task.duration, "width": task.width, "height": task.height}
+    answer: TaskAnswer = {
+        "_id": task.id,
+        "index_id": task.index_id,
+        "video_id": task.video_id,
+        "type": "index_task_info",
+        "status": task.status,
+        "metadata": metadata,
+        "created_at": timestamp(task.created_at),
+        "updated_at": timestamp(task.updated_at),
+    }
+    if task.estimated_time:
+        answer["estimated_time"] = timestamp(task.estimated_time)
+    if progress:
+        answer["process"] = {
+            "upload_percentage": progress.upload_percentage,
+            "percentage": progress.percentage,
+            "remain_seconds": progress.remain_seconds,
+        }
+    if task.error_code:
+        answer["error"] = {"code": task.error_code, "message": task.error_message or ""}
+    return answer
+
+
+def video_answer(video: Video) -> VideoAnswer:
+    """A video of an index; what a client stored with it stands beside its own fields."""
+    own: VideoMetadata = {
+        "filename": video.filename,
+        "video_title": video.title or video.filename,
+        "duration": video.duration,
+        "fps": video.fps,
+        "width": video.width,
+        "height": video.height,
+        "size": video.size,
+    }
+    if video.damage:
+        own["damage"] = video.damage
+    if video.fingerprint:
+        own["fingerprint"] = video.fingerprint
+    return {
+        "_id": video.id,
+        "created_at": timestamp(video.created_at),
+        "updated_at": timestamp(video.updated_at),
+        "indexed_at": timestamp(video.indexed_at),
+        "metadata": cast(VideoMetadata, {**video.custom_metadata, **own}),
+    }
+
+
+def values_answer(video_id: str, index_id: str, spans: Sequence[TextSpan]) -> ValuesAnswer:
+    """What is said or written; null where there is nothing, as the hosted platform had it."""
+    data: list[ValueAnswer] = [
+        {"start": round(span.start, 3), "end": round(span.end, 3), "value": span.text}
+        for span in spans
+    ]
+    return {"id": video_id, "index_id": index_id, "data": data or None}
+
+
+def token_page_info(page: ResultPage[Any, Any], *, ends: bool) -> TokenPageInfo:
+    """A page of results; at the ends its tokens are empty where `ends` says so, else absent."""
+    info: TokenPageInfo = {
+        "limit_per_page": page.limit,
+        "total_results": page.total,
+        "page_expired_at": timestamp(page.expires_at),
+    }
+    if page.next_token or ends:
+        info["next_page_token"] = page.next_token
+    if page.previous_token or ends:
+        info["prev_page_token"] = page.previous_token
+    return info
+
+
+def class_answers(
+    result: VideoClasses, links: Links, *, clips: bool, details: bool
+) -> list[ClassAnswer]:
+    """The classes of one video; clips and detailed scores only where they were asked for."""
+    shares = normalized_scores([each.score for each in result.classes])
+    answers = []
+    for each, share in zip(result.classes, shares, strict=True):
+        answer: ClassAnswer = {
+            "name": each.name,
+            "score": each.score,
+            "duration_ratio": each.duration_ratio,
+        }
+        if clips:
+            answer["clips"] = [_clip_answer(clip, result, links) for clip in each.clips]
+        if details:
+            answer["detailed_scores"] = {
+                "max_score": round(each.max_score, 2),
+                "avg_score": each.avg_score,
+                "normalized_score": share,
+            }
+        answers.append(answer)
+    return answers
+
+
+def label_answers(
+    result: VideoClasses, links: Links, *, clips: bool, details: bool
+) -> list[LabelAnswer]:
+    """The same in v1.1's words, which knew a `max_score` of its own."""
+    answers = class_answers(result, links, clips=clips, details=details)
+    return [
+        {**answer, "max_score": round(each.max_score, 2)}
+        for answer, each in zip(answers, result.classes, strict=True)
+    ]
+
+
+def _clip_answer(clip: Clip, video: VideoClasses, links: Links) -> ClipAnswer:
+    answer: ClipAnswer = {
+        "start": round(clip.start, 3),
+        "end": round(clip.end, 3),
+        "score": round(clip.score, 2),
+        "option": clip.option,
+        "prompt": clip.prompt,
+    }
+    if video.has_thumbnails:
+        answer["thumbnail_url"] = links(video.video_id, (clip.start + clip.end) / 2)
+    return answer
+
+
+def match_answer(match: Match, confidence: Confidence, links: Links | None) -> MatchAnswer:
+    """One result of a search, with what was said or written there."""
+    sources: list[SourceAnswer] = []
+    for module in match.modules:
+        source: SourceAnswer = {"type": module.option}
+        if module.text is not None:
+            source["text"] = module.text
+        sources.append(source)
+    answer: MatchAnswer = {
+        "video_id": match.video_id,
+        "start": round(match.start, 3),
+        "end": round(match.end, 3),
+        "score": round(match.score, 2),
+        "confidence": confidence.word(match.score),
+        "metadata": sources,
+        "modules": [
+            {"type": module.option, "confidence": confidence.word(module.score)}
+            for module in match.modules
+        ],
+    }
+    if links:
+        answer["thumbnail_url"] = links(match.video_id, (match.start + match.end) / 2)
+    return answer

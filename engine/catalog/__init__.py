@@ -1,0 +1,1 @@
+"""Indexes, tasks and videos in SQL, and the queries over them."""

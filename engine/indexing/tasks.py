@@ -1,0 +1,432 @@
+"""Uploads on their way to becoming videos: the task state machine.
+
+A task's row is written when its file is complete or its URL is known. `validating` fetches what has
+to be fetched and probes the file, `pending` waits for a worker, `indexing` gathers evidence; then
+one transaction makes the video and the task `ready`, or the task ends `failed` with its reason.
+After a crash at any point `resume` starts the unfinished tasks again and removes files that no row
+names, and rows whose file is gone: no task stays stuck, no video is half there.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine import media
+from engine.catalog.tables import (
+    EVIDENCE_OF,
+    FINAL_STATUSES,
+    Catalog,
+    CatalogError,
+    Index,
+    Task,
+    Video,
+    is_empty,
+    new_id,
+    now,
+)
+from engine.errors import PlatformError, made_elsewhere, not_there
+from engine.evidence import FORMAT, TextSpan, is_whole, write_evidence
+from engine.indexing.download import FetchLimits, check_url, fetch, file_name
+from engine.indexing.extract import build_evidence
+from engine.indexing.subtitles import MAX_BYTES as MAX_SUBTITLE_BYTES
+from engine.indexing.subtitles import read_subtitles
+from engine.models import Models
+from engine.models.store import ModelError
+
+log = logging.getLogger(__name__)
+
+# Seconds of work per second of video assumed until the first video is done.
+FIRST_GUESS_OF_PACE = 0.1
+# Uploads are probed by a few threads of their own, so that a bad file is refused at once and not
+# only after every good one before it has been indexed.
+VALIDATORS = 2
+FETCHERS = 4
+API_MAX_VIDEO_BYTES = 2 * 1024**3  # what the hosted API took
+MAX_FETCH_SECONDS = 3600.0
+MOST_NAMED = 20
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a client hands over: a complete file or the URL of one, and maybe a transcript.
+
+    The file lies where `incoming_path` said. A transcript takes the place of recognised speech.
+    """
+
+    filename: str = ""
+    path: Path | None = None
+    url: str | None = None
+    transcript: tuple[TextSpan, ...] | None = None
+    transcription_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an unfinished task is, 0-100 percent each, and the seconds it will still take."""
+
+    upload_percentage: int
+    percentage: int
+    remain_seconds: int
+
+
+class _Closing(Exception):
+    """The engine stops: the task in hand is left as it is and resumed at the next start."""
+
+
+@dataclass
+class _Job:
+    uploaded: float = 1.0
+    duration_s: float = 0.0
+    share: float = 0.0
+
+
+class Indexer:
+    """Runs the tasks of one data folder in the background."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        models: Models,
+        data_dir: Path,
+        workers: int,
+        *,
+        fetch_private: bool = False,
+        max_video_bytes: int = API_MAX_VIDEO_BYTES,
+    ) -> None:
+        self.max_video_bytes = max_video_bytes
+        self._catalog = catalog
+        self._models = models
+        self._fetch_private = fetch_private
+        self._uploads = data_dir / "uploads"
+        self._evidence = data_dir / "evidence"
+        for folder in (self._uploads, self._evidence):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._workers = workers
+        self._fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetching")
+        self._validation = ThreadPoolExecutor(VALIDATORS, thread_name_prefix="validating")
+        self._indexing = ThreadPoolExecutor(workers, thread_name_prefix="indexing")
+        self._lock = threading.Lock()
+        self._jobs: dict[str, _Job] = {}
+        self._closing = False
+        self._worked_s = 0.0
+        self._indexed_s = 0.0
+
+    def incoming_path(self) -> Path:
+        """Where the bytes of an upload go while they arrive."""
+        return self._uploads / f"{new_id()}.part"
+
+    def room(self) -> int:
+        """How many bytes an upload may have before the disk is full."""
+        return shutil.disk_usage(self._uploads).free
+
+    def evidence_path(self, video_id: str) -> Path:
+        """The evidence file of a video."""
+        return self._evidence / f"{video_id}.safetensors"
+
+    def submit(self, index_id: str, upload: Upload) -> Task:
+        """Take over an upload and start its task; raises PlatformError where it is refused."""
+        video_url = check_url(upload.url, "video_url") if upload.url else None
+        transcription_url = upload.transcription_url
+        task = Task(
+            id=new_id(),
+            index_id=index_id,
+            status="validating",
+            filename=upload.filename or file_name(video_url or ""),
+            size=upload.path.stat().st_size if upload.path else 0,
+            video_url=video_url,
+            transcript=_rows(upload.transcript),
+            transcription_url=check_url(transcription_url, "transcription_url")
+            if transcription_url
+            else None,
+        )
+        if upload.path:
+            upload.path.rename(self._work_path(task.id))
+        try:
+            with self._catalog.transaction() as session:
+                self._admit(session, index_id)
+                session.add(task)
+        except PlatformError:
+            self._work_path(task.id).unlink(missing_ok=True)
+            raise
+        self._start(task)
+        return task
+
+    def _admit(self, session: Session, index_id: str) -> None:
+        """Refuse an index that is not there or whose evidence other models made.
+
+        An index without videos takes the models, and the format, in use.
+        """
+        index = session.get(Index, index_id)
+        if index is None:
+            raise not_there(index_id, "indexes")
+        if index.foreign(self._models.names(), index.options):
+            if not is_empty(session, index_id):
+                raise self._foreign(index)
+            index.models, index.evidence_format = self._models.names(), FORMAT
+
+    def _foreign(self, index: Index) -> PlatformError:
+        kinds = index.foreign(self._models.names(), index.options)
+        return made_elsewhere("index_engine_cannot_be_changed", index.name, kinds)
+
+    def resume(self, *, catalog_is_elsewhere: bool = False) -> None:
+        """Make rows and files agree again, and start again what a crash interrupted.
+
+        Files that no row names are removed, and so are the rows of videos without their evidence,
+        so that whoever has the videos can upload them anew. Raises CatalogError where a catalogue
+        that lies elsewhere seems to be that of another folder.
+        """
+        with self._catalog.transaction() as session:
+            unfinished = list(
+                session.scalars(
+                    select(Task).where(Task.status.not_in(FINAL_STATUSES)).order_by(Task.created_at)
+                )
+            )
+            for task in unfinished:
+                task.status = "validating"
+            videos = self._drop_videos_without_evidence(session, catalog_is_elsewhere)
+        wanted = {self._work_path(task.id) for task in unfinished}
+        wanted |= {self.evidence_path(video.id) for video in videos}
+        for folder in (self._uploads, self._evidence):
+            for path in folder.iterdir():
+                if path not in wanted:
+                    path.unlink()
+        for task in unfinished:
+            self._start(task)
+
+    def _drop_videos_without_evidence(
+        self, session: Session, catalog_is_elsewhere: bool
+    ) -> list[Video]:
+        """Delete what would answer every question with nothing; returns the other videos."""
+        videos = session.scalars(select(Video)).all()
+        whole = [video for video in videos if is_whole(self.evidence_path(video.id))]
+        lost = sorted(set(videos) - set(whole), key=lambda video: video.filename)
+        if lost and not whole and catalog_is_elsewhere:
+            raise CatalogError(
+                f"None of the {len(lost)} videos of the catalogue (DATABASE_URL) has its evidence "
+                f"in {self._evidence}: set ENGINE_DATA_DIR to the folder that belongs to it, or "
+                "DATABASE_URL to another database."
+            )
+        if lost:
+            names = ", ".join(repr(video.filename) for video in lost[:MOST_NAMED])
+            more = f" and {len(lost) - MOST_NAMED} more" if len(lost) > MOST_NAMED else ""
+            log.warning(
+                "Evidence is gone or damaged, so these videos have to be uploaded again: %s%s",
+                names,
+                more,
+            )
+        for video in lost:
+            session.delete(video)
+        return whole
+
+    def progress(self, task_id: str) -> Progress:
+        """How far an unfinished task is, as its job and those before it stand."""
+        with self._lock:
+            pace = self._worked_s / self._indexed_s if self._indexed_s else FIRST_GUESS_OF_PACE
+            job = self._jobs.get(task_id, _Job())
+            ahead_s = 0.0
+            for other_id, other in self._jobs.items():
+                if other_id == task_id:
+                    break
+                ahead_s += other.duration_s * (1 - other.share)
+        wait_s = 0.0 if job.share else ahead_s / self._workers
+        remain_s = pace * (wait_s + job.duration_s * (1 - job.share))
+        return Progress(int(100 * job.uploaded), int(100 * job.share), round(remain_s))
+
+    def forget(self, video_id: str) -> None:
+        """Remove the evidence of a video whose row is gone."""
+        self.evidence_path(video_id).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Stop soon; what is unfinished is resumed at the next start."""
+        self._closing = True
+        self._fetching.shutdown(cancel_futures=True)
+        self._validation.shutdown(cancel_futures=True)
+        self._indexing.shutdown(cancel_futures=True)
+
+    def _work_path(self, task_id: str) -> Path:
+        return self._uploads / f"{task_id}.video"
+
+    def _start(self, task: Task) -> None:
+        fetches = bool(task.video_url or task.transcription_url)
+        with self._lock:
+            self._jobs[task.id] = _Job(uploaded=0.0 if task.video_url else 1.0)
+        if fetches:
+            self._fetching.submit(self._run, task.id, self._fetch)
+        else:
+            self._validation.submit(self._run, task.id, self._validate)
+
+    def _run(self, task_id: str, step: Callable[[str], None]) -> None:
+        """Run one step; whatever goes wrong ends as the task's reason, never as a stuck task."""
+        try:
+            step(task_id)
+        except _Closing:
+            log.info("Task %s is left for the next start", task_id)
+        except media.MediaError as error:
+            self._fail(task_id, error.code, str(error))
+        except PlatformError as error:
+            if not self._closing:  # a fetch that is cut short by the stop is taken up again
+                self._fail(task_id, error.code, error.message)
+        except ModelError as error:  # the engine is at fault, and not the video
+            log.error("Task %s failed: %s", task_id, error)
+            self._fail(task_id, "internal_server_error", str(error))
+        except Exception:
+            log.exception("Task %s failed", task_id)
+            self._fail(task_id, "video_file_broken", "The engine failed on it: see its log")
+
+    def _fetch(self, task_id: str) -> None:
+        task = self._update(task_id)
+        if not task:
+            return self._drop(task_id)
+        job = self._jobs[task_id]
+
+        def note(share: float) -> None:
+            if self._closing:
+                raise _Closing
+            job.uploaded = min(share, 1.0)
+
+        path = self._work_path(task_id)
+        if task.transcription_url:
+            given = path.with_suffix(".part")
+            limits = FetchLimits(MAX_SUBTITLE_BYTES, MAX_FETCH_SECONDS, self._fetch_private)
+            try:
+                fetch(task.transcription_url, given, limits, "transcription_url", lambda _: None)
+                spans = read_subtitles(given.read_bytes(), "transcription_url")
+            finally:
+                given.unlink(missing_ok=True)
+            self._update(task_id, transcript=_rows(spans))
+        if task.video_url:
+            limits = FetchLimits(self.max_video_bytes, MAX_FETCH_SECONDS, self._fetch_private)
+            fetch(task.video_url, path, limits, "video_url", note)
+            self._update(task_id, size=path.stat().st_size)
+        job.uploaded = 1.0
+        self._validation.submit(self._run, task_id, self._validate)
+
+    def _validate(self, task_id: str) -> None:
+        info = media.probe(self._work_path(task_id))
+        if not self._update(
+            task_id,
+            status="pending",
+            duration=info.duration_s,
+            width=info.width,
+            height=info.height,
+        ):
+            return self._drop(task_id)
+        with self._lock:
+            self._jobs[task_id].duration_s = info.duration_s
+        remains = timedelta(seconds=self.progress(task_id).remain_seconds)
+        self._update(task_id, estimated_time=now() + remains)
+        self._indexing.submit(self._run, task_id, partial(self._index, info=info))
+
+    def _index(self, task_id: str, info: media.MediaInfo) -> None:
+        task = self._update(task_id, status="indexing")
+        if not task:
+            return self._drop(task_id)
+        index = self._index_of(task)
+        begun = time.monotonic()
+        job = self._jobs[task_id]
+
+        def note(share: float) -> None:
+            if self._closing:
+                raise _Closing
+            job.share = share
+
+        report = media.DecodeReport()
+        path = self._work_path(task_id)
+        evidence = build_evidence(
+            path,
+            info,
+            self._models,
+            note,
+            kinds={EVIDENCE_OF[option] for option in index.options},
+            transcript=_spans(task.transcript, info.duration_s),
+            report=report,
+        )
+        write_evidence(self.evidence_path(task.video_id), evidence)
+        damage = report.damage(info)
+        if damage:
+            log.info("%s: %s", task.filename, damage)
+        video = Video(
+            id=task.video_id,
+            index_id=task.index_id,
+            filename=task.filename,
+            duration=info.duration_s,
+            fps=info.fps,
+            width=info.width,
+            height=info.height,
+            size=task.size,
+            damage=damage or None,
+            fingerprint=media.fingerprint(path),
+        )
+        self._finish(task_id, video)
+        with self._lock:
+            self._worked_s += time.monotonic() - begun
+            self._indexed_s += info.duration_s
+
+    def _index_of(self, task: Task) -> Index:
+        """The task's index; refuses one that went on with other models after a restart."""
+        with self._catalog.transaction() as session:
+            index = session.get(Index, task.index_id)
+        if index is None:
+            raise not_there(task.index_id, "indexes")
+        if index.foreign(self._models.names(), index.options):
+            raise self._foreign(index)
+        return index
+
+    def _finish(self, task_id: str, video: Video) -> None:
+        with self._catalog.transaction() as session:
+            task = session.get(Task, task_id)
+            if task:
+                task.status = "ready"
+                session.add(video)
+        if not task:
+            self.forget(video.id)
+        self._drop(task_id)
+
+    def _fail(self, task_id: str, code: str, message: str) -> None:
+        self._update(task_id, status="failed", error_code=code, error_message=message)
+        self._drop(task_id)
+
+    def _update(self, task_id: str, **values: object) -> Task | None:
+        """Change a task's row; None where it was deleted meanwhile."""
+        with self._catalog.transaction() as session:
+            task = session.get(Task, task_id)
+            if task:
+                for name, value in values.items():
+                    setattr(task, name, value)
+        return task
+
+    def _drop(self, task_id: str) -> None:
+        """The task has ended: its upload and its progress are needed no more."""
+        self._work_path(task_id).unlink(missing_ok=True)
+        with self._lock:
+            self._jobs.pop(task_id, None)
+
+
+def _rows(spans: tuple[TextSpan, ...] | None) -> list[tuple[float, float, str]] | None:
+    """A transcript as the catalogue keeps it."""
+    return None if spans is None else [(span.start, span.end, span.text) for span in spans]
+
+
+def _spans(
+    rows: list[tuple[float, float, str]] | None, duration_s: float
+) -> tuple[TextSpan, ...] | None:
+    """A kept transcript, none of it beyond the end of the video."""
+    if rows is None:
+        return None
+    return tuple(
+        TextSpan(start, min(end, duration_s), text)
+        for start, end, text in rows
+        if start < duration_s
+    )

@@ -1,0 +1,343 @@
+"""Search in the videos of an index: by words, by a picture, and by both put together.
+
+A query finds stretches of videos. Put together they are judged as sets of moments: `and` keeps what
+its parts share and is as sure as the least sure of them, `or` keeps everything, `not` cuts its
+second part out of its first, `then` goes from a stretch of one part to the end of the next stretch
+of the following part.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from io import BytesIO
+from typing import Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+from sqlalchemy import select
+
+from core.classification import Clip, union
+from engine.catalog.queries import VIDEOS, Condition, criterion
+from engine.catalog.tables import Catalog, Index, Video
+from engine.errors import PlatformError, not_there
+from engine.evidence import Evidence
+from engine.retrieval.matcher import FloatArray, Matcher, picture_clips, words
+from engine.retrieval.prompts import Question
+
+# Where a confidence begins, read off recorded answers of the hosted platform's search.
+BANDS = {"high": 83.0, "medium": 75.0, "low": 46.0, "none": 0.0}
+LOWEST = "extremely low"
+MAX_PICTURE_PIXELS = 50_000_000
+
+
+@dataclass(frozen=True)
+class Text:
+    """Something described in words."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Something that looks like a picture: uint8[h, w, 3] RGB."""
+
+    image: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class And:
+    """Moments that all parts share."""
+
+    parts: tuple[Query, ...]
+
+
+@dataclass(frozen=True)
+class Or:
+    """Moments of any part."""
+
+    parts: tuple[Query, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    """Moments of `origin` that are none of `sub`."""
+
+    origin: Query
+    sub: Query
+
+
+@dataclass(frozen=True)
+class Then:
+    """From the first part to the end of the last, in this order."""
+
+    parts: tuple[Query, ...]
+
+
+Query = Text | Picture | And | Or | Not | Then
+Leaf = TypeVar("Leaf", Text, Picture)
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """Scores in words; `level` 0-1 moves the words up (1: strict) or down, 0.5 leaves them."""
+
+    level: float = 0.5
+
+    def least(self, word: str) -> float:
+        """The score from which on a word is right."""
+        band = BANDS[word]
+        if self.level <= 0.5:
+            return band * 2 * self.level
+        return band + (100 - band) * (2 * self.level - 1) if band else 0.0
+
+    def word(self, score: float) -> str:
+        """high, medium, low or extremely low."""
+        return next(
+            (word for word in ("high", "medium", "low") if score >= self.least(word)), LOWEST
+        )
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What to look for, in which videos, and how sure a match must be."""
+
+    index_id: str
+    query: Query
+    options: tuple[str, ...]
+    operator: Literal["or", "and"] = "or"
+    conversation_option: str = "semantic"
+    threshold: str = "low"
+    confidence: Confidence = Confidence()
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True)
+class Module:
+    """One kind of evidence for a match; `text` is what was said or written."""
+
+    option: str
+    score: float
+    text: str | None
+
+
+@dataclass(frozen=True)
+class Match:
+    """A stretch of a video that answers a query; times in seconds, score 0-100."""
+
+    video_id: str
+    start: float
+    end: float
+    score: float
+    modules: tuple[Module, ...]
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Matches, best first, and how much was looked through."""
+
+    index_id: str
+    video_count: int
+    total_duration: float
+    has_thumbnails: bool
+    matches: tuple[Match, ...]
+
+    def by_video(self, order: Literal["score", "clip_count"]) -> list[tuple[str, list[Match]]]:
+        """The matches of each video, the video with the best or with the most of them first."""
+        groups: dict[str, list[Match]] = defaultdict(list)
+        for match in self.matches:
+            groups[match.video_id].append(match)
+        if order == "score":
+            return list(groups.items())
+        return sorted(groups.items(), key=lambda group: -len(group[1]))
+
+
+class Searcher:
+    """Searches videos of the catalogue."""
+
+    def __init__(self, catalog: Catalog, matcher: Matcher) -> None:
+        self._catalog = catalog
+        self._matcher = matcher
+
+    def search(self, request: SearchRequest) -> SearchResult:
+        """Every match that is sure enough, best first."""
+        index, videos = self._pool(request)
+        self._matcher.require(index, request.options)
+        pictures = list(_leaves(request.query, Picture))
+        if pictures and "visual" not in request.options:
+            raise PlatformError(
+                "search_option_not_supported", "A picture is searched for by visual: ask for it."
+            )
+        vectors = {id(each): self._matcher.picture_vector(each.image) for each in pictures}
+        questions = self._questions(request)
+        matches: list[Match] = []
+        for video in videos:
+            evidence = self._matcher.evidence(video.id)
+            if evidence is not None:
+                look = _Look(request, video.id, evidence, questions, vectors)
+                matches += look.find(request.query)
+        return SearchResult(
+            index_id=index.id,
+            video_count=len(videos),
+            total_duration=sum(video.duration for video in videos),
+            has_thumbnails="thumbnail" in index.addons,
+            matches=tuple(
+                sorted(matches, key=lambda match: (-match.score, match.video_id, match.start))
+            ),
+        )
+
+    def _questions(self, request: SearchRequest) -> list[Question]:
+        """One question for each option, about all texts of the query."""
+        texts = {leaf.text: (leaf.text,) for leaf in _leaves(request.query, Text)}
+        return [
+            self._matcher.question(texts, option, request.conversation_option)
+            for option in (request.options if texts else ())
+        ]
+
+    def _pool(self, request: SearchRequest) -> tuple[Index, list[Video]]:
+        with self._catalog.transaction() as session:
+            index = session.get(Index, request.index_id)
+            if index is None:
+                raise not_there(request.index_id, "indexes")
+            filters = [criterion(VIDEOS, each) for each in request.conditions]
+            query = select(Video).where(Video.index_id == index.id, *filters)
+            return index, list(session.scalars(query))
+
+
+class _Look:
+    """One video, one request."""
+
+    def __init__(
+        self,
+        request: SearchRequest,
+        video_id: str,
+        evidence: Evidence,
+        questions: Sequence[Question],
+        vectors: dict[int, FloatArray],
+    ) -> None:
+        self._video_id = video_id
+        self._evidence = evidence
+        self._vectors = vectors
+        self._least = request.confidence.least(request.threshold)
+        self._all_options = request.operator == "and"
+        self._clips = [question.clips(evidence, self._least) for question in questions]
+
+    def find(self, query: Query) -> list[Match]:
+        """The stretches of this video that answer a query or a part of one."""
+        match query:
+            case Text(text):
+                found = [self._sure(clips[text]) for clips in self._clips]
+                if self._all_options:
+                    return reduce(_shared, found)
+                return [match for matches in found for match in matches]
+            case Picture():
+                vector = self._vectors[id(query)]
+                return self._sure(picture_clips(self._evidence, vector))
+            case And(parts):
+                return reduce(_shared, map(self.find, parts))
+            case Or(parts):
+                return [match for part in parts for match in self.find(part)]
+            case Not(origin, sub):
+                return _without(self.find(origin), self.find(sub))
+            case Then(parts):
+                return reduce(_followed, map(self.find, parts))
+
+    def _sure(self, clips: Iterable[Clip]) -> list[Match]:
+        return [
+            Match(
+                self._video_id,
+                clip.start,
+                clip.end,
+                clip.score,
+                (Module(clip.option, clip.score, words(self._evidence, clip)),),
+            )
+            for clip in clips
+            if clip.score >= self._least
+        ]
+
+
+def _leaves(query: Query, kind: type[Leaf]) -> Iterator[Leaf]:
+    match query:
+        case And(parts) | Or(parts) | Then(parts):
+            for part in parts:
+                yield from _leaves(part, kind)
+        case Not(origin, sub):
+            yield from _leaves(origin, kind)
+            yield from _leaves(sub, kind)
+        case _:
+            if isinstance(query, kind):
+                yield query
+
+
+def _shared(ones: Sequence[Match], others: Sequence[Match]) -> list[Match]:
+    """Where a match of each overlap; of several for the same moments, the surest."""
+    others = sorted(others, key=lambda match: match.start)
+    starts = [other.start for other in others]
+    longest_s = max((other.end - other.start for other in others), default=0.0)
+    best: dict[tuple[float, float], Match] = {}
+    for one in ones:
+        first = bisect_left(starts, one.start - longest_s)
+        for other in others[first : bisect_left(starts, one.end)]:
+            start, end = max(one.start, other.start), min(one.end, other.end)
+            if end > start:
+                joined = _joined(one, other, start, end)
+                if (start, end) not in best or best[start, end].score < joined.score:
+                    best[start, end] = joined
+    return list(best.values())
+
+
+def _followed(ones: Sequence[Match], others: Sequence[Match]) -> list[Match]:
+    """Each of the others with the last of the ones that ended before it began."""
+    result = []
+    for other in others:
+        before = [one for one in ones if one.end <= other.start]
+        if before:
+            last = max(before, key=lambda one: (one.end, one.score))
+            result.append(_joined(last, other, last.start, other.end))
+    return result
+
+
+def _without(ones: Sequence[Match], others: Sequence[Match]) -> list[Match]:
+    """What is left of the ones where the others are cut out."""
+    cuts = union((other.start, other.end) for other in others)
+    result = []
+    for one in ones:
+        edges = [one.start]
+        for start, end in cuts:
+            if start < one.end and end > one.start:
+                edges += [max(start, one.start), min(end, one.end)]
+        edges.append(one.end)
+        for start, end in zip(edges[::2], edges[1::2], strict=True):
+            if end > start:
+                result.append(Match(one.video_id, start, end, one.score, one.modules))
+    return result
+
+
+def _joined(one: Match, other: Match, start: float, end: float) -> Match:
+    modules = {module.option: module for module in sorted(one.modules + other.modules, key=_score)}
+    score = min(one.score, other.score)
+    return Match(one.video_id, start, end, score, tuple(modules.values()))
+
+
+def _score(module: Module) -> float:
+    return module.score
+
+
+def read_picture(data: bytes, field: str) -> Picture:
+    """A picture file of any common format; raises PlatformError that names the field."""
+    try:
+        with Image.open(BytesIO(data)) as image:
+            if image.width * image.height > MAX_PICTURE_PIXELS:
+                raise PlatformError(
+                    "parameter_invalid", f"The {field} parameter has more than 50 megapixels."
+                )
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError):
+        raise PlatformError(
+            "parameter_invalid", f"The {field} parameter is no picture that can be read."
+        ) from None
+    return Picture(np.asarray(upright))

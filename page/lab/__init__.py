@@ -1,0 +1,1 @@
+"""The prompt lab: its form, its drafts, and their comparison."""

@@ -1,0 +1,336 @@
+"""The prompt lab: other questions over the same videos, kept as drafts beside the results.
+
+A draft is a results folder of its own in `lab/` of the results folder, so it is read, compared
+and exported like the results themselves. Plain functions; the routes are in `page.lab.routes`.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from core.classification import Clip
+from platforms.request import Question, ask
+from store import results
+from store.judged_run import Library, load_library
+from store.safe_files import read_plain
+from twelvelabs_client import NotFound, TwelveLabsClient
+
+Json = dict[str, Any]
+
+FOLDER = "lab"
+CURRENT = "current"  # the results themselves, among the drafts
+DRAFT_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
+
+GONE = "no longer in the index"
+
+# A prompt of up to so many words is short, of up to so many medium, of more long.
+SHORT_WORDS, MEDIUM_WORDS = 2, 5
+
+
+class LabError(Exception):
+    """What was asked of the lab cannot be done; the message says why."""
+
+
+class NoSuchDraft(LabError):
+    """There is no version of that id."""
+
+
+@dataclass(frozen=True)
+class VideoChange:
+    """What one video gained and lost from one version to another, as (class, score)."""
+
+    video_id: str
+    name: str
+    gained: tuple[tuple[str, float], ...]
+    lost: tuple[tuple[str, float], ...]
+    moved: tuple[tuple[str, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Hits:
+    """How often a prompt was met: clips from the clip threshold on, videos with one, mean score."""
+
+    clips: int = 0
+    videos: int = 0
+    mean_score: float = 0.0
+
+
+@dataclass(frozen=True)
+class PromptHits:
+    """One prompt of one class in two versions; None where a version does not have it."""
+
+    class_name: str
+    prompt: str
+    length: str
+    before: Hits | None
+    after: Hits | None
+
+
+@dataclass(frozen=True)
+class LengthHits:
+    """All prompts of one length in one version, per prompt."""
+
+    length: str
+    prompts: int
+    clips_each: float
+    videos_each: float
+    mean_score: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two versions side by side."""
+
+    changes: tuple[VideoChange, ...]
+    unchanged: int
+    prompts: tuple[PromptHits, ...]
+    lengths_before: tuple[LengthHits, ...]
+    lengths_after: tuple[LengthHits, ...]
+
+
+# Asking
+
+
+def run_question(results_dir: Path, client: TwelveLabsClient, question: Question) -> str:
+    """Ask about the videos of the results and keep the answer as a draft; its id.
+
+    Videos that could not be asked are not in the draft; its run names them with the reason. Raises
+    LabError where no video could be asked, and what the client raises; nothing is left of a
+    question that got no answer.
+    """
+    started, begun = datetime.now(timezone.utc), time.monotonic()
+    run = dict(read_plain(results_dir / results.RUN_FILE))
+    names = results.read_result(results_dir, "video_id_name_list")
+    index, ids = run["index"], {each["video_id"] for each in names}
+    held = ids & held_ids(client, index)
+    answers = ask(client, index["id"], question, held) if held else {}
+    names, left_out = split(names, {**dict.fromkeys(ids - held, GONE), **client.unclassified})
+    if not names:
+        raise LabError(f"{nothing_asked(left_out)}: run pipeline.py again, then ask again")
+    failed = [*run["failed"], *left_out]
+    report = {
+        **run,
+        **question.as_json(),
+        "failed": failed,
+        "counts": {**run["counts"], "classified": len(names), "failed": len(failed)},
+        "started_at": started.isoformat(timespec="milliseconds"),
+        "finished_at": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        "elapsed_s": round(time.monotonic() - begun, 3),
+    }
+    draft_id = new_id(started)
+    folder = results_dir / FOLDER / draft_id
+    results.write_results(folder, {"video_id_name_list": names, **answers}, report)
+    return draft_id
+
+
+def held_ids(client: TwelveLabsClient, index: Json) -> set[str]:
+    """The ids of the videos that an index holds; raises LabError where there is no such index."""
+    try:
+        return {video["_id"] for video in client.videos(index["id"])}
+    except NotFound:
+        raise LabError(
+            f"the platform has no index {index['name']!r} with these videos: start app.py with the"
+            " --engine-data-dir or API_URL that pipeline.py had, or run pipeline.py again"
+        ) from None
+
+
+def split(names: Sequence[Json], reasons: Mapping[str, str]) -> tuple[list[Json], list[Json]]:
+    """The videos that could be asked, and the others with the reasons, which are by id."""
+    asked = [each for each in names if each["video_id"] not in reasons]
+    others = [
+        {**each, "reason": reasons[each["video_id"]]}
+        for each in names
+        if each["video_id"] in reasons
+    ]
+    return asked, others
+
+
+def nothing_asked(left_out: Sequence[Json]) -> str:
+    """That no video could be asked, and why, each reason once."""
+    reasons = "; ".join(dict.fromkeys(each["reason"] for each in left_out))
+    return f"none of the videos could be asked ({len(left_out)} left out: {reasons})"
+
+
+def new_id(moment: datetime) -> str:
+    """An id for a draft; ids are in order of time."""
+    return f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+# Versions
+
+
+def version_folder(results_dir: Path, version: str) -> Path:
+    """Where a version's files are; raises NoSuchDraft where there is none of that id."""
+    if version == CURRENT:
+        return results_dir
+    folder = results_dir / FOLDER / version
+    if not DRAFT_ID.fullmatch(version) or not folder.is_dir():
+        raise NoSuchDraft(f"there is no draft {version!r}: it was kept or discarded")
+    return folder
+
+
+def drafts(results_dir: Path) -> list[str]:
+    """The ids of all drafts, the newest first."""
+    try:
+        found = [path.name for path in (results_dir / FOLDER).iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted((name for name in found if DRAFT_ID.fullmatch(name)), reverse=True)
+
+
+def asked_ids(run: results.Run) -> set[str]:
+    """The ids of the videos that a version is about, also of those that could not be asked."""
+    ids = {video.video_id for video in run.videos}
+    return ids | {entry.video_id for entry in run.failed if entry.video_id}
+
+
+def is_outdated(version: results.Run, current: results.Run) -> bool:
+    """Whether a version is about other videos than the results are now."""
+    return asked_ids(version) != asked_ids(current)
+
+
+def load_version(results_dir: Path, version: str) -> Library:
+    """A version with all its clips; raises NoSuchDraft, ResultsMissing or ResultsBroken."""
+    return load_library(version_folder(results_dir, version))
+
+
+def keep(results_dir: Path, draft_id: str) -> str:
+    """Make a draft the results; those before become a draft in its place, whose id is returned.
+
+    Raises LabError for a draft about other videos than those of the results: its clips would stand
+    over films that they are not of.
+    """
+    folder = version_folder(results_dir, draft_id)
+    if folder == results_dir:
+        raise LabError("these are the results already")
+    if is_outdated(results.load_run(folder), results.load_run(results_dir)):
+        raise LabError(
+            "this draft is about other videos than the results are now: ask its question again, or"
+            " discard it"
+        )
+    kept, before = read_version(folder), read_version(results_dir)
+    saved_id = new_id(datetime.now(timezone.utc))
+    results.write_results(results_dir / FOLDER / saved_id, *before)
+    results.write_results(results_dir, *kept)
+    shutil.rmtree(folder)
+    return saved_id
+
+
+def read_version(folder: Path) -> tuple[dict[str, Any], Any]:
+    """All results of a folder by name, and its run."""
+    names = [*results.RESULT_NAMES]
+    if (folder / f"{results.ALL_CLIPS}.json").exists():
+        names.append(results.ALL_CLIPS)
+    found = {name: results.read_result(folder, name) for name in names}
+    return found, read_plain(folder / results.RUN_FILE)
+
+
+def discard(results_dir: Path, draft_id: str) -> None:
+    """Delete a draft; raises LabError for the results themselves."""
+    folder = version_folder(results_dir, draft_id)
+    if folder == results_dir:
+        raise LabError("the results themselves are not discarded here")
+    shutil.rmtree(folder)
+
+
+# Comparing
+
+
+def compare(before: Library, after: Library) -> Comparison:
+    """What became of each video and each prompt from one version to another."""
+    old = {video.video_id: video for video in before.run.videos}
+    changes = []
+    for video in after.run.videos:
+        was = (
+            {found.name: found.score for found in old[video.video_id].classes}
+            if (video.video_id in old)
+            else {}
+        )
+        now = {found.name: found.score for found in video.classes}
+        change = VideoChange(
+            video.video_id,
+            video.name,
+            gained=tuple((name, score) for name, score in now.items() if name not in was),
+            lost=tuple((name, score) for name, score in was.items() if name not in now),
+            moved=tuple(
+                (name, was[name], score)
+                for name, score in now.items()
+                if name in was and abs(score - was[name]) >= 0.5
+            ),
+        )
+        if change.gained or change.lost or change.moved:
+            changes.append(change)
+    changes.sort(key=lambda change: (-len(change.gained) - len(change.lost), change.name))
+    hits_before, hits_after = prompt_hits(before), prompt_hits(after)
+    return Comparison(
+        changes=tuple(changes),
+        unchanged=len(after.run.videos) - len(changes),
+        prompts=tuple(
+            PromptHits(
+                class_name,
+                prompt,
+                length_of(prompt),
+                hits_before.get((class_name, prompt)),
+                hits_after.get((class_name, prompt)),
+            )
+            for class_name, prompt in dict.fromkeys([*hits_after, *hits_before])
+        ),
+        lengths_before=length_hits(hits_before),
+        lengths_after=length_hits(hits_after),
+    )
+
+
+def prompt_hits(library: Library) -> dict[tuple[str, str], Hits]:
+    """The hits of every prompt, by (class, prompt) in the order of the classes."""
+    clips: dict[tuple[str, str], list[tuple[str, Clip]]] = {
+        (criterion.name, prompt): []
+        for criterion in library.run.classes
+        for prompt in criterion.prompts
+    }
+    for video in library.candidates(library.run.thresholds.min_clip_score):
+        for found in video.classes:
+            for clip in found.clips:
+                clips.setdefault((found.name, clip.prompt), []).append((video.video_id, clip))
+    return {
+        key: Hits(
+            len(met),
+            len({video_id for video_id, _ in met}),
+            sum(clip.score for _, clip in met) / len(met) if met else 0.0,
+        )
+        for key, met in clips.items()
+    }
+
+
+def length_of(prompt: str) -> str:
+    """Whether a prompt is short, medium or long, by its number of words."""
+    words = len(prompt.split())
+    return "short" if words <= SHORT_WORDS else "medium" if words <= MEDIUM_WORDS else "long"
+
+
+def length_hits(hits: Mapping[tuple[str, str], Hits]) -> tuple[LengthHits, ...]:
+    """Short, medium and long prompts against one another; lengths without a prompt left out."""
+    rows = []
+    for length in ("short", "medium", "long"):
+        group = [found for (_, prompt), found in hits.items() if length_of(prompt) == length]
+        if group:
+            clips = sum(found.clips for found in group)
+            rows.append(
+                LengthHits(
+                    length,
+                    len(group),
+                    clips / len(group),
+                    sum(found.videos for found in group) / len(group),
+                    sum(found.mean_score * found.clips for found in group) / clips
+                    if clips
+                    else 0.0,
+                )
+            )
+    return tuple(rows)

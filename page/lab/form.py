@@ -1,0 +1,118 @@
+"""The form of the prompt lab: from a run, from what was posted, and to a question."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core.classes import ClassesError, check_classes
+from core.classification import Thresholds
+from page.query import LIMITS, read_thresholds
+from platforms.request import Question
+
+OPTIONS = ("visual", "conversation", "text_in_video")
+CONVERSATION_OPTIONS = ("semantic", "exact_match")
+MOST_ROWS = 100
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class as it stands in the form: prompts one a line."""
+
+    name: str
+    prompts: str
+
+    def as_json(self) -> dict[str, Any]:
+        lines = (line.strip() for line in self.prompts.splitlines())
+        return {"name": self.name, "prompts": [line for line in lines if line]}
+
+
+@dataclass(frozen=True)
+class LabForm:
+    """The form as it stands; thresholds are text, because they may be wrong."""
+
+    rows: tuple[ClassRow, ...]
+    options: tuple[str, ...]
+    conversation_option: str
+    thresholds: Mapping[str, str]
+
+    def classes(self) -> list[dict[str, Any]]:
+        """The classes as a classes file has them; rows left empty are left out."""
+        filled = (row for row in self.rows if row.name.strip() or row.prompts.strip())
+        return [row.as_json() for row in filled]
+
+    def question(self) -> Question:
+        """What the form asks; raises ClassesError or SelectionError with what is wrong."""
+        if not self.options:
+            raise ClassesError("no evidence is chosen: tick at least one kind")
+        return Question(
+            check_classes(self.classes()),
+            self.options,
+            self.conversation_option,
+            read_thresholds(self.thresholds, Thresholds()),
+        )
+
+
+def form_of(question: Question) -> LabForm:
+    """A form that asks a question."""
+    return LabForm(
+        tuple(ClassRow(each.name, "\n".join(each.prompts)) for each in question.classes),
+        question.options,
+        question.conversation_option,
+        {name: f"{getattr(question.thresholds, name):g}" for name in LIMITS},
+    )
+
+
+def read_form(posted: Mapping[str, Sequence[str]]) -> LabForm:
+    """The form as it was posted: each field with all its values."""
+
+    def one(name: str) -> str:
+        return next(iter(posted.get(name, ())), "")
+
+    rows = zip(posted.get("name", ()), posted.get("prompts", ()), strict=False)
+    speech = one("conversation_option")
+    return LabForm(
+        tuple(ClassRow(name, prompts) for name, prompts in rows)[:MOST_ROWS],
+        tuple(option for option in OPTIONS if option in posted.get("options", ())),
+        speech if speech in CONVERSATION_OPTIONS else CONVERSATION_OPTIONS[0],
+        {name: one(name) for name in LIMITS},
+    )
+
+
+def edit(form: LabForm, action: str) -> LabForm:
+    """The form after a button: "add", or "remove", "up" or "down" with a row's place, as "up:2"."""
+    rows = list(form.rows)
+    verb, _, text = action.partition(":")
+    place = int(text) if text.isascii() and text.isdecimal() else -1
+    if verb == "add":
+        rows.append(ClassRow("", ""))
+    elif 0 <= place < len(rows):
+        if verb == "remove":
+            del rows[place]
+        elif verb == "up" and place:
+            rows[place - 1 : place + 1] = [rows[place], rows[place - 1]]
+        elif verb == "down" and place + 1 < len(rows):
+            rows[place : place + 2] = [rows[place + 1], rows[place]]
+    return replace(form, rows=tuple(rows))
+
+
+def imported(form: LabForm, content: bytes) -> LabForm:
+    """The form with the classes of a classes file; raises ClassesError."""
+    try:
+        data = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise ClassesError(f"the file is not JSON: {error}") from None
+    return replace(form, rows=rows_of(check_classes(data)))
+
+
+def rows_of(classes: Iterable[Any]) -> tuple[ClassRow, ...]:
+    """Rows for these classes."""
+    return tuple(ClassRow(each.name, "\n".join(each.prompts)) for each in classes)
+
+
+def exported(classes: Sequence[Mapping[str, Any]]) -> str:
+    """A classes file, one class a line, prompts as they are."""
+    lines = ",\n".join(f"    {json.dumps(each, ensure_ascii=False)}" for each in classes)
+    return f'{{\n  "classes": [\n{lines}\n  ]\n}}\n'

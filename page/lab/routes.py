@@ -1,0 +1,260 @@
+"""The routes of the prompt lab: the only ones that change anything, and only with a token."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import secrets
+import threading
+from pathlib import Path
+from typing import Any
+
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    current_app,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from werkzeug.wrappers import Response as AnyResponse
+
+from core.classes import ClassesError
+from core.settings import SettingError
+from page.formatting import CONVERSATION_WORDS, counted, evidence_word, spoken_time
+from page.lab import drafts as lab
+from page.lab import form as lab_form
+from page.lab.drafts import CURRENT, LabError, NoSuchDraft
+from page.lab.form import LabForm
+from page.overview import page_view
+from page.query import Selection, SelectionError
+from page.results_cache import html, the_shelf
+from platforms.connect import PlatformUnavailable, open_platform
+from platforms.request import Question
+from store.judged_run import Library
+from store.results import Run
+from twelvelabs_client import ApiError
+
+TOKEN = "csrf_token"  # noqa: S105 (the name of a field)
+MOST_UPLOADED = 1_000_000
+REPORT_CARDS = 100_000
+
+
+def add_routes(app: Flask) -> None:
+    """Add the lab to an application that has a shelf; sessions end with the process."""
+    app.config.update(
+        SECRET_KEY=secrets.token_bytes(32),
+        SESSION_COOKIE_NAME="video_classification_lab",
+        SESSION_COOKIE_SAMESITE="Strict",
+        MAX_CONTENT_LENGTH=MOST_UPLOADED,
+    )
+    app.extensions["lab.running"] = threading.Lock()
+    blueprint = Blueprint("lab", __name__)
+    blueprint.add_url_rule("/lab", view_func=show)
+    blueprint.add_url_rule("/lab", view_func=post, methods=["POST"])
+    blueprint.add_url_rule("/lab/compare", view_func=compare)
+    blueprint.add_url_rule("/lab/keep", view_func=keep, methods=["POST"])
+    blueprint.add_url_rule("/lab/discard", view_func=discard, methods=["POST"])
+    blueprint.add_url_rule("/report", view_func=report)
+    app.register_blueprint(blueprint)
+    app.register_error_handler(LabError, show_lab_error)
+
+
+# The form
+
+
+def show() -> Response:
+    """The form with the question of a version, `version` or the results."""
+    shelf = the_shelf()
+    version = request.args.get("version", CURRENT)
+    run = lab.load_version(shelf.results_dir, version).run
+    return form_page(lab_form.form_of(question_of(run)))
+
+
+def post() -> AnyResponse:
+    """A button of the form: edit it, import or export classes, or ask."""
+    require_token()
+    form = lab_form.read_form(request.form.to_dict(flat=False))
+    action = request.form.get("action", "run")
+    try:
+        if action == "import":
+            form = lab_form.imported(form, uploaded())
+        elif action == "export":
+            return classes_file(lab_form.exported(form.classes()))
+        elif action == "run":
+            return redirect(url_for("lab.compare", after=run(form.question())), 303)
+        else:
+            form = lab_form.edit(form, action)
+    except (ClassesError, SelectionError, SettingError) as error:
+        not_done = "Not imported" if action == "import" else "Not asked"
+        return form_page(form, f"{not_done}: {error}", 400)
+    except LabError as error:
+        return form_page(form, f"No draft: {error}", 409)
+    except (PlatformUnavailable, ApiError) as error:
+        return form_page(form, f"No answer: {error}", 503)
+    return form_page(form)
+
+
+def uploaded() -> bytes:
+    """What the file holds that was chosen; raises ClassesError where none was."""
+    file = request.files.get("file")
+    if not file:
+        raise ClassesError("choose a file first")
+    return bytes(file.read())
+
+
+def run(question: Question) -> str:
+    """Ask the platform of the settings; the id of the draft. One question at a time."""
+    shelf, running = the_shelf(), current_app.extensions["lab.running"]
+    if not running.acquire(blocking=False):
+        raise PlatformUnavailable("another question of this lab is being answered: wait for it")
+    try:
+        with open_platform(shelf.settings) as platform:
+            return lab.run_question(shelf.results_dir, platform.client, question)
+    finally:
+        running.release()
+
+
+def form_page(form: LabForm, problem: str = "", status: int = 200) -> Response:
+    """The lab with this form in it."""
+    shelf = the_shelf()
+    return html(
+        "lab.html",
+        status,
+        form=form,
+        problem=problem,
+        token=token(),
+        hosted=shelf.settings.api_url,
+        options=[(option, evidence_word(option)) for option in lab_form.OPTIONS],
+        conversation_options=CONVERSATION_WORDS,
+        versions=version_names(shelf.results_dir),
+        videos=counted(len(shelf.library().run.videos), "video"),
+    )
+
+
+def classes_file(text: str) -> Response:
+    """A classes file to keep."""
+    response = Response(text.encode(errors="replace"), mimetype="application/json")
+    response.headers["Content-Disposition"] = "attachment; filename=classes.json"
+    return response
+
+
+def question_of(found: Run) -> Question:
+    """What a run asked."""
+    return Question(found.classes, found.options, found.conversation_option, found.thresholds)
+
+
+# Versions
+
+
+def compare() -> Response:
+    """Two versions side by side: `before`, by default the results, and `after`."""
+    shelf = the_shelf()
+    names = version_names(shelf.results_dir)
+    before = request.args.get("before", CURRENT)
+    after = request.args.get("after") or next((v for v, _ in names if v != before), CURRENT)
+    old, new = (lab.load_version(shelf.results_dir, version) for version in (before, after))
+    return html(
+        "compare.html",
+        before=before,
+        after=after,
+        versions=names,
+        titles=dict(names),
+        sides=[
+            (label, version, side(library, shelf.library().run))
+            for label, version, library in (("Before", before, old), ("After", after, new))
+        ],
+        comparison=lab.compare(old, new),
+        token=token(),
+        current=CURRENT,
+    )
+
+
+def side(library: Library, current: Run) -> dict[str, Any]:
+    """A version in a few words, beside the results as they are now."""
+    found = library.run
+    return {
+        "classes": counted(len(found.classes), "class"),
+        "prompts": counted(sum(len(each.prompts) for each in found.classes), "prompt"),
+        "with_class": counted(sum(bool(video.classes) for video in found.videos), "video"),
+        "thresholds": found.thresholds,
+        "options": ", ".join(evidence_word(option) for option in found.options),
+        "outdated": lab.is_outdated(found, current),
+        "asked": counted(len(lab.asked_ids(found)), "video"),
+        "left_out": [entry for entry in found.failed if entry.video_id],
+    }
+
+
+def keep() -> AnyResponse:
+    """Make a draft the results."""
+    require_token()
+    lab.keep(the_shelf().results_dir, request.form.get("version", ""))
+    return redirect(url_for("show_page"), 303)
+
+
+def discard() -> AnyResponse:
+    """Delete a draft."""
+    require_token()
+    lab.discard(the_shelf().results_dir, request.form.get("version", ""))
+    return redirect(url_for("lab.show"), 303)
+
+
+def version_names(results_dir: Path) -> list[tuple[str, str]]:
+    """Every version with a name for people, the results first."""
+    drafts = [(draft, f"Draft of {moment_of(draft)}") for draft in lab.drafts(results_dir)]
+    return [(CURRENT, "The results"), *drafts]
+
+
+def moment_of(draft: str) -> str:
+    """When a draft was made, by its id; to the second, as two are soon of the same minute."""
+    day, time = draft[:8], draft[9:15]
+    rfc3339 = f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}+00:00"
+    return spoken_time(rfc3339, "%H:%M:%S")
+
+
+# One file
+
+
+def report() -> Response:
+    """A version as one HTML file that needs no server."""
+    shelf = the_shelf()
+    library = lab.load_version(shelf.results_dir, request.args.get("version", CURRENT))
+    view = page_view(library, Selection(library.run.thresholds), per_page=REPORT_CARDS)
+
+    def picture(video_id: str, time_s: str) -> str:
+        content = shelf.media.picture(video_id, float(time_s))
+        return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}" if content else ""
+
+    comparison = lab.compare(library, library)
+    text = render_template("report.html", page=view, picture=picture, comparison=comparison)
+    response = Response(text.encode(errors="replace"))
+    response.headers["Content-Disposition"] = "attachment; filename=classification.html"
+    return response
+
+
+# Who may change something
+
+
+def token() -> str:
+    """The token of this visitor's session, made when it is first wanted."""
+    if TOKEN not in session:
+        session[TOKEN] = secrets.token_urlsafe(32)
+    return str(session[TOKEN])
+
+
+def require_token() -> None:
+    """Refuse a form that this page did not hand out (cross-site request forgery)."""
+    given, known = request.form.get(TOKEN, ""), str(session.get(TOKEN, ""))
+    if not known or not hmac.compare_digest(given.encode(), known.encode()):
+        abort(403, "This form is of an earlier page: load the page again and send it once more.")
+
+
+def show_lab_error(error: LabError) -> Response:
+    """A draft that is gone, or a step that cannot be done."""
+    if isinstance(error, NoSuchDraft):
+        return html("error.html", 404, title="Not in the lab", explanation=str(error))
+    return html("error.html", 409, title="That cannot be done", explanation=str(error))

@@ -1,0 +1,149 @@
+"""The routes of the page that only read: the overview, videos, pictures, clips."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Flask, Response, abort, jsonify, request, url_for
+
+from page.card import ClipView, clip_page, video_card
+from page.formatting import evidence_word
+from page.overview import class_hues, page_view
+from page.query import LIMITS, ClipQuery, read_clip_query, read_selection, read_thresholds
+from page.results_cache import Shelf, html, the_shelf, wants_json
+from page.video_files import send_video, video_file, video_type
+from store.judged_run import Library
+from store.results import VideoResult
+
+PICTURE_AGE_S = 86_400
+
+
+def add_routes(app: Flask) -> None:
+    """Add the routes to an application that has a shelf."""
+    app.add_url_rule("/", view_func=show_page)
+    app.add_url_rule("/videos/<path:name>", view_func=serve_video)
+    app.add_url_rule("/pictures/<video_id>", view_func=picture)
+    app.add_url_rule("/api/videos/<video_id>/clips", view_func=list_clips)
+
+
+def show_page() -> Response:
+    shelf = the_shelf()
+    library = shelf.library()
+    wanted = read_selection(request.args, library.run.thresholds)
+    view = page_view(library, wanted)
+    names = [card.name for card in view.cards]
+    return html(
+        "page.html",
+        page=view,
+        selection=wanted,
+        defaults=library.run.thresholds,
+        addresses=addresses(shelf, names),
+        pictured=shelf.media.has_pictures,
+        damage=library.damage,
+        folder=shelf.videos_folder(),
+    )
+
+
+def serve_video(name: str) -> Response:
+    path = the_shelf().video_path(name)
+    if path is None:
+        abort(404)
+    return send_video(path, video_type(name))
+
+
+def picture(video_id: str) -> Response:
+    """A picture of a video near the time `t` in seconds, by default near its middle."""
+    shelf = the_shelf()
+    library = shelf.library()
+    if video_id not in library.videos:
+        abort(404)
+    time_s = request.args.get("t", library.duration_s(video_id) / 2, type=float)
+    content = shelf.media.picture(video_id, time_s)
+    if content is None:
+        abort(404)
+    response = Response(content, mimetype="image/jpeg")
+    response.cache_control.max_age = PICTURE_AGE_S
+    return response
+
+
+def list_clips(video_id: str) -> Response:
+    """A page of the clips of one video: JSON for programs, a page for who prefers HTML."""
+    shelf = the_shelf()
+    library = shelf.library()
+    video = library_video(library, video_id)
+    thresholds = read_thresholds(request.args, library.run.thresholds)
+    query = read_clip_query(request.args, thresholds.min_clip_score)
+    if library.is_live:
+        everything = library.candidates(query.min_score)
+        video = next(each for each in everything if each.video_id == video_id)
+    words_of = shelf.media.words_of(video_id)
+    hues = class_hues(library.run)
+    page = clip_page(video, query, hues, words_of)
+    following = None
+    if page.page < page.pages:
+        given = {**request.args.to_dict(), "page": str(page.page + 1)}
+        following = f"{request.path}?{urlencode(given, errors='replace')}"
+    if not wants_json():
+        response = html(
+            "clips.html",
+            card=video_card(1, video, library.duration_s(video_id), hues),
+            player="",
+            clips=page,
+            query=query,
+            classes=[criterion.name for criterion in library.run.classes],
+            prompts=prompts_of(library, query),
+            options=[(option, evidence_word(option)) for option in library.run.options],
+            kept={name: request.args[name] for name in LIMITS if request.args.get(name)},
+            address=addresses(shelf, [video.name]).get(video.name),
+            pictured=shelf.media.has_pictures,
+            next_address=following,
+        )
+    else:
+        clips = [clip_answer(shelf, video_id, clip) for clip in page.clips]
+        info = {"page": page.page, "total_pages": page.pages, "total_results": page.total}
+        response = jsonify({"data": clips, "page_info": {**info, "next": following}})
+    response.vary.add("Accept")
+    return response
+
+
+def clip_answer(shelf: Shelf, video_id: str, clip: ClipView) -> dict[str, Any]:
+    """A clip as the API of the page gives it."""
+    answer = {
+        "start": float(clip.start),
+        "end": float(clip.end),
+        "score": clip.exact_score,
+        "option": clip.option,
+        "prompt": clip.prompt,
+        "classes": list(clip.names),
+        "words": clip.words,
+    }
+    if shelf.media.has_pictures(video_id):
+        answer["thumbnail_url"] = url_for("picture", video_id=video_id, t=clip.middle)
+    return answer
+
+
+def library_video(library: Library, video_id: str) -> VideoResult:
+    """A video of the results; aborts where there is none of that id."""
+    video = library.videos.get(video_id)
+    if video is None:
+        abort(404)
+    return video
+
+
+def prompts_of(library: Library, query: ClipQuery) -> list[str]:
+    """The prompts that a list of clips can be narrowed to."""
+    return list(
+        dict.fromkeys(
+            prompt
+            for criterion in library.run.classes
+            if query.class_name in ("", criterion.name)
+            for prompt in criterion.prompts
+        )
+    )
+
+
+def addresses(shelf: Shelf, names: list[str]) -> dict[str, str]:
+    """Where the videos that are there can be had, by name."""
+    folder = shelf.videos_folder()
+    return {name: url_for("serve_video", name=name) for name in names if video_file(folder, name)}

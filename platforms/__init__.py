@@ -1,0 +1,1 @@
+"""Which platform is used, what is asked of it, and what that costs."""

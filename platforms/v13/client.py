@@ -1,0 +1,421 @@
+"""A platform that speaks the Twelve Labs API v1.3, behind the calls of TwelveLabsClient.
+
+v1.3 has no classify calls. A classification is derived here: from the segments that its analysis
+finds (`platforms.v13.segments`) or from the ranks of its search (`platforms.v13.search`), as
+clips that `core.classification` judges as it judges those of every other platform. `scores` says which.
+Both are paid, so the clips of the last request are kept: other thresholds, or the answer with
+clips after the one without, cost nothing.
+
+Answers come in the shape of v1.2: what v1.3 calls `system_metadata` is also there as `metadata`,
+and an index has `engines` with our options and
+`judged_by`, the model for each kind of evidence. An upload's task is the indexed asset, or with
+`upload="tasks"` the task of the older call, which v1.3 announces to withdraw.
+
+Unverified, as no call was made: that the id of an indexed asset is that of its video (the name
+and size of the file decide where it is not), and that `/indexes/{id}/videos` lists the videos of
+both ways to upload.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from core.classification import ClassScore, Clip, Thresholds, classify, normalized_scores
+from platforms.costs import Estimate
+from platforms.v13.search import Search
+from platforms.v13.segments import Segmentation
+from platforms.v13.upload import OpenSessions, Uploader
+from transport.errors import ApiError, ApiSetupError, NotFound
+from transport.http import LONGEST_PAGE, Json
+from transport.multipart import OnProgress
+from twelvelabs_client import TwelveLabsClient
+
+VERSION = "v1.3"
+INDEX_MODEL = "marengo3.0"
+MOST_IN_A_TASK = 2 * 10**9
+
+
+class Way(Protocol):
+    """How clips are had from v1.3."""
+
+    @property
+    def scores(self) -> str:
+        """How scores are made, in words."""
+
+    def engines(self, models: Sequence[Json]) -> list[Json]:
+        """Those of an index's models that this way depends on, as v1.2 writes engines."""
+
+    def check(self, engines: Sequence[Json]) -> None:
+        """Raise ApiError where an index with these engines cannot serve."""
+
+    def models(self, engines: Sequence[Json]) -> dict[str, str]:
+        """The model that judges each kind of evidence."""
+
+    def find_clips(
+        self,
+        index_id: str,
+        videos: Sequence[Json],
+        classes: Sequence[Mapping[str, Any]],
+        options: Sequence[str],
+        conversation_option: str,
+    ) -> tuple[dict[str, dict[str, list[Clip]]], dict[str, str]]:
+        """Clips by video id and class, and the reason for each video that has none to give."""
+
+    def estimate(
+        self,
+        videos: Sequence[Json],
+        new_minutes: float,
+        classes: Sequence[Mapping[str, Any]],
+        options: Sequence[str],
+        conversation_option: str,
+    ) -> Estimate:
+        """What `find_clips` will be billed for these videos and so many minutes of new ones."""
+
+
+class TwelveLabsV13Client(TwelveLabsClient):
+    """The calls of TwelveLabsClient on v1.3.
+
+    `classify_by` is "segmentation" or "search", `upload` is "assets" or "tasks". Uploads in chunks
+    that break off are noted in `sessions_file`. `poll_s` is the pause between looks at what the
+    platform is working on, `sleep` what waits. Before anything is spent on a classification,
+    `agree` is told how much; what it raises ends it.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        api_key: str = "",
+        *,
+        classify_by: str = "segmentation",
+        upload: str = "assets",
+        sessions_file: Path | None = None,
+        connect_timeout_s: float = 10.0,
+        read_timeout_s: float = 60.0,
+        max_retries: int = 5,
+        poll_s: float = 5.0,
+        agree: Callable[[Estimate], None] = lambda estimate: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        super().__init__(
+            api_url,
+            api_key,
+            connect_timeout_s=connect_timeout_s,
+            read_timeout_s=read_timeout_s,
+            max_retries=max_retries,
+            sleep=sleep,
+        )
+        self._by_assets = upload == "assets"
+        self._uploader = Uploader(
+            self._http, OpenSessions(sessions_file), poll_s=poll_s, sleep=sleep
+        )
+        self._way: Way = (
+            Search(self._http)
+            if classify_by == "search"
+            else Segmentation(self._http, poll_s=poll_s, sleep=sleep)
+        )
+        self._index_of: dict[str, str] = {}  # of tasks
+        self._agree = agree
+        self._asking = threading.Lock()
+        self._asked = ""
+        self._clips: dict[str, dict[str, list[Clip]]] = {}
+
+    @property
+    def scores(self) -> str:
+        """How the scores of the last classification are made, in words."""
+        return self._way.scores
+
+    def estimate(
+        self,
+        index_id: str,
+        new_minutes: float,
+        classes: Sequence[Mapping[str, Any]],
+        *,
+        options: Sequence[str],
+        conversation_option: str | None = "semantic",
+        only: Container[str] | None = None,
+    ) -> Estimate:
+        """What classifying will be billed, with so many minutes that are not yet in the index.
+
+        Analyses that an earlier run has paid are not counted. `only` as in `classify_index`.
+        """
+        held = [video for video in self.videos(index_id) if only is None or video["_id"] in only]
+        speech = conversation_option or "semantic"
+        return self._way.estimate(held, new_minutes, classes, options, speech)
+
+    # Indexes
+
+    def find_index(self, name: str) -> Json | None:
+        """The index of exactly that name; None where there is none.
+
+        Raises ApiError where its models are of no use for the way to classify.
+        """
+        found = super().find_index(name)
+        if found:
+            self._way.check(found["engines"])
+        return found
+
+    def _version_of(self, base_url: str) -> str:
+        if urlsplit(base_url).path.rpartition("/")[2] == VERSION:
+            return VERSION
+        raise ApiSetupError(f"API_URL={base_url!r} must end with /{VERSION} for this client")
+
+    def _engine_fields(self, options: Sequence[str]) -> Json:
+        needs = {"visual": "visual", "text_in_video": "visual", "conversation": "audio"}
+        return {
+            "models": [
+                {
+                    "model_name": INDEX_MODEL,
+                    "model_options": list(dict.fromkeys(needs[option] for option in options)),
+                }
+            ]
+        }
+
+    def _index(self, answer: Json) -> Json:
+        models = [model for model in answer.get("models") or () if isinstance(model, dict)]
+        engines = self._way.engines(models)
+        # Only the engine's own indexes have "models" by kind of evidence.
+        rest = {key: value for key, value in answer.items() if key != "models"}
+        return {**rest, "engines": engines, "judged_by": self._way.models(engines)}
+
+    # Tasks
+
+    def upload_video(
+        self,
+        index_id: str,
+        path: Path,
+        filename: str | None = None,
+        *,
+        on_progress: OnProgress | None = None,
+        language: str = "en",
+    ) -> str:
+        """Upload a file, wait until the platform has taken it in, and return its indexing task.
+
+        As in TwelveLabsClient; v1.3 finds out the language by itself. An asset of that name and
+        size that the account holds already is indexed without being sent again.
+        """
+        name = path.name if filename is None else filename
+        if self._by_assets:
+            return self._index_asset(index_id, self._uploader.asset(path, name, on_progress), name)
+        if path.stat().st_size > MOST_IN_A_TASK:
+            raise ApiError(f"{name} is larger than the 2 GB of V13_UPLOAD=tasks: use assets")
+        return super().upload_video(index_id, path, filename, on_progress=on_progress)
+
+    def _upload_fields(self, index_id: str, language: str) -> dict[str, str]:
+        return {"index_id": index_id, "enable_video_stream": "false"}
+
+    def _index_asset(self, index_id: str, asset_id: str, name: str) -> str:
+        path = ("indexes", index_id, "indexed-assets")
+        body = {"asset_id": asset_id, "enable_video_stream": False}
+        seen = {task["_id"] for task in self.tasks(index_id, filename=name)}
+
+        def send() -> str:
+            return str(self._http.json(self._http.fetch("POST", *path, json=body), "_id")["_id"])
+
+        def look() -> str | None:
+            for task in self._http.items(self._http.fetch, path, {"filename": name}):
+                if task["_id"] not in seen and task.get("asset_id", asset_id) == asset_id:
+                    return str(task["_id"])
+            return None
+
+        task_id = self._http.send_once(send, look)
+        self._index_of[task_id] = index_id
+        return task_id
+
+    def tasks(self, index_id: str, **filters: Any) -> Iterator[Json]:
+        """All tasks of an index that pass the filters (filename, created_at, ...)."""
+        if not self._by_assets:
+            return super().tasks(index_id, **filters)
+        path = ("indexes", index_id, "indexed-assets")
+        found = self._http.items(self._http.call, path, filters)
+        return (self._placed(task, index_id) for task in found)
+
+    def task(self, task_id: str) -> Json:
+        """One task; where its index is not known, all indexes are looked through for it."""
+        if not self._by_assets:
+            return super().task(task_id)
+        known = self._index_of.get(task_id)
+        for index_id in [known] if known else [index["_id"] for index in self.indexes()]:
+            path = ("indexes", index_id, "indexed-assets", task_id)
+            with suppress(NotFound):
+                answer = self._http.json(self._http.call("GET", *path), "_id", "status")
+                return self._placed(answer, index_id)
+        raise NotFound(404, "resource_not_exist", f"no index holds the indexed asset {task_id}")
+
+    def delete_task(self, task_id: str) -> None:
+        """Delete a task that is ready or failed; on v1.3 an indexed asset and its video are one."""
+        if not self._by_assets:
+            return super().delete_task(task_id)
+        index_id = self.task(task_id)["index_id"]
+        self._http.call("DELETE", "indexes", index_id, "indexed-assets", task_id)
+        return None
+
+    def _placed(self, answer: Json, index_id: str) -> Json:
+        self._index_of[answer["_id"]] = index_id
+        return {**self._task(answer), "index_id": index_id}
+
+    def _task(self, answer: Json) -> Json:
+        task = self._video(answer)
+        if self._by_assets:
+            task.setdefault("video_id", answer["_id"])
+        return task
+
+    # Videos
+
+    def update_video(
+        self,
+        index_id: str,
+        video_id: str,
+        *,
+        title: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Set a video's own metadata; v1.3 has no call that sets a title."""
+        if title is not None:
+            raise ApiError("v1.3 cannot give a video a title")
+        body = {"user_metadata": dict(metadata or {})}
+        self._http.call("PATCH", "indexes", index_id, "videos", video_id, json=body)
+
+    def _video(self, answer: Json) -> Json:
+        known = answer.get("system_metadata")
+        return {**answer, "metadata": known if isinstance(known, dict) else {}}
+
+    def words_heard(self, index_id: str, video_id: str) -> list[Json]:
+        """What is said in a video, as {"start", "end", "value"} in order; seconds."""
+        path = ("indexes", index_id, "videos", video_id)
+        answer = self._http.json(self._http.call("GET", *path, params={"transcription": "true"}))
+        return list(answer.get("transcription") or [])
+
+    def words_read(self, index_id: str, video_id: str) -> list[Json]:
+        """Nothing: v1.3 does not tell what is written in a picture."""
+        return []
+
+    def thumbnail(self, index_id: str, video_id: str, time_s: float) -> bytes:
+        """Raises ApiError: v1.3 has no call for the picture at a time."""
+        raise ApiError("v1.3 gives no pictures of a video")
+
+    # Classification
+
+    def classify_videos(
+        self,
+        video_ids: Sequence[str],
+        classes: Sequence[Mapping[str, Any]],
+        *,
+        options: Sequence[str],
+        conversation_option: str | None = "semantic",
+        thresholds: Thresholds | None = None,
+        include_clips: bool = False,
+        show_detailed_score: bool = False,
+        page_limit: int = LONGEST_PAGE,
+    ) -> list[Json]:
+        """Classify chosen videos; as in TwelveLabsClient, from what v1.3 gives.
+
+        v1.3 does not tell a video's index, so the indexes are gone through until it is found.
+        """
+        wanted = set(video_ids)
+        answers: list[Json] = []
+        for index in self.indexes():
+            there = {video["_id"] for video in self.videos(index["_id"])} & wanted
+            if there:
+                answers += self.classify_index(
+                    index["_id"],
+                    classes,
+                    options=options,
+                    conversation_option=conversation_option,
+                    thresholds=thresholds,
+                    include_clips=include_clips,
+                    show_detailed_score=show_detailed_score,
+                    only=there,
+                )
+                wanted -= there
+            if not wanted:
+                return answers
+        raise ApiError(f"no index of this account holds the videos {', '.join(sorted(wanted))}")
+
+    def classify_index(
+        self,
+        index_id: str,
+        classes: Sequence[Mapping[str, Any]],
+        *,
+        options: Sequence[str],
+        conversation_option: str | None = "semantic",
+        thresholds: Thresholds | None = None,
+        include_clips: bool = False,
+        show_detailed_score: bool = False,
+        page_limit: int = LONGEST_PAGE,
+        only: Container[str] | None = None,
+    ) -> list[Json]:
+        """Classify the videos of an index whose ids are in `only`; none other is paid for.
+
+        As in TwelveLabsClient, from what v1.3 gives; without `thresholds` our own defaults apply.
+        Videos that could not be classified are in `unclassified` with their reason.
+        """
+        videos = {
+            video["_id"]: video
+            for video in self.videos(index_id)
+            if only is None or video["_id"] in only
+        }
+        speech = conversation_option or "semantic"
+        asked = json.dumps([index_id, sorted(videos), list(map(dict, classes)), options, speech])
+        with self._asking:  # two threads that ask the same must not pay twice
+            if asked != self._asked:
+                found = list(videos.values())
+                self._agree(self._way.estimate(found, 0.0, classes, options, speech))
+                self._clips, failed = self._way.find_clips(
+                    index_id, found, classes, options, speech
+                )
+                self.unclassified = MappingProxyType(failed)
+                self._asked = asked
+            clips = self._clips
+        judged = [
+            (video_id, classify(by_class, _duration(videos[video_id]), thresholds or Thresholds()))
+            for video_id, by_class in clips.items()
+        ]
+        answers = [
+            {
+                "video_id": video_id,
+                "classes": _as_json(scores, include_clips, show_detailed_score),
+            }
+            for video_id, scores in judged
+            if scores
+        ]
+        return sorted(answers, key=lambda video: -video["classes"][0]["score"])
+
+    def classify_page(self, token: str) -> Json:
+        """Raises ApiError: a classification of v1.3 is derived here, whole, and has no pages."""
+        raise ApiError("v1.3 has no pages of a classification")
+
+
+def _duration(video: Json) -> float:
+    return float(video["metadata"]["duration"])
+
+
+def _as_json(
+    scores: Sequence[ClassScore], include_clips: bool, show_detailed_score: bool
+) -> list[Json]:
+    """The classes of one video as v1.2 writes them."""
+    shares = normalized_scores([found.score for found in scores])
+    classes = []
+    for found, share in zip(scores, shares, strict=True):
+        entry: Json = {
+            "name": found.name,
+            "score": found.score,
+            "duration_ratio": found.duration_ratio,
+        }
+        if include_clips:
+            entry["clips"] = [clip._asdict() for clip in found.clips]
+        if show_detailed_score:
+            entry["detailed_scores"] = {
+                "max_score": found.max_score,
+                "avg_score": found.avg_score,
+                "normalized_score": share,
+            }
+        classes.append(entry)
+    return classes

@@ -1,0 +1,1 @@
+"""The steps of a pipeline run, a file a step."""

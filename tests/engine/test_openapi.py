@@ -1,0 +1,124 @@
+"""What is written about the routes is what they are: OpenAPI, docs/api.md and real answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from pydantic import ConfigDict, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from engine.api import ApiOptions, create_app
+from engine.api import responses as answers
+from engine.api.routes import ROUTES, documentation
+from engine.service import Service
+from tests.support.api_calls import ANYTHING, EARLY, Json, create_index, upload, wait_for
+from tests.support.fakes import quick_models
+from tests.support.media import write_video
+
+DOCS = Path(__file__).parents[2] / "docs" / "api.md"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    data = tmp_path_factory.mktemp("data")
+    with Service(data, quick_models(), workers=1) as service:
+        yield create_app(service, ApiOptions(api_key="key")).test_client()
+
+
+@pytest.fixture(scope="module")
+def document(client: FlaskClient) -> Json:
+    answer = client.get("/openapi.json")
+    assert answer.status_code == 200
+    return dict(answer.json)
+
+
+def test_every_route_of_both_versions_is_in_the_document(document: Json) -> None:
+    described = {(method, path) for path, item in document["paths"].items() for method in item}
+    assert len(described) == 2 * len(ROUTES)
+    operation = document["paths"]["/v1.1/classify/bulk"]["post"]
+    body = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert {"index_id", "classes", "labels", "threshold"} <= set(body["properties"])
+
+
+def test_every_reference_of_the_document_leads_somewhere(document: Json) -> None:
+    def references(value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            if isinstance(value.get("$ref"), str):
+                yield value["$ref"]
+            for inner in value.values():
+                yield from references(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from references(inner)
+
+    names = {reference.rpartition("/")[2] for reference in references(document)}
+    assert names
+    assert names <= set(document["components"]["schemas"])
+
+
+def test_every_view_says_what_it_does() -> None:
+    assert all(route.summary for route in ROUTES)
+
+
+def test_the_table_in_the_documentation_is_the_table_of_routes() -> None:
+    lines = DOCS.read_text(encoding="utf-8").splitlines(keepends=True)
+    shown = "".join(
+        line
+        for line in lines
+        if line.startswith(("| method |", "| --- | --- | --- | --- |", "| `"))
+    )
+    assert shown == documentation()
+
+
+def strictly(kind: Any) -> TypeAdapter[Any]:
+    """Checks an answer, every key of it: one more than is described is an error."""
+
+    def close(described: Any) -> Any:
+        return with_config(ConfigDict(extra="forbid"))(described)
+
+    for value in vars(answers).values():
+        if isinstance(value, type) and hasattr(value, "__total__"):
+            close(value)
+    return TypeAdapter(kind)
+
+
+def test_answers_are_as_they_are_described(client: FlaskClient, tmp_path: Path) -> None:
+    client.environ_base["HTTP_X_API_KEY"] = "key"
+    index_id = create_index(client, addons=["thumbnail"])
+    video = write_video(tmp_path / "a.mp4", seconds=4, fps=30, gop=15).read_bytes()
+    task = wait_for(client, upload(client, index_id, video))
+    base = f"/v1.2/indexes/{index_id}/videos/{task['video_id']}"
+    classify = {"index_id": index_id, "classes": [EARLY], "options": ["visual"]}
+    classify |= {"threshold": ANYTHING, "include_clips": True, "show_detailed_score": True}
+    search = {"index_id": index_id, "query": "early", "search_options": ["visual"]}
+    calls: dict[str, tuple[Any, Any]] = {
+        f"/v1.2/indexes/{index_id}": (None, answers.IndexAnswer),
+        "/v1.2/indexes": (None, answers.PageAnswer[answers.IndexAnswer]),
+        f"/v1.2/tasks/{task['_id']}": (None, answers.TaskAnswer),
+        "/v1.2/tasks": (None, answers.PageAnswer[answers.TaskAnswer]),
+        f"/v1.2/tasks/status?index_id={index_id}": (None, answers.TaskCounts),
+        base: (None, answers.VideoAnswer),
+        f"/v1.2/indexes/{index_id}/videos": (None, answers.PageAnswer[answers.VideoAnswer]),
+        f"{base}/transcription": (None, answers.ValuesAnswer),
+        f"{base}/thumbnail": (None, answers.ThumbnailAnswer),
+        "/v1.2/engines": (None, answers.EnginesAnswer),
+        "/v1.2/classify/bulk": (classify, answers.ClassifyAnswer),
+        "/v1.2/search": (search, answers.SearchAnswer),
+        "/v1.2/generate": ({}, answers.ErrorAnswer),
+    }
+    for path, (body, kind) in calls.items():
+        answer = client.get(path) if body is None else client.post(path, json=body)
+        strictly(kind).validate_python(answer.json, strict=True)
+
+
+def test_the_check_of_answers_can_fail() -> None:
+    class Described(TypedDict):
+        a: int
+
+    with_config(ConfigDict(extra="forbid"))(Described)
+    with pytest.raises(ValueError, match="extra_forbidden"):
+        TypeAdapter(Described).validate_python({"a": 1, "b": 2})

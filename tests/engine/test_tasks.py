@@ -1,0 +1,364 @@
+"""The task state machine: restarts, deletions and failures in the middle of the work."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import pytest
+
+from core.classification import Thresholds
+from engine.catalog.queries import PageRequest
+from engine.catalog.tables import CatalogError, Index, Task, sqlite_url
+from engine.errors import PlatformError
+from engine.evidence import FORMAT
+from engine.indexing.tasks import Upload
+from engine.models import Models
+from engine.models.store import ModelError
+from engine.retrieval.classify import ClassQuery
+from engine.server import EngineError, EngineOptions, running_engine
+from engine.service import EngineSpec, Service
+from tests.support.fakes import NumberEncoder, quick_models
+from tests.support.media import write_video
+from twelvelabs_client import TwelveLabsClient
+
+ROOT = Path(__file__).parents[2]
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+class HeldEncoder(NumberEncoder):
+    """Waits in the middle of a video until it is let go."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.let_go = threading.Event()
+
+    def encode_frames(self, frames: Any) -> npt.NDArray[Any]:
+        self.reached.set()
+        assert self.let_go.wait(60)
+        return super().encode_frames(frames)
+
+
+def held_models() -> tuple[Models, HeldEncoder]:
+    encoder = HeldEncoder()
+    quick = quick_models()
+    return Models(encoder, quick.speech, quick.reader, quick.text), encoder
+
+
+def submit(service: Service, index_id: str, tmp_path: Path, name: str = "a.mp4") -> Task:
+    incoming = service.incoming_path()
+    write_video(incoming, seconds=2, fps=10, container_format="mp4")
+    return service.create_task(index_id, Upload(name, incoming))
+
+
+def new_index(service: Service) -> str:
+    return service.create_index("films", [EngineSpec("marengo2.6", ("visual",))]).id
+
+
+def ended(service: Service, task_id: str) -> bool:
+    return service.task(task_id).status in ("ready", "failed")
+
+
+def test_what_a_stop_interrupts_goes_on_at_the_next_start(tmp_path: Path) -> None:
+    models, encoder = held_models()
+    with Service(tmp_path, models, workers=1) as service:
+        index_id = new_index(service)
+        tasks = [submit(service, index_id, tmp_path, f"{number}.mp4") for number in range(3)]
+        assert encoder.reached.wait(60)
+        stopper = threading.Thread(target=service.close)
+        stopper.start()
+        time.sleep(0.1)
+        encoder.let_go.set()
+        stopper.join()
+    with Service(tmp_path, quick_models(), workers=2) as service:
+        until(lambda: all(ended(service, task.id) for task in tasks))
+        assert [service.task(task.id).status for task in tasks] == ["ready"] * 3
+        assert service.videos(index_id, PageRequest()).total == 3
+    assert not list((tmp_path / "uploads").iterdir())
+
+
+def test_files_that_no_row_names_are_removed_at_the_start(tmp_path: Path) -> None:
+    for name in ("uploads/half.part", "uploads/lost.video", "evidence/half.safetensors.part"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"rubbish")
+    with Service(tmp_path, quick_models(), workers=1):
+        assert not list((tmp_path / "uploads").iterdir())
+        assert not list((tmp_path / "evidence").iterdir())
+
+
+def indexed(tmp_path: Path, *names: str) -> tuple[str, dict[str, Path]]:
+    """An index with videos of these names, and their evidence by name."""
+    with Service(tmp_path, quick_models(), workers=1) as service:
+        index_id = new_index(service)
+        tasks = {name: submit(service, index_id, tmp_path, name) for name in names}
+        until(lambda: all(ended(service, task.id) for task in tasks.values()))
+    evidence = tmp_path / "evidence"
+    return index_id, {name: evidence / f"{tasks[name].video_id}.safetensors" for name in names}
+
+
+def test_videos_whose_evidence_is_gone_can_be_uploaded_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    index_id, files = indexed(tmp_path, "gone.mp4", "cut.mp4", "whole.mp4")
+    files["gone.mp4"].unlink()
+    files["cut.mp4"].write_bytes(files["cut.mp4"].read_bytes()[:-1])
+    with Service(tmp_path, quick_models(), workers=1) as service:
+        left = service.videos(index_id, PageRequest()).rows
+        assert [video.filename for video in left] == ["whole.mp4"]
+        assert list((tmp_path / "evidence").iterdir()) == [files["whole.mp4"]]
+        again = submit(service, index_id, tmp_path, "gone.mp4")
+        until(lambda: ended(service, again.id))
+        assert service.videos(index_id, PageRequest()).total == 2
+    assert "have to be uploaded again: 'cut.mp4', 'gone.mp4'\n" in caplog.text
+
+
+def test_a_catalogue_elsewhere_is_not_emptied_for_a_wrong_folder(tmp_path: Path) -> None:
+    index_id, files = indexed(tmp_path, "a.mp4", "b.mp4")
+    url = sqlite_url(tmp_path / "catalog.sqlite3")
+    with pytest.raises(CatalogError, match=r"None of the 2 videos .* set ENGINE_DATA_DIR"):
+        Service(tmp_path / "other", quick_models(), workers=1, database_url=url)
+    with Service(tmp_path, quick_models(), workers=1, database_url=url) as service:
+        assert service.videos(index_id, PageRequest()).total == len(files)
+
+
+def test_evidence_that_is_damaged_later_is_named_by_its_video(tmp_path: Path) -> None:
+    index_id, files = indexed(tmp_path, "a.mp4", "b.mp4")
+    with Service(tmp_path, quick_models(), workers=1) as service:
+        files["b.mp4"].write_bytes(b"garbage")
+        query = ClassQuery("Early", ("early",), ("visual",))
+        with pytest.raises(PlatformError, match=r"The evidence of 'b\.mp4' .* cannot be read: del"):
+            service.classifier.index(index_id, [query], Thresholds())
+        video_id = files["b.mp4"].stem
+        with pytest.raises(PlatformError, match=r"'b\.mp4' .* delete the video and index it again"):
+            service.transcript(index_id, video_id)
+
+
+def write_format(service: Service, index_id: str, evidence_format: str | None) -> Index:
+    with service._catalog.transaction() as session:
+        session.get_one(Index, index_id).evidence_format = evidence_format
+    return service.index(index_id)
+
+
+def test_evidence_of_another_edition_is_outdated_as_that_of_other_models_is(tmp_path: Path) -> None:
+    index_id, _ = indexed(tmp_path, "a.mp4")
+    query = ClassQuery("Early", ("early",), ("visual",))
+    with Service(tmp_path, quick_models(), workers=1) as service:
+        assert service.index(index_id).evidence_format == FORMAT
+        assert service.outdated(write_format(service, index_id, None)) == []  # made before records
+        assert service.outdated(write_format(service, index_id, "1")) == ["visual"]
+        with pytest.raises(PlatformError, match="another edition of the engine"):
+            service.classifier.index(index_id, [query], Thresholds())
+        with pytest.raises(PlatformError, match=r"another edition .* in a new index"):
+            submit(service, index_id, tmp_path, "b.mp4")
+
+
+def test_an_index_without_videos_takes_models_and_format_in_use(tmp_path: Path) -> None:
+    index_id, files = indexed(tmp_path, "a.mp4")
+    quick = quick_models()
+    with Service(tmp_path, quick, workers=1) as service:
+        service.delete_video(index_id, files["a.mp4"].stem)
+        index = write_format(service, index_id, "1")
+        assert index.foreign(quick.names(), ["visual"]) == ["visual"]
+        assert service.outdated(index) == []
+        task = submit(service, index_id, tmp_path)
+        assert service.index(index_id).evidence_format == FORMAT
+        until(lambda: ended(service, task.id))
+        assert service.task(task.id).status == "ready"
+
+
+def test_an_index_deleted_under_a_running_task_leaves_nothing(tmp_path: Path) -> None:
+    models, encoder = held_models()
+    with Service(tmp_path, models, workers=1) as service:
+        index_id = new_index(service)
+        submit(service, index_id, tmp_path)
+        submit(service, index_id, tmp_path, "waiting.mp4")
+        assert encoder.reached.wait(60)
+        service.delete_index(index_id)
+        encoder.let_go.set()
+        until(lambda: not list((tmp_path / "uploads").iterdir()))
+        assert not list((tmp_path / "evidence").iterdir())
+        assert service.tasks(PageRequest()).total == 0
+
+
+def test_a_model_that_breaks_fails_its_task_and_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(NumberEncoder):
+        def encode_frames(self, frames: Any) -> npt.NDArray[Any]:
+            if len(frames) < 3:
+                raise RuntimeError("weights are gone")
+            return super().encode_frames(frames)
+
+    quick = quick_models()
+    models = Models(Broken(), quick.speech, quick.reader, quick.text)
+    with Service(tmp_path, models, workers=2) as service:
+        index_id = new_index(service)
+        bad = submit(service, index_id, tmp_path)
+        incoming = service.incoming_path()
+        write_video(incoming, seconds=4, fps=10, container_format="mp4")
+        good = service.create_task(index_id, Upload("good.mp4", incoming))
+        until(lambda: ended(service, bad.id) and ended(service, good.id))
+        assert service.task(bad.id).status == "failed"
+        assert service.task(bad.id).error_message
+        assert service.task(good.id).status == "ready"
+    assert "weights are gone" in caplog.text
+    caplog.clear()
+
+
+def test_a_model_that_cannot_be_used_is_not_blamed_on_the_video(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Damaged(NumberEncoder):
+        def encode_frames(self, frames: Any) -> npt.NDArray[Any]:
+            raise ModelError("models/a/vision_model.onnx is not a graph that can be run")
+
+    quick = quick_models()
+    models = Models(Damaged(), quick.speech, quick.reader, quick.text)
+    with Service(tmp_path, models, workers=1) as service:
+        task = submit(service, new_index(service), tmp_path)
+        until(lambda: ended(service, task.id))
+        task = service.task(task.id)
+    assert (task.status, task.error_code) == ("failed", "internal_server_error")
+    assert task.error_message == "models/a/vision_model.onnx is not a graph that can be run"
+    caplog.clear()
+
+
+def test_two_engines_never_share_a_folder(tmp_path: Path) -> None:
+    options = EngineOptions(data_dir=tmp_path)
+    with (
+        running_engine(options),
+        pytest.raises(EngineError, match=r"Another engine .* prompt lab .* ENGINE_DATA_DIR\.$"),
+        running_engine(options),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("damage", ["garbage", "half", "middle"])
+def test_a_damaged_catalogue_is_named_before_the_engine_starts(tmp_path: Path, damage: str) -> None:
+    options = EngineOptions(data_dir=tmp_path)
+    with running_engine(options):
+        pass
+    path = tmp_path / "catalog.sqlite3"
+    whole = path.read_bytes()
+    middle = whole[:8192] + b"x" * (len(whole) - 8192)
+    path.write_bytes({"garbage": b"x" * 9000, "half": whole[:20000], "middle": middle}[damage])
+    wanted = (
+        rf"{path} cannot be used \(.*\): .* move {tmp_path} \(ENGINE_DATA_DIR\) away; all videos"
+    )
+    with pytest.raises(EngineError, match=wanted), running_engine(options):
+        pass
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "unheard-of://host/catalogue", "sqlite:////no/where/a"]
+)
+def test_a_database_that_cannot_be_used_is_told(tmp_path: Path, url: str) -> None:
+    options = EngineOptions(data_dir=tmp_path, database_url=url)
+    with pytest.raises(EngineError, match="be used"), running_engine(options):
+        pass
+
+
+# The HTTP server leaves closing the socket that it could not bind to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_address_that_is_taken_is_an_error_in_words(tmp_path: Path) -> None:
+    with running_engine(EngineOptions(data_dir=tmp_path / "one")) as url:
+        port = int(url.rpartition(":")[2])
+        second = EngineOptions(data_dir=tmp_path / "two", port=port)
+        with pytest.raises(EngineError, match=f"127.0.0.1:{port}"), running_engine(second):
+            pass
+
+
+def start_engine(data_dir: Path) -> tuple[subprocess.Popen[str], str]:
+    """A real engine in a process of its own, and its URL."""
+    command = [sys.executable, "-m", "engine", "--port", "0", "--data-dir", str(data_dir)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+    assert found
+    return process, found.group() + "/v1.2"
+
+
+def test_a_killed_engine_goes_on_where_it_was(tmp_path: Path) -> None:
+    videos = [
+        write_video(tmp_path / f"{number}.mp4", seconds=5, fps=10, size=(320, 192))
+        for number in range(3)
+    ]
+    process, url = start_engine(tmp_path / "data")
+    try:
+        with TwelveLabsClient(url) as client:
+            index_id = client.create_index("films", ["visual", "conversation"])
+            tasks = [client.upload_video(index_id, path) for path in videos]
+            until(lambda: any(client.task(task)["status"] == "indexing" for task in tasks))
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.communicate()
+    process, url = start_engine(tmp_path / "data")
+    try:
+        with TwelveLabsClient(url) as client:
+            until(lambda: all(client.task(task)["status"] == "ready" for task in tasks), 120)
+            assert len(list(client.videos(index_id))) == 3
+            assert {client.task(task)["video_id"] for task in tasks} == {
+                video["_id"] for video in client.videos(index_id)
+            }
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    assert not list((tmp_path / "data" / "uploads").iterdir())
+    assert len(list((tmp_path / "data" / "evidence").iterdir())) == 3
+
+
+def test_a_url_that_a_stop_interrupts_is_fetched_at_the_next_start(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.mp4", seconds=2, fps=10).read_bytes()
+    asked, calls = threading.Event(), []
+
+    class Host(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            calls.append(self.path)
+            asked.set()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(video)))
+            self.end_headers()
+            for at in range(0, len(video), 100):
+                if len(calls) == 1:
+                    time.sleep(0.05)  # a slow host, until the engine hangs up
+                try:
+                    self.wfile.write(video[at : at + 100])
+                except OSError:
+                    return
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Host) as host:
+        threading.Thread(target=host.serve_forever).start()
+        upload = Upload(url=f"http://127.0.0.1:{host.server_address[1]}/a.mp4")
+        data = tmp_path / "data"
+        with Service(data, quick_models(), workers=1, fetch_private=True) as service:
+            task = service.create_task(new_index(service), upload)
+            assert asked.wait(30)
+            until(lambda: service.progress(service.task(task.id)).upload_percentage > 0)
+        with Service(data, quick_models(), workers=1, fetch_private=True) as service:
+            until(lambda: ended(service, task.id))
+            assert service.task(task.id).status == "ready"
+        host.shutdown()
+    assert calls == ["/a.mp4", "/a.mp4"]

@@ -1,0 +1,249 @@
+"""What the page says about a run: order, words, rounding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.classification import ClassScore, Clip, Thresholds
+from page import formatting as wording
+from page import overview as view_models
+from page.query import Selection
+from store import results
+from store.judged_run import Library
+
+STYLESHEET = Path(__file__).parents[2] / "static" / "page.css"
+
+
+def clip(start: float, end: float, score: float, prompt: str, option: str = "visual") -> Clip:
+    return Clip(start, end, score, option, prompt)
+
+
+PETS = ClassScore(
+    "Pets",
+    91.5,
+    0.754,
+    (
+        clip(0.5, 4.2, 90.4, "a dog"),
+        clip(9, 12, 88, "a dog"),
+        clip(61, 3725, 80.6, "a cat", "conversation"),
+        clip(2, 3, 70, "a pet", "text_in_video"),
+        clip(2, 3, 66, "fur"),
+    ),
+    90.4,
+    80,
+)
+HOME = ClassScore("Home", 80, 0.5, (clip(1, 2, 85, "a pet"), clip(1, 2, 70, "a sofa")), 85, 77.5)
+
+RUN = results.Run(
+    classes=(
+        results.PromptClass("Pets", ("a dog", "a cat", "a pet", "fur")),
+        results.PromptClass("Home", ("a pet", "a sofa")),
+    ),
+    options=("visual", "conversation", "text_in_video"),
+    conversation_option="exact_match",
+    thresholds=Thresholds(75, 65, 0.5),
+    index_id="64f0",
+    index_name="mine",
+    platform=results.RunPlatform("Embedded engine", "http://127.0.0.1:1", True, {"visual": "net"}),
+    videos_dir=Path("classify"),
+    counts={"videos": 4, "uploaded": 3, "already_indexed": 1},
+    refused=(results.LeftOut("notes.mp4", "not a video"),),
+    failed=(results.LeftOut("old/tape.avi", "broken"),),
+    started_at="2026-01-02T03:04:05Z",
+    finished_at="2026-01-02T03:05:17Z",
+    elapsed_s=72.4,
+    details={},
+    videos=(
+        results.VideoResult("1", "none b.mp4", ()),
+        results.VideoResult("2", "none a.mp4", ()),
+        results.VideoResult("3", "home.mp4", (HOME,)),
+        results.VideoResult("4", "a/b/pets.mp4", (PETS, HOME)),
+    ),
+)
+
+
+def view(run: results.Run = RUN) -> view_models.PageView:
+    return view_models.page_view(Library(run, None), Selection(run.thresholds))
+
+
+def test_videos_with_the_best_class_come_first_those_without_one_last() -> None:
+    page = view()
+    assert [card.name for card in page.cards] == [
+        "a/b/pets.mp4",
+        "home.mp4",
+        "none a.mp4",
+        "none b.mp4",
+    ]
+    assert (page.cards[0].folder, page.cards[0].file_name) == ("a/b/", "pets.mp4")
+    assert len({card.anchor for card in page.cards}) == 4
+
+
+def test_headline_criteria_and_counts() -> None:
+    page = view()
+    assert page.headline == "4 videos, 2 classes"
+    assert [(c.name, c.hue, c.videos) for c in page.criteria] == [
+        ("Pets", 0, "1 video"),
+        ("Home", 1, "2 videos"),
+    ]
+    assert page.counts == (
+        (4, "classified"),
+        (2, "with a class"),
+        (2, "without one"),
+        (1, "refused"),
+        (1, "failed"),
+    )
+    assert page.left_out == (
+        ("notes.mp4", "Refused", "not a video"),
+        ("old/tape.avi", "Failed", "broken"),
+    )
+
+
+def test_facts_say_how_the_videos_were_judged() -> None:
+    assert dict(view().facts) == {
+        "Evidence": ("picture, speech (by exact words), text on screen",),
+        "Thresholds": (
+            "a class applies from score 75 and 50% of the video",
+            "a clip counts from score 65",
+        ),
+        "Platform": ("Embedded engine, on this machine", "index mine"),
+        "Models": ("picture: net",),
+        "Run": (
+            "finished 2 January 2026, 03:05 UTC",
+            "took 1 min 12 s",
+            "3 uploaded, 1 indexed before",
+        ),
+    }
+
+
+def test_hosted_platform_is_shown_with_its_address() -> None:
+    hosted = results.RunPlatform("Twelve Labs", "https://api.example/v1.2", False, {})
+    facts = dict(view(replace(RUN, platform=hosted)).facts)
+    assert facts["Platform"][0] == "Twelve Labs, https://api.example/v1.2"
+    assert "Models" not in facts
+    assert "Scores" not in facts
+
+
+def test_scores_that_are_not_the_platforms_own_are_labelled() -> None:
+    derived = results.RunPlatform("T", "https://api.example/v1.3", False, {}, "self-rated")
+    facts = dict(view(replace(RUN, platform=derived)).facts)
+    assert facts["Scores"] == ("self-rated",)
+
+
+def test_other_videos_in_the_index_are_counted() -> None:
+    facts = dict(view(replace(RUN, counts={"other_videos_in_index": 2})).facts)
+    assert facts["Platform"][1:] == ("index mine", "2 other videos in it left out")
+
+
+def test_card_shows_every_class_and_the_three_best_clips_with_distinct_prompts() -> None:
+    card = view().cards[0]
+    assert [(c.name, c.score, c.ratio) for c in card.classes] == [
+        ("Pets", "92", "75%"),
+        ("Home", "80", "50%"),
+    ]
+    assert card.classes[0].score_percent == 91.5
+    assert [(c.prompt, c.evidence, c.score, c.span, c.class_names) for c in card.clips] == [
+        ("a dog", "picture", "90", "0:00\N{EN DASH}0:05", "Pets"),
+        ("a pet", "picture", "85", "0:01\N{EN DASH}0:02", "Pets, Home"),
+        ("a cat", "speech", "81", "1:01\N{EN DASH}1:02:05", "Pets"),
+    ]
+    assert (card.clips[0].start, card.clips[0].end) == ("0.5", "4.2")
+
+
+def test_many_classes_share_the_colours() -> None:
+    many = tuple(results.PromptClass(f"class {n}", ("a",)) for n in range(30))
+    page = view(replace(RUN, classes=many))
+    assert {criterion.hue for criterion in page.criteria} == set(range(view_models.HUES))
+
+
+def test_stylesheet_has_every_hue_in_both_schemes() -> None:
+    css = STYLESHEET.read_text(encoding="utf-8")
+    for hue in range(view_models.HUES):
+        assert f".hue-{hue} {{ --hue: var(--hue-{hue}); }}" in css
+        assert css.count(f"--hue-{hue}: #") == 2
+    assert f"hue-{view_models.HUES}" not in css
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0:00"), (7, "0:07"), (59, "0:59"), (60, "1:00"), (754, "12:34"), (3600, "1:00:00")],
+)
+def test_clock(seconds: int, shown: str) -> None:
+    assert wording.clock(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "plain"),
+    [
+        (0, "0"),
+        (12.0, "12"),
+        (3.25, "3.25"),
+        (0.00001, "0"),
+        (100.1239, "100.124"),
+        (1e6, "1000000"),
+    ],
+)
+def test_plain_seconds(seconds: float, plain: str) -> None:
+    assert wording.plain_seconds(seconds) == plain
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0:00"),
+        (0.04, "0:00"),
+        (6.5, "0:07"),
+        (30.03, "0:30"),
+        (59.95, "1:00"),
+        (3600, "1:00:00"),
+    ],
+)
+def test_clips_and_videos_end_by_the_same_clock(seconds: float, shown: str) -> None:
+    assert wording.end_clock(seconds) == shown
+    assert wording.span(0, seconds) == f"0:00\N{EN DASH}{shown}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "spoken"),
+    [(0.04, "0.0 s"), (59.9, "59.9 s"), (72.4, "1 min 12 s"), (7322, "2 h 2 min")],
+)
+def test_spoken_duration(seconds: float, spoken: str) -> None:
+    assert wording.spoken_duration(seconds) == spoken
+
+
+@pytest.mark.parametrize(
+    ("time", "spoken"),
+    [
+        ("2026-11-22T15:00:22Z", "22 November 2026, 15:00 UTC"),
+        ("2026-11-22T15:00:22.123456+00:00", "22 November 2026, 15:00 UTC"),
+        ("2026-11-22T15:00:22+02:00", "22 November 2026, 15:00 UTC+02:00"),
+        ("yesterday", "yesterday"),
+        ("", ""),
+    ],
+)
+def test_spoken_time(time: str, spoken: str) -> None:
+    assert wording.spoken_time(time) == spoken
+
+
+def test_spoken_time_to_the_second() -> None:
+    spoken = wording.spoken_time("2026-11-22T15:00:02Z", "%H:%M:%S")
+    assert spoken == "22 November 2026, 15:00:02 UTC"
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "words"),
+    [
+        (1, "class", "1 class"),
+        (2, "class", "2 classes"),
+        (0, "video", "0 videos"),
+        (1000, "video", "1,000 videos"),
+    ],
+)
+def test_counted(number: int, noun: str, words: str) -> None:
+    assert wording.counted(number, noun) == words
+
+
+def test_unknown_option_is_said_as_it_is() -> None:
+    assert wording.evidence_word("brand_logo") == "brand logo"

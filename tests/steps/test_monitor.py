@@ -1,0 +1,221 @@
+"""Watching tasks: what ends the loop and what does not, and the log that is kept of it.
+
+The platform is a script of answers here and the clock a counter: a real platform neither stalls nor
+forgets a task when a test asks it to.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from steps.console import Console
+from steps.monitor import COLUMNS, Observation, status_log, watch
+from twelvelabs_client import ApiConnectionError, NotFound, ServerError
+
+TEN_SECONDS = 10.0
+
+
+class Platform:
+    """Answers each look with the next step of every task's script; the last step stays."""
+
+    def __init__(self, scripts: Mapping[str, Sequence[dict | Exception]], listed: bool = True):
+        self.scripts = scripts
+        self.listed = listed
+        self.look = -1
+
+    def tasks(self, index_id: str) -> Iterator[dict]:
+        self.look += 1
+        if self.listed:
+            for task_id in self.scripts:
+                step = self.step(task_id)
+                if not isinstance(step, Exception):
+                    yield {"_id": task_id, **step}
+
+    def task(self, task_id: str) -> dict:
+        step = self.step(task_id)
+        if isinstance(step, Exception):
+            raise step
+        return {"_id": task_id, **step}
+
+    def step(self, task_id: str) -> dict | Exception:
+        script = self.scripts[task_id]
+        return script[min(self.look, len(script) - 1)]
+
+
+def observe(
+    tmp_path: Path, platform: Platform, stall_s: float = 60.0
+) -> tuple[list[Observation], list[dict[str, str]]]:
+    """Watch to the end, a look every ten seconds; the ends, and the log as it then is."""
+    seconds = [0.0]
+    names = {task_id: f"{task_id}.mp4" for task_id in platform.scripts}
+
+    def sleep(pause_s: float) -> None:
+        seconds[0] += pause_s
+        assert seconds[0] < 10_000, "it would loop for ever"
+
+    path = tmp_path / "upload_status.csv"
+    with status_log(path) as log, Console(err=io.StringIO()).bars("", 1, "%") as bars:
+        ends = list(
+            watch(
+                platform,  # type: ignore[arg-type]
+                "index",
+                names,
+                log,
+                bars,
+                lambda _: TEN_SECONDS,
+                stall_s,
+                clock=lambda: seconds[0],
+                sleep=sleep,
+            )
+        )
+    return ends, rows_of(path)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def working(percentage: int, remaining: int = 9) -> dict:
+    figures = {"upload_percentage": 100, "percentage": percentage, "remain_seconds": remaining}
+    return {"status": "indexing", "process": figures}
+
+
+READY = {"status": "ready", "video_id": "v1"}
+PENDING = {"status": "pending", "process": {"percentage": 0, "remain_seconds": 5}}
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["from the list", "one by one"])
+def test_follows_tasks_to_their_end(tmp_path: Path, listed: bool) -> None:
+    scripts = {"a": [PENDING, working(40), READY], "b": [{"status": "validating"}, READY]}
+    ends, rows = observe(tmp_path, Platform(scripts, listed))
+    assert [(end.file_name, end.status, end.video_id) for end in ends] == [
+        ("b.mp4", "ready", "v1"),
+        ("a.mp4", "ready", "v1"),
+    ]
+    assert [tuple(row.values())[1:] for row in rows] == [
+        ("a", "a.mp4", "pending", "0", "5", "0.0", ""),
+        ("b", "b.mp4", "validating", "", "", "0.0", ""),
+        ("a", "a.mp4", "indexing", "100", "9", "10.0", ""),
+        ("b", "b.mp4", "ready", "100", "0", "10.0", ""),
+        ("a", "a.mp4", "ready", "100", "0", "20.0", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ({"error": {"code": "video_file_broken", "message": "Broken"}}, "Broken"),
+        ({"error": {"code": "video_file_broken"}}, "video_file_broken"),
+        ({"error": "Broken"}, "Broken"),
+        ({}, "does not say why"),
+        ({"error": None, "process": None}, "does not say why"),
+    ],
+)
+def test_a_failed_task_ends_with_its_reason(tmp_path: Path, end: dict, reason: str) -> None:
+    scripts = {"a": [working(1), {"status": "failed", **end}], "b": [working(1)] * 3 + [READY]}
+    ends, rows = observe(tmp_path, Platform(scripts))
+    assert [end.status for end in ends] == ["failed", "ready"]
+    assert reason in ends[0].error
+    assert [row["error"] for row in rows if row["status"] == "failed"] == [ends[0].error]
+
+
+def test_a_task_that_is_gone_has_failed(tmp_path: Path) -> None:
+    gone = NotFound(404, "resource_not_exist", "No such task")
+    ends, _ = observe(tmp_path, Platform({"a": [working(1), gone], "b": [working(1), READY]}))
+    assert {end.task_id: end.status for end in ends} == {"a": "failed", "b": "ready"}
+    assert "does not know this task any more" in ends[0].error
+
+
+@pytest.mark.parametrize("step", [working(40), PENDING, {"status": "paused"}, {"status": None}])
+def test_a_task_that_does_not_move_is_left(tmp_path: Path, step: dict) -> None:
+    ends, rows = observe(tmp_path, Platform({"a": [step]}), stall_s=60)
+    assert [end.status for end in ends] == ["failed"]
+    assert ends[0].error.startswith("stalled: ")
+    assert "without a move for 60 s" in ends[0].error
+    assert [float(row["elapsed_seconds"]) for row in rows] == [0, 10, 20, 30, 40, 50, 60]
+
+
+def test_slow_is_not_stalled(tmp_path: Path) -> None:
+    slow = [working(percent) for percent in range(100) for _ in range(6)]
+    ends, _ = observe(tmp_path, Platform({"a": [*slow, READY]}), stall_s=60)
+    assert [end.status for end in ends] == ["ready"]
+
+
+def test_waiting_behind_others_is_not_stalled(tmp_path: Path) -> None:
+    others = [working(percent) for percent in range(20)]
+    scripts = {"a": [*others, READY], "b": [PENDING] * 20 + [working(50)] * 3 + [READY]}
+    ends, _ = observe(tmp_path, Platform(scripts), stall_s=60)
+    assert [end.status for end in ends] == ["ready", "ready"]
+
+
+def test_work_that_hangs_is_left_while_others_move(tmp_path: Path) -> None:
+    others = [working(percent) for percent in range(20)]
+    ends, _ = observe(tmp_path, Platform({"a": [*others, READY], "b": [working(3)]}), stall_s=60)
+    assert [(end.task_id, end.status) for end in ends] == [("b", "failed"), ("a", "ready")]
+
+
+@pytest.mark.parametrize("error", [ApiConnectionError("gone"), ServerError(500, "", "trouble")])
+def test_a_platform_out_of_reach_ends_the_loop_with_its_error(
+    tmp_path: Path, error: Exception
+) -> None:
+    with pytest.raises(type(error)):
+        observe(tmp_path, Platform({"a": [working(1), error]}, listed=False))
+    assert [row["status"] for row in rows_of(tmp_path / "upload_status.csv")] == ["indexing"]
+
+
+# The log
+
+
+def seen(name: str, error: str = "") -> Observation:
+    return Observation("t", name, "indexing", {"percentage": 7, "remain_seconds": 3}, error)
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("plain.mp4", "plain.mp4"),
+        ("=HYPERLINK(1).mp4", "'=HYPERLINK(1).mp4"),
+        ("+1.mp4", "'+1.mp4"),
+        ("-1.mp4", "'-1.mp4"),
+        ("@sum.mp4", "'@sum.mp4"),
+        ("\ttab.mp4", "'\ttab.mp4"),
+        ('a "quoted", one.mp4', 'a "quoted", one.mp4'),
+        ("two\nlines.mp4", "two\nlines.mp4"),
+        ("映画.mp4", "映画.mp4"),
+        ("half \ud83d.mp4", "half \\ud83d.mp4"),
+    ],
+)
+def test_any_name_stays_one_cell_and_no_formula(tmp_path: Path, name: str, cell: str) -> None:
+    with status_log(tmp_path / "log.csv") as log:
+        log.write([seen(name, error=name)], 1.25)
+    (row,) = rows_of(tmp_path / "log.csv")
+    assert (row["file_name"], row["error"]) == (cell, cell)
+    assert (row["upload_percentage"], row["remaining_seconds"]) == ("7", "3")
+
+
+def test_the_log_can_be_read_while_it_grows(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    with status_log(path) as log:
+        assert path.read_bytes() == ",".join(COLUMNS).encode() + b"\r\n"
+        for count in range(1, 4):
+            log.write([seen("a.mp4")], count)
+            assert len(rows_of(path)) == count
+
+
+def test_later_runs_go_on_writing_to_the_same_log(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    for _ in range(2):
+        with status_log(path) as log:
+            log.write([seen("a.mp4")], 0)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("2026-01-01T00:00:00Z,half a r")
+    with status_log(path) as log:
+        log.write([seen("b.mp4")], 0)
+    assert [row["file_name"] for row in rows_of(path)] == ["a.mp4", "a.mp4", None, "b.mp4"]
+    assert path.read_text(encoding="utf-8").count("file_name") == 1

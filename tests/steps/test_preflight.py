@@ -1,0 +1,249 @@
+"""The videos folder before a byte is sent: what is found, what is refused and in which words."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from engine.media import MediaInfo
+from steps import preflight
+from steps.preflight import (
+    ENGINE,
+    HOSTED,
+    Limits,
+    Refused,
+    VideoFile,
+    check,
+    check_all,
+    find_videos,
+)
+from tests.support.media import cut, write_video
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return write_video(tmp_path_factory.mktemp("clip") / "clip.mp4", seconds=1).read_bytes()
+
+
+def put(folder: Path, name: str, content: bytes = b"x") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def found(path: Path) -> VideoFile:
+    stat = path.stat()
+    return VideoFile(path.name, path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def reason(answer: MediaInfo | Refused) -> str:
+    assert isinstance(answer, Refused), answer
+    return answer.reason
+
+
+# Finding
+
+
+def test_finds_every_container_in_any_case_in_subfolders_and_by_odd_names(tmp_path: Path) -> None:
+    names = [
+        "-dash.mp4",
+        "=sum.MOV",
+        'a "quoted" one.Mp4',
+        "sub folder/deeper/clip.webm",
+        "two\nlines.mkv",
+        "Übung №1, 映画.mp4",
+        "x.m2ts",
+    ]
+    for name in names:
+        put(tmp_path, name)
+    videos, refused = find_videos(tmp_path)
+    assert ([video.name for video in videos], refused) == (sorted(names), [])
+    assert all(video.path.read_bytes() == b"x" and video.size == 1 for video in videos)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["notes.txt", "mp4", ".hidden.mp4", "._clip.mp4", ".trash/clip.mp4", "a.gif", "clip.mp4.part"],
+)
+def test_passes_over_what_is_no_video(tmp_path: Path, name: str) -> None:
+    put(tmp_path, name)
+    assert find_videos(tmp_path) == ([], [])
+
+
+def test_names_are_relative_where_the_folder_is_a_link(tmp_path: Path) -> None:
+    put(tmp_path, "real/sub/clip.mp4")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    videos, refused = find_videos(tmp_path / "link")
+    assert ([video.name for video in videos], refused) == (["sub/clip.mp4"], [])
+
+
+@pytest.mark.parametrize("name", ["missing", "file.mp4"])
+def test_a_folder_that_is_none_raises(tmp_path: Path, name: str) -> None:
+    put(tmp_path, "file.mp4")
+    with pytest.raises(OSError, match=r"file|directory"):
+        find_videos(tmp_path / name)
+
+
+def test_links_count_only_inside_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    outside = put(tmp_path, "secret/outside.mp4")
+    inside = put(folder, "inside.mp4")
+    (folder / "again.mp4").symlink_to(inside)
+    (folder / "stolen.mp4").symlink_to(outside)
+    (folder / "dangling.mp4").symlink_to(folder / "gone.mp4")
+    (folder / "loop.mp4").symlink_to(folder / "loop.mp4")
+    (folder / "elsewhere").symlink_to(outside.parent)
+    (folder / "round").symlink_to(folder)
+    videos, refused = find_videos(folder)
+    assert [video.name for video in videos] == ["again.mp4", "inside.mp4"]
+    assert [(entry.name, entry.reason.split(":")[0]) for entry in refused] == [
+        ("dangling.mp4", "is a link to a file that is not there"),
+        ("elsewhere", "is a link to a folder outside the videos folder"),
+        ("loop.mp4", "cannot be read"),
+        ("stolen.mp4", "is a link to a file outside the videos folder"),
+    ]
+
+
+def test_refuses_what_would_block_a_reader_or_cannot_be_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket.mp4"))
+        put(tmp_path, os.fsdecode(b"caf\xe9.mp4"))
+        (tmp_path / "folder.mp4").mkdir()
+        videos, refused = find_videos(tmp_path)
+    assert videos == []
+    assert [entry.reason for entry in refused] == [
+        "has a name that is not valid UTF-8: rename it",
+        "is not a regular file",
+        "is not a regular file",
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable to the superuser")
+def test_refuses_what_it_may_not_read(tmp_path: Path, clip: bytes) -> None:
+    closed = put(tmp_path, "closed.mp4", clip)
+    put(tmp_path, "folder/clip.mp4")
+    closed.chmod(0)
+    (tmp_path / "folder").chmod(0)
+    try:
+        videos, refused = find_videos(tmp_path)
+        assert reason(check(videos[0], ENGINE)) == "cannot be read: Permission denied"
+        assert [str(entry) for entry in refused] == [
+            "folder: is a folder that cannot be read: Permission denied"
+        ]
+    finally:
+        (tmp_path / "folder").chmod(0o700)
+
+
+# Checking
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.MKV", "clip.avi", "clip.ts", "clip.webm"])
+def test_takes_the_containers_that_ffmpeg_reads(tmp_path: Path, name: str) -> None:
+    codec, sound = ("libvpx", "libopus") if name.endswith("webm") else ("libx264", "aac")
+    path = write_video(tmp_path / name, codec=codec, sound_codec=sound, sound_rate=48_000)
+    info = check(found(path), ENGINE)
+    assert isinstance(info, MediaInfo)
+    assert (info.width, info.height, info.has_audio) == (160, 96, True)
+
+
+def test_says_what_is_wrong_with_a_file(tmp_path: Path, clip: bytes) -> None:
+    reasons = {
+        name: reason(check(found(path), ENGINE))
+        for name, path in {
+            "empty": put(tmp_path, "empty.mp4", b""),
+            "text": put(tmp_path, "text.mp4", b"Dear diary,\n" * 500),
+            "noise": put(tmp_path, "noise.mp4", os.urandom(5000)),
+            "cut": cut(put(tmp_path, "cut.mp4", clip), 0.5),
+            "sound": write_video(tmp_path / "sound.mp4", times=[]),
+        }.items()
+    }
+    assert reasons["empty"] == "is empty (0 bytes): copy it again"
+    assert reasons["text"].startswith("cannot be read as a video")
+    assert reasons["noise"].startswith("cannot be read as a video")
+    assert reasons["cut"].startswith("is cut off, its table of contents is missing")
+    assert reasons["sound"] == "is not a video: it has no picture stream"
+
+
+def test_a_file_that_cannot_be_opened_says_why(
+    tmp_path: Path, clip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = found(put(tmp_path, "clip.mp4", clip))
+
+    def closed(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", closed)
+    assert reason(check(video, ENGINE)) == "cannot be read: Permission denied"
+
+
+@pytest.mark.parametrize("rest", [b"", b"more"], ids=["truncated", "growing"])
+def test_a_file_that_changes_is_left_for_the_next_run(
+    tmp_path: Path, clip: bytes, rest: bytes
+) -> None:
+    path = put(tmp_path, "clip.mp4", clip)
+    video = found(path)
+    path.write_bytes(clip + rest if rest else clip[:100])
+    assert reason(check(video, ENGINE)) == preflight.STILL_WRITTEN
+
+
+def test_a_file_that_is_gone_is_refused(tmp_path: Path, clip: bytes) -> None:
+    path = put(tmp_path, "clip.mp4", clip)
+    video = found(path)
+    path.unlink()
+    assert reason(check(video, ENGINE)) == "cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds", "sides", "words"),
+    [
+        (1, 4.0, (640, 360), ""),
+        (1, 7200.0, (360, 640), ""),
+        (2 * 1024**3, 60.0, (3840, 2160), ""),
+        (1, 0.0, (640, 480), ""),
+        (2 * 1024**3 + 1, 60.0, (640, 480), "has 2.00 GB; the platform takes up to 2 GB"),
+        (1, 3.9, (640, 480), "is 3.9 s long; the platform takes 4 s to 7200 s: drop it"),
+        (1, 7201.0, (640, 480), "is 7201.0 s long; the platform takes 4 s to 7200 s: cut it"),
+        (1, 60.0, (480, 352), "is 480x352; the platform takes 480x360 and more: drop it"),
+        (1, 60.0, (360, 470), "is 360x470; the platform takes 480x360 and more: drop it"),
+        (1, 60.0, (7680, 4320), "is 7680x4320; the platform takes up to 4096x2160"),
+    ],
+)
+def test_holds_files_to_the_limits_of_a_hosted_platform(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    seconds: float,
+    sides: tuple[int, int],
+    words: str,
+) -> None:
+    path = put(tmp_path, "clip.mp4")
+    os.truncate(path, size)  # sparse: no byte of it is written
+    monkeypatch.setattr(preflight, "probe", lambda _: MediaInfo(seconds, 25.0, *sides, True))
+    answer = check(found(path), HOSTED)
+    assert reason(answer).startswith(words) if words else isinstance(answer, MediaInfo)
+
+
+def test_the_engine_takes_any_length(tmp_path: Path) -> None:
+    short = found(write_video(tmp_path / "one picture.mp4", times=[0.0], size=(640, 480)))
+    assert isinstance(check(short, ENGINE), MediaInfo)
+    assert "s long" in reason(check(short, HOSTED))
+    assert ENGINE.max_duration_s == math.inf
+
+
+def test_answers_come_in_the_order_of_the_files(tmp_path: Path, clip: bytes) -> None:
+    videos = [found(put(tmp_path, f"{n}.mp4", clip if n % 3 else b"")) for n in range(12)]
+    answers = list(check_all(videos, Limits(), workers=4))
+    assert [isinstance(answer, Refused) for answer in answers] == [n % 3 == 0 for n in range(12)]
+
+
+def test_corpus_passes(corpus: Path) -> None:
+    videos, refused = find_videos(corpus / "videos")
+    assert (len(videos) > 0, refused) == (True, [])
+    answers = check_all(videos[:10], ENGINE, workers=2)
+    assert not [answer for answer in answers if isinstance(answer, Refused)]

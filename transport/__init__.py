@@ -1,0 +1,1 @@
+"""HTTP below the client: sessions, retries, pages, errors, multipart bodies."""
