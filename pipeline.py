@@ -12,31 +12,31 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
-import threading
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from core.classes import ClassesError, load_classes
 from core.settings import SettingError, Settings, environment_name, load_settings, parse_setting
-from platforms.connect import Platform, PlatformUnavailable, open_platform
-from platforms.request import Question, agree_to_costs, ask, question_of
+from platforms.connect import PlatformUnavailable, open_platform
+from platforms.request import agree_to_costs, ask
 from steps.console import Console
+from steps.errors import PipelineError
+from steps.folder import Refused, list_folder
+from steps.index import open_index
+from steps.job import Job
 from steps.media import fetch_media
-from steps.monitor import FAILED, READY, StatusLog, status_log, utc_now, watch
-from steps.preflight import STILL_WRITTEN, Refused, VideoFile, check_all, find_videos, limits_of
-from steps.report import print_counts, print_damaged, print_left_out, print_summary
-from steps.sync import Holdings, compare, metadata_of
-from store.results import PromptClass, write_results
-from twelvelabs_client import ApiConnectionError, ApiError, Conflict, TwelveLabsClient
+from steps.monitor import find_running_tasks, monitor_tasks, status_log, utc_now
+from steps.preflight import preflight
+from steps.report import describe_run, print_counts, print_damaged, print_left_out, print_summary
+from steps.sync import Holdings, list_videos, remove_replaced
+from steps.upload import upload_videos
+from store.results import write_results
+from twelvelabs_client import ApiError
 
-# v1.3 tells no progress: only that a video of hours is still being indexed.
-LEAST_STALL_V13_S = 3600.0
 ALL_CLASSIFIED, SOME_LEFT_OUT, NOTHING_DONE, STOPPED = 0, 1, 2, 130
 
 OPTIONS = {
@@ -58,47 +58,6 @@ OPTIONS = {
 }
 
 Json = dict[str, Any]
-
-
-class PipelineError(Exception):
-    """The run cannot go on; the message says why and what to do."""
-
-
-@dataclass
-class Job:
-    """One run: what its steps work with, and what became of the files of the folder."""
-
-    settings: Settings
-    console: Console
-    classes: Sequence[PromptClass]
-    platform: Platform
-    index: Json
-    videos: list[VideoFile]
-    refused: list[Refused]
-    failed: list[Refused] = field(default_factory=list)
-    uploaded: dict[str, str] = field(default_factory=dict)  # name to video id, "" until ready
-    durations: dict[str, float] = field(default_factory=dict)  # seconds by name, of checked files
-
-    @property
-    def client(self) -> TwelveLabsClient:
-        return self.platform.client
-
-    @property
-    def index_id(self) -> str:
-        return str(self.index["_id"])
-
-    @property
-    def question(self) -> Question:
-        return question_of(self.settings, self.classes)
-
-    @property
-    def is_engine(self) -> bool:
-        """Whether the platform is the engine, here or elsewhere: only its indexes name models."""
-        return self.platform.embedded or "models" in self.index
-
-    def left_out(self) -> set[str]:
-        """Names that will not be classified in this run."""
-        return {entry.name for entry in (*self.refused, *self.failed)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -180,73 +139,6 @@ def run(settings: Settings, console: Console) -> int:
     return SOME_LEFT_OUT if job.left_out() else ALL_CLASSIFIED
 
 
-def list_folder(settings: Settings) -> tuple[list[VideoFile], list[Refused]]:
-    """What the videos folder holds; raises PipelineError where that is no video at all."""
-    how = "name your videos folder with --videos"
-    if settings.videos_dir == Settings().videos_dir:
-        how = "put your videos there, or make samples with: python -m steps.samples"
-    try:
-        videos, refused = find_videos(settings.videos_dir)
-    except OSError as error:
-        raise PipelineError(
-            f"the videos folder {settings.videos_dir} cannot be read: {error.strerror}: {how}"
-        ) from None
-    if not videos and not refused:
-        raise PipelineError(f"the videos folder {settings.videos_dir} holds no video: {how}")
-    return videos, refused
-
-
-def open_index(client: TwelveLabsClient, settings: Settings, console: Console) -> Json:
-    """The index of the settings, made anew where it is outdated and that is asked for.
-
-    Raises PipelineError where it cannot be used.
-    """
-    index = create_index(client, settings)
-    if settings.reindex == "yes" and index.get("outdated"):
-        console.say(
-            "Indexing again: other models, or another edition of the engine, made the evidence of"
-            f" the index {settings.index_name!r}, which is emptied (videos:"
-            f" {index.get('video_count', 0)}, of other folders too)"
-        )
-        client.delete_index(index["_id"])
-        index = create_index(client, settings)
-    require_usable(index, settings)
-    return index
-
-
-def create_index(client: TwelveLabsClient, settings: Settings) -> Json:
-    """The index of the name in the settings, made if there is none."""
-    index = client.find_index(settings.index_name)
-    if index is None:
-        try:
-            index = client.index(client.create_index(settings.index_name, settings.options))
-        except Conflict:  # another run was faster
-            index = client.find_index(settings.index_name)
-            if index is None:
-                raise
-    return index
-
-
-def require_usable(index: Json, settings: Settings) -> None:
-    """Raises PipelineError for an index that lacks an option, or that other models made."""
-    held = set(index.get("index_options") or ()).union(
-        *(engine.get("engine_options") or () for engine in index.get("engines") or ())
-    )
-    lacking = [option for option in settings.options if held and option not in held]
-    if lacking:
-        raise PipelineError(
-            f"the index {settings.index_name!r} was made without {', '.join(lacking)}: take another"
-            f" one with --index, or only {','.join(sorted(held))} with --options"
-        )
-    if outdated := index.get("outdated"):
-        raise PipelineError(
-            "other models than those in use now, or another edition of the engine, made the"
-            f" evidence ({', '.join(outdated)}) of the index {settings.index_name!r}: index its"
-            " videos again with --reindex yes, take another index with --index, or set"
-            " VISUAL_MODEL and SPEECH_MODEL as they were"
-        )
-
-
 def update_index(job: Job) -> Holdings:
     """Upload and await what the index lacks of the folder, until nothing more can be had.
 
@@ -274,11 +166,6 @@ def update_index(job: Job) -> Holdings:
     return holdings
 
 
-def list_videos(job: Job) -> Holdings:
-    """What the index, all pages, holds of the folder."""
-    return compare(job.client.videos(job.index_id), job.videos, job.uploaded, job.left_out())
-
-
 def require_any(job: Job, holdings: Holdings, otherwise: str) -> None:
     """Raises PipelineError where no video is left to go on with."""
     if not holdings.current:
@@ -286,151 +173,9 @@ def require_any(job: Job, holdings: Holdings, otherwise: str) -> None:
         raise PipelineError(f"{otherwise}; see above")
 
 
-def find_running_tasks(job: Job, names: Container[str]) -> dict[str, str]:
-    """Unfinished tasks of an earlier run for these names, id to name, the newest for each."""
-    running: dict[str, str] = {}
-    for task in job.client.tasks(job.index_id):  # newest first
-        name = metadata_of(task).get("filename", "")
-        is_running = task.get("status") not in (READY, FAILED)
-        if is_running and name in names and name not in running.values():
-            running[task["_id"]] = name
-    return running
-
-
-def preflight(job: Job, videos: Sequence[VideoFile]) -> list[VideoFile]:
-    """Those videos that the platform would take; the others are refused with their reason."""
-    sound = []
-    limits = limits_of(
-        is_engine=job.is_engine,
-        is_v13=job.platform.budget is not None,
-        by_search=job.settings.v13_classify == "search",
-    )
-    with job.console.bars("Checking", len(videos), "file") as bars:
-        answers = check_all(videos, limits, os.cpu_count() or 1)
-        for video, answer in zip(videos, answers, strict=True):
-            if isinstance(answer, Refused):
-                job.refused.append(answer)
-                bars.done(video.name, f"Refused {answer}")
-            else:
-                sound.append(video)
-                job.durations[video.name] = answer.duration_s
-                bars.done(video.name)
-    return sound
-
-
-def upload_videos(job: Job, videos: Sequence[VideoFile]) -> dict[str, str]:
-    """Upload several videos side by side; returns the names by task id.
-
-    A file that cannot be uploaded is noted and the others go on. Raises ApiError where the platform
-    is out of reach altogether.
-    """
-    stopping = threading.Event()
-    tasks: dict[str, str] = {}
-    pool = ThreadPoolExecutor(job.settings.upload_workers, thread_name_prefix="upload")
-    with job.console.bars("Uploading", len(videos), "B") as bars:
-
-        def upload(video: VideoFile) -> str:
-            def moved(sent: int, total: int) -> None:
-                if stopping.is_set():
-                    raise CancelledError
-                bars.move(video.name, sent, total)
-
-            return job.client.upload_video(job.index_id, video.path, video.name, on_progress=moved)
-
-        try:
-            uploads = {pool.submit(upload, video): video for video in videos}
-            for done in as_completed(uploads):
-                bars.done(uploads[done].name, note_upload(job, uploads[done], done, tasks))
-        except BaseException:
-            stopping.set()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
-    return tasks
-
-
-def note_upload(job: Job, video: VideoFile, upload: Future[str], tasks: dict[str, str]) -> str:
-    """Note how an upload ended, and say it in a line."""
-    try:
-        task_id = upload.result()
-        job.uploaded[video.name] = ""
-        if video.is_unchanged():
-            tasks[task_id] = video.name
-            return f"Uploaded {video.name}"
-        failure = Refused(video.name, STILL_WRITTEN)
-    except ApiConnectionError as error:
-        job.client.index(job.index_id)  # raises where the platform is gone, and not one upload
-        failure = Refused(video.name, str(error))
-    except (ApiError, OSError) as error:
-        failure = Refused(video.name, str(error))
-    job.failed.append(failure)
-    return f"Failed {failure}"
-
-
-def monitor_tasks(job: Job, tasks: Mapping[str, str], log: StatusLog) -> None:
-    """Wait until every task has ended; failed and stalled ones are noted with their reason."""
-    with job.console.bars("Indexing", len(tasks), "%") as bars:
-        pause_s, stall_s = pause_between_looks(job), job.settings.stall_seconds
-        if job.platform.budget:
-            stall_s = max(stall_s, LEAST_STALL_V13_S)
-        for seen in watch(job.client, job.index_id, tasks, log, bars, pause_s, stall_s):
-            if seen.status == FAILED:
-                job.failed.append(Refused(seen.file_name, seen.error))
-            elif seen.file_name in job.uploaded:
-                job.uploaded[seen.file_name] = seen.video_id
-
-
-def pause_between_looks(job: Job) -> Callable[[int], float]:
-    """Seconds to wait for a number of tasks: as the settings say, or longer for many tasks.
-
-    So a look never costs much of the machine that is indexing, and the log of a thousand videos
-    can still be opened in a spreadsheet.
-    """
-    given = job.settings.poll_seconds
-    least = 0.5 if job.platform.embedded else 5.0
-    return lambda left: given or max(least, min(least * left / 20, 10.0))
-
-
-def remove_replaced(job: Job, holdings: Holdings) -> None:
-    """Delete older versions of the folder's videos, now that the newer ones are there."""
-    for video_id in holdings.replaced:
-        try:
-            job.client.delete_video(job.index_id, video_id)
-        except ApiError as error:
-            job.console.say(f"An older version stays in the index: {error}")
-
-
 def classify(job: Job, holdings: Holdings) -> dict[str, Json]:
     """The platform's answers for the videos of the folder, by result name."""
     return ask(job.client, job.index_id, job.question, holdings.ids())
-
-
-def describe_run(job: Job, holdings: Holdings) -> Json:
-    """What `run.json` tells of a run besides its times."""
-    settings, platform = job.settings, job.platform
-    return job.question.as_json() | {
-        "index": {"id": job.index_id, "name": settings.index_name},
-        "platform": {
-            "name": platform.name,
-            "url": platform.url,
-            "embedded": platform.embedded,
-            "models": job.index.get("models") or job.index.get("judged_by") or {},
-            "scores": job.index.get("scores") or job.client.scores,
-        },
-        "videos_dir": str(settings.videos_dir.resolve()),
-        "counts": {
-            "videos": len(holdings.current) + len(job.left_out()),
-            "uploaded": len(job.uploaded),
-            "already_indexed": len(holdings.current.keys() - job.uploaded.keys()),
-            "refused": len(job.refused),
-            "failed": len(job.failed),
-            "classified": len(holdings.current),
-            "other_videos_in_index": holdings.others,
-        },
-        "refused": [entry.as_json() for entry in job.refused],
-        "failed": [entry.as_json() for entry in job.failed],
-        "details": holdings.details(),
-    }
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from engine import media
 from engine.evidence import Evidence, write_evidence
 from engine.indexing.extract import STEP_S, build_evidence
 from engine.models import Models, default_models
-from steps.preflight import find_videos
+from steps.folder import find_videos
 
 ROOT = Path(__file__).parent.parent
 PROCESSORS = os.cpu_count() or 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from steps.console import Bars
+from steps.folder import Refused
+from steps.job import Job
+from steps.sync import metadata_of
 from twelvelabs_client import NotFound, TwelveLabsClient
 
 COLUMNS = (
@@ -30,6 +33,8 @@ COLUMNS = (
     "error",
 )
 READY, FAILED = "ready", "failed"
+# v1.3 tells no progress: only that a video of hours is still being indexed.
+LEAST_STALL_V13_S = 3600.0
 
 Json = dict[str, Any]
 
@@ -105,6 +110,41 @@ def status_log(path: Path) -> Iterator[StatusLog]:
             csv.writer(file).writerow(COLUMNS)
             file.flush()
         yield StatusLog(file)
+
+
+def find_running_tasks(job: Job, names: Container[str]) -> dict[str, str]:
+    """Unfinished tasks of an earlier run for these names, id to name, the newest for each."""
+    running: dict[str, str] = {}
+    for task in job.client.tasks(job.index_id):  # newest first
+        name = metadata_of(task).get("filename", "")
+        is_running = task.get("status") not in (READY, FAILED)
+        if is_running and name in names and name not in running.values():
+            running[task["_id"]] = name
+    return running
+
+
+def monitor_tasks(job: Job, tasks: Mapping[str, str], log: StatusLog) -> None:
+    """Wait until every task has ended; failed and stalled ones are noted with their reason."""
+    with job.console.bars("Indexing", len(tasks), "%") as bars:
+        pause_s, stall_s = pause_between_looks(job), job.settings.stall_seconds
+        if job.platform.budget:
+            stall_s = max(stall_s, LEAST_STALL_V13_S)
+        for seen in watch(job.client, job.index_id, tasks, log, bars, pause_s, stall_s):
+            if seen.status == FAILED:
+                job.failed.append(Refused(seen.file_name, seen.error))
+            elif seen.file_name in job.uploaded:
+                job.uploaded[seen.file_name] = seen.video_id
+
+
+def pause_between_looks(job: Job) -> Callable[[int], float]:
+    """Seconds to wait for a number of tasks: as the settings say, or longer for many tasks.
+
+    So a look never costs much of the machine that is indexing, and the log of a thousand videos
+    can still be opened in a spreadsheet.
+    """
+    given = job.settings.poll_seconds
+    least = 0.5 if job.platform.embedded else 5.0
+    return lambda left: given or max(least, min(least * left / 20, 10.0))
 
 
 def watch(

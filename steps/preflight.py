@@ -1,76 +1,16 @@
-"""Looks at the videos folder before a byte is sent: what is there, and what a platform would take.
-
-`find_videos` only lists and is cheap; `check` opens a file and decodes a picture of it. A file that
-cannot be classified is no error but a `Refused`, so that the others go on. Reasons are written to
-follow the name of the file: "clip.mp4: is empty".
-"""
+"""Checks videos before a byte is sent: can they be read, and would the platform take them?"""
 
 from __future__ import annotations
 
 import math
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from engine.media import MediaError, MediaInfo, fingerprint, probe
-
-# Containers that FFmpeg reads and people keep videos in. GIF is a picture to every player.
-SUFFIXES = frozenset(
-    (
-        *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2ts", ".m2v"),
-        *(".m4v", ".mj2", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nut"),
-        *(".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m"),
-    )
-)
-STILL_WRITTEN = "changed while it was read: run again when it has been copied whole"
-
-
-@dataclass(frozen=True)
-class VideoFile:
-    """A file that calls itself a video.
-
-    `name` is its path relative to the videos folder, with "/" on every system; size in bytes. What
-    is in it was last written at `changed_ns`; it was written, renamed or put there at `touched_ns`.
-    """
-
-    name: str
-    path: Path
-    size: int
-    changed_ns: int
-    touched_ns: int
-
-    def is_unchanged(self) -> bool:
-        """Whether the file on the disk is still the one that was found."""
-        try:
-            now = self.path.stat()
-        except OSError:
-            return False
-        return (now.st_size, now.st_mtime_ns) == (self.size, self.changed_ns)
-
-    def has_fingerprint(self, wanted: str) -> bool:
-        """Whether it is the file of that fingerprint; taken to be where it cannot be read."""
-        try:
-            return fingerprint(self.path) == wanted
-        except OSError:
-            return True
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A file that will not be classified, and why."""
-
-    name: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.reason}"
-
-    def as_json(self) -> dict[str, str]:
-        """The file as `run.json` tells it."""
-        return {"video_name": self.name, "reason": self.reason}
+from engine.media import MediaError, MediaInfo, probe
+from steps.folder import STILL_WRITTEN, Refused, VideoFile, unreadable
+from steps.job import Job
 
 
 @dataclass(frozen=True)
@@ -106,73 +46,25 @@ def limits_of(*, is_engine: bool, is_v13: bool, by_search: bool) -> Limits:
     return V13_SEARCH if by_search else V13_SEGMENTATION
 
 
-def find_videos(folder: Path) -> tuple[list[VideoFile], list[Refused]]:
-    """All videos of a folder and its subfolders by name, and what looks like one and cannot be.
-
-    Hidden files and folders are passed over, also the "._" files that macOS leaves on other disks.
-    Raises OSError where `folder` itself is missing, no folder, or cannot be listed.
-    """
-    root = folder.resolve()
-    os.scandir(root).close()
-    videos: list[VideoFile] = []
-    refused: list[Refused] = []
-    for path in _walk(root, refused):
-        found = _look_at(path, root)
-        if isinstance(found, Refused):
-            refused.append(found)
-        else:
-            videos.append(found)
-    videos.sort(key=lambda video: video.name)
-    refused.sort(key=lambda entry: entry.name)
-    return videos, refused
-
-
-def _walk(root: Path, refused: list[Refused]) -> Iterator[Path]:
-    """Paths with a video's suffix; folders that cannot be entered are added to `refused`."""
-
-    def closed(error: OSError) -> None:
-        name = _name(Path(error.filename), root)
-        refused.append(Refused(name, f"is a folder that cannot be read: {error.strerror}"))
-
-    for parent, folders, files in os.walk(root, onerror=closed):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for link in (Path(parent, name) for name in folders):
-            if link.is_symlink() and not link.resolve().is_relative_to(root):
-                refused.append(Refused(_name(link, root), _points_out("folder")))
-        for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield Path(parent, name)
-
-
-def _name(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
-
-
-def _points_out(what: str) -> str:
-    return f"is a link to a {what} outside the videos folder: put the {what} itself there"
-
-
-def _look_at(path: Path, root: Path) -> VideoFile | Refused:
-    name = _name(path, root)
-    try:
-        name.encode()
-        found = path.stat()
-    except UnicodeEncodeError:
-        return Refused(name, "has a name that is not valid UTF-8: rename it")
-    except FileNotFoundError:
-        return Refused(name, "is a link to a file that is not there")
-    except OSError as error:
-        return Refused(name, _unreadable(error))
-    if path.is_symlink() and not path.resolve().is_relative_to(root):
-        return Refused(name, _points_out("file"))
-    if not stat.S_ISREG(found.st_mode):
-        return Refused(name, "is not a regular file")
-    touched_ns = max(found.st_mtime_ns, found.st_ctime_ns)
-    return VideoFile(name, path, found.st_size, found.st_mtime_ns, touched_ns)
-
-
-def _unreadable(error: OSError) -> str:
-    return f"cannot be read: {error.strerror}"
+def preflight(job: Job, videos: Sequence[VideoFile]) -> list[VideoFile]:
+    """Those videos that the platform would take; the others are refused with their reason."""
+    sound = []
+    limits = limits_of(
+        is_engine=job.is_engine,
+        is_v13=job.platform.budget is not None,
+        by_search=job.settings.v13_classify == "search",
+    )
+    with job.console.bars("Checking", len(videos), "file") as bars:
+        answers = check_all(videos, limits, os.cpu_count() or 1)
+        for video, answer in zip(videos, answers, strict=True):
+            if isinstance(answer, Refused):
+                job.refused.append(answer)
+                bars.done(video.name, f"Refused {answer}")
+            else:
+                sound.append(video)
+                job.durations[video.name] = answer.duration_s
+                bars.done(video.name)
+    return sound
 
 
 def check_all(
@@ -201,7 +93,7 @@ def check(video: VideoFile, limits: Limits) -> MediaInfo | Refused:
             head = file.read(12)
         info = probe(video.path)
     except OSError as error:
-        return Refused(video.name, _unreadable(error))
+        return Refused(video.name, unreadable(error))
     except MediaError as error:
         if not video.is_unchanged():
             return Refused(video.name, STILL_WRITTEN)

@@ -6,12 +6,42 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from steps.console import Console
-from steps.preflight import Refused
+from steps.folder import Refused
+from steps.job import Job
+from steps.sync import Holdings
 
 HEADER = ("Video", "Best class", "Score", "Ratio", "Clips")
 NO_CLASS = "no class applies"
 
 Json = Mapping[str, Any]
+
+
+def describe_run(job: Job, holdings: Holdings) -> dict[str, Any]:
+    """What `run.json` tells of a run besides its times."""
+    settings, platform = job.settings, job.platform
+    return job.question.as_json() | {
+        "index": {"id": job.index_id, "name": settings.index_name},
+        "platform": {
+            "name": platform.name,
+            "url": platform.url,
+            "embedded": platform.embedded,
+            "models": job.index.get("models") or job.index.get("judged_by") or {},
+            "scores": job.index.get("scores") or job.client.scores,
+        },
+        "videos_dir": str(settings.videos_dir.resolve()),
+        "counts": {
+            "videos": len(holdings.current) + len(job.left_out()),
+            "uploaded": len(job.uploaded),
+            "already_indexed": len(holdings.current.keys() - job.uploaded.keys()),
+            "refused": len(job.refused),
+            "failed": len(job.failed),
+            "classified": len(holdings.current),
+            "other_videos_in_index": holdings.others,
+        },
+        "refused": [entry.as_json() for entry in job.refused],
+        "failed": [entry.as_json() for entry in job.failed],
+        "details": holdings.details(),
+    }
 
 
 def print_summary(console: Console, names: Iterable[Json], classified: Iterable[Json]) -> None:

@@ -34,7 +34,7 @@ from av.container import OutputContainer
 from PIL import Image, ImageDraw, ImageFont
 
 from core.settings import SettingError, load_settings
-from steps.preflight import find_videos
+from steps.folder import find_videos
 
 WIDTH, HEIGHT = 640, 360
 FPS = 24

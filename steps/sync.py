@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from steps.preflight import Refused, VideoFile
+from steps.folder import Refused, VideoFile
+from steps.job import Job
+from twelvelabs_client import ApiError
 
 Json = dict[str, Any]
 
@@ -62,6 +64,20 @@ class Holdings:
         }
         left = {name: video for name, video in self.current.items() if name not in left_out}
         return replace(self, current=left), list(left_out.values())
+
+
+def list_videos(job: Job) -> Holdings:
+    """What the index, all pages, holds of the folder."""
+    return compare(job.client.videos(job.index_id), job.videos, job.uploaded, job.left_out())
+
+
+def remove_replaced(job: Job, holdings: Holdings) -> None:
+    """Delete older versions of the folder's videos, now that the newer ones are there."""
+    for video_id in holdings.replaced:
+        try:
+            job.client.delete_video(job.index_id, video_id)
+        except ApiError as error:
+            job.console.say(f"An older version stays in the index: {error}")
 
 
 def compare(

@@ -1,7 +1,7 @@
 """The pipeline on the real engine over loopback: whole runs, second runs, changes, kills.
 
 Only what a real platform cannot be made to do on time (stall, vanish, refuse one upload) is played
-by small stand-ins for the client.
+by a fake client.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,15 +26,18 @@ from core.settings import Settings
 from engine.catalog.tables import Catalog, Index, Video, new_id, sqlite_url
 from engine.media import probe
 from engine.server import EngineOptions, running_engine
-from pipeline import Job, main, update_index
-from platforms.connect import Platform, open_platform
+from pipeline import main, update_index
+from platforms.connect import open_platform
 from steps import samples
 from steps.console import Console
-from steps.preflight import STILL_WRITTEN, find_videos
+from steps.folder import find_videos
+from steps.index import create_index
+from steps.job import Job
 from steps.samples import Sample, Shot
 from store.results import RESULT_NAMES, load_run, read_result
+from tests.support.jobs import job_on
 from tests.support.media import cut, damage, write_video
-from twelvelabs_client import ApiConnectionError, BadRequest, TwelveLabsClient
+from twelvelabs_client import TwelveLabsClient
 
 ROOT = Path(__file__).parents[1]
 TINY_CLIP = Path(__file__).parent / "fixtures" / "clip"
@@ -496,7 +498,7 @@ def test_a_thousand_unchanged_videos_are_recognised_at_once(place: Path) -> None
     begun = time.process_time()  # of engine and pipeline together; the machine may be busy
     with open_platform(settings) as platform:
         videos, refused = find_videos(settings.videos_dir)
-        index = pipeline.create_index(platform.client, settings)
+        index = create_index(platform.client, settings)
         job = Job(settings, Console(), [], platform, index, videos, refused)
         holdings = update_index(job)
     assert time.process_time() - begun < 2
@@ -504,81 +506,7 @@ def test_a_thousand_unchanged_videos_are_recognised_at_once(place: Path) -> None
     assert (job.uploaded, job.left_out()) == ({}, set())
 
 
-# Uploads, with a stand-in where a platform would have to fail on time
-
-
-def upload_job(place: Path, client: object, count: int) -> Job:
-    for number in range(count):
-        (place / "videos").mkdir(exist_ok=True)
-        (place / "videos" / f"{number}.mp4").write_bytes(b"x")
-    videos, refused = find_videos(place / "videos") if count else ([], [])
-    platform = Platform(client, "stand-in", "", embedded=True)  # type: ignore[arg-type]
-    return Job(Settings(upload_workers=2), Console(), [], platform, {"_id": "i"}, videos, refused)
-
-
-def test_one_bad_upload_stops_no_other(place: Path) -> None:
-    class Client:
-        def index(self, index_id: str) -> dict[str, str]:
-            return {"_id": index_id}
-
-        def upload_video(self, index_id: str, path: Path, name: str, on_progress: object) -> str:
-            if name == "1.mp4":
-                raise BadRequest(400, "video_file_broken", "The file is broken")
-            if name == "2.mp4":
-                raise ApiConnectionError("no answer")
-            if name == "3.mp4":
-                raise PermissionError(13, "Permission denied", str(path))
-            if name == "4.mp4":
-                path.write_bytes(b"more of it")
-            return f"task of {name}"
-
-    job = upload_job(place, Client(), 6)
-    tasks = pipeline.upload_videos(job, job.videos)
-    assert tasks == {"task of 0.mp4": "0.mp4", "task of 5.mp4": "5.mp4"}
-    reasons = {entry.name: entry.reason for entry in job.failed}
-    assert reasons.keys() == {"1.mp4", "2.mp4", "3.mp4", "4.mp4"}
-    assert "The file is broken" in reasons["1.mp4"]
-    assert "Permission denied" in reasons["3.mp4"]
-    assert reasons["4.mp4"] == STILL_WRITTEN
-
-
-def test_uploads_end_with_the_platform(place: Path) -> None:
-    class Client:
-        def index(self, index_id: str) -> dict[str, str]:
-            raise ApiConnectionError("nobody there")
-
-        def upload_video(self, *_: object, **__: object) -> str:
-            raise ApiConnectionError("no answer")
-
-    job = upload_job(place, Client(), 50)
-    with pytest.raises(ApiConnectionError, match="nobody there"):
-        pipeline.upload_videos(job, job.videos)
-
-
-def test_ctrl_c_cancels_uploads_at_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun: list[str] = []
-    first = threading.Event()
-
-    class Client:
-        def upload_video(
-            self, index_id: str, path: Path, name: str, on_progress: Callable[[int, int], None]
-        ) -> str:
-            begun.append(name)
-            first.set()
-            for sent in range(10_000):  # a minute and more, if nobody stops it
-                on_progress(sent, 10_000)
-                time.sleep(0.01)
-            return "task"
-
-    def interrupted(_: object) -> Iterator[object]:
-        assert first.wait(10)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(pipeline, "as_completed", interrupted)
-    job = upload_job(place, Client(), 20)
-    with pytest.raises(KeyboardInterrupt):
-        pipeline.upload_videos(job, job.videos)
-    assert len(begun) <= 2
+# Where a platform would have to fail on time
 
 
 def test_a_video_that_the_index_does_not_list_is_told(place: Path) -> None:
@@ -592,9 +520,8 @@ def test_a_video_that_the_index_does_not_list_is_told(place: Path) -> None:
         def upload_video(self, *_: object, **__: object) -> str:
             return "t"
 
-    job = upload_job(place, Client(), 0)
-    path = clip(place / "videos" / "a.mp4")
-    job.videos, _ = find_videos(path.parent)
+    clip(place / "videos" / "a.mp4")
+    job = job_on(Client(), place / "videos")
     assert update_index(job).current == {}
     assert [str(entry) for entry in job.failed] == [
         "a.mp4: is ready, but the index does not list it: run again"

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from steps.console import Console, printable
-from steps.preflight import Refused
+from steps.folder import Refused
 from steps.report import print_counts, print_left_out, print_summary
 
 

@@ -1,26 +1,17 @@
-"""The videos folder before a byte is sent: what is found, what is refused and in which words."""
+"""Videos before a byte is sent: which are refused, and in which words."""
 
 from __future__ import annotations
 
 import math
 import os
-import socket
 from pathlib import Path
 
 import pytest
 
 from engine.media import MediaInfo
 from steps import preflight
-from steps.preflight import (
-    ENGINE,
-    HOSTED,
-    Limits,
-    Refused,
-    VideoFile,
-    check,
-    check_all,
-    find_videos,
-)
+from steps.folder import STILL_WRITTEN, Refused, VideoFile, find_videos
+from steps.preflight import ENGINE, HOSTED, Limits, check, check_all
 from tests.support.media import cut, write_video
 
 
@@ -46,84 +37,6 @@ def reason(answer: MediaInfo | Refused) -> str:
     return answer.reason
 
 
-# Finding
-
-
-def test_finds_every_container_in_any_case_in_subfolders_and_by_odd_names(tmp_path: Path) -> None:
-    names = [
-        "-dash.mp4",
-        "=sum.MOV",
-        'a "quoted" one.Mp4',
-        "sub folder/deeper/clip.webm",
-        "two\nlines.mkv",
-        "Übung №1, 映画.mp4",
-        "x.m2ts",
-    ]
-    for name in names:
-        put(tmp_path, name)
-    videos, refused = find_videos(tmp_path)
-    assert ([video.name for video in videos], refused) == (sorted(names), [])
-    assert all(video.path.read_bytes() == b"x" and video.size == 1 for video in videos)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["notes.txt", "mp4", ".hidden.mp4", "._clip.mp4", ".trash/clip.mp4", "a.gif", "clip.mp4.part"],
-)
-def test_passes_over_what_is_no_video(tmp_path: Path, name: str) -> None:
-    put(tmp_path, name)
-    assert find_videos(tmp_path) == ([], [])
-
-
-def test_names_are_relative_where_the_folder_is_a_link(tmp_path: Path) -> None:
-    put(tmp_path, "real/sub/clip.mp4")
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    videos, refused = find_videos(tmp_path / "link")
-    assert ([video.name for video in videos], refused) == (["sub/clip.mp4"], [])
-
-
-@pytest.mark.parametrize("name", ["missing", "file.mp4"])
-def test_a_folder_that_is_none_raises(tmp_path: Path, name: str) -> None:
-    put(tmp_path, "file.mp4")
-    with pytest.raises(OSError, match=r"file|directory"):
-        find_videos(tmp_path / name)
-
-
-def test_links_count_only_inside_the_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "videos"
-    outside = put(tmp_path, "secret/outside.mp4")
-    inside = put(folder, "inside.mp4")
-    (folder / "again.mp4").symlink_to(inside)
-    (folder / "stolen.mp4").symlink_to(outside)
-    (folder / "dangling.mp4").symlink_to(folder / "gone.mp4")
-    (folder / "loop.mp4").symlink_to(folder / "loop.mp4")
-    (folder / "elsewhere").symlink_to(outside.parent)
-    (folder / "round").symlink_to(folder)
-    videos, refused = find_videos(folder)
-    assert [video.name for video in videos] == ["again.mp4", "inside.mp4"]
-    assert [(entry.name, entry.reason.split(":")[0]) for entry in refused] == [
-        ("dangling.mp4", "is a link to a file that is not there"),
-        ("elsewhere", "is a link to a folder outside the videos folder"),
-        ("loop.mp4", "cannot be read"),
-        ("stolen.mp4", "is a link to a file outside the videos folder"),
-    ]
-
-
-def test_refuses_what_would_block_a_reader_or_cannot_be_named(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.mp4")
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(tmp_path / "socket.mp4"))
-        put(tmp_path, os.fsdecode(b"caf\xe9.mp4"))
-        (tmp_path / "folder.mp4").mkdir()
-        videos, refused = find_videos(tmp_path)
-    assert videos == []
-    assert [entry.reason for entry in refused] == [
-        "has a name that is not valid UTF-8: rename it",
-        "is not a regular file",
-        "is not a regular file",
-    ]
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable to the superuser")
 def test_refuses_what_it_may_not_read(tmp_path: Path, clip: bytes) -> None:
     closed = put(tmp_path, "closed.mp4", clip)
@@ -138,9 +51,6 @@ def test_refuses_what_it_may_not_read(tmp_path: Path, clip: bytes) -> None:
         ]
     finally:
         (tmp_path / "folder").chmod(0o700)
-
-
-# Checking
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.MKV", "clip.avi", "clip.ts", "clip.webm"])
@@ -189,7 +99,7 @@ def test_a_file_that_changes_is_left_for_the_next_run(
     path = put(tmp_path, "clip.mp4", clip)
     video = found(path)
     path.write_bytes(clip + rest if rest else clip[:100])
-    assert reason(check(video, ENGINE)) == preflight.STILL_WRITTEN
+    assert reason(check(video, ENGINE)) == STILL_WRITTEN
 
 
 def test_a_file_that_is_gone_is_refused(tmp_path: Path, clip: bytes) -> None:

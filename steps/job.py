@@ -1,0 +1,54 @@
+"""One run of the pipeline: what its steps share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.settings import Settings
+from platforms.connect import Platform
+from platforms.request import Question, question_of
+from steps.console import Console
+from steps.folder import Refused, VideoFile
+from store.results import PromptClass
+from twelvelabs_client import TwelveLabsClient
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Job:
+    """One run: what its steps work with, and what became of the files of the folder."""
+
+    settings: Settings
+    console: Console
+    classes: Sequence[PromptClass]
+    platform: Platform
+    index: Json
+    videos: list[VideoFile]
+    refused: list[Refused]
+    failed: list[Refused] = field(default_factory=list)
+    uploaded: dict[str, str] = field(default_factory=dict)  # name to video id, "" until ready
+    durations: dict[str, float] = field(default_factory=dict)  # seconds by name, of checked files
+
+    @property
+    def client(self) -> TwelveLabsClient:
+        return self.platform.client
+
+    @property
+    def index_id(self) -> str:
+        return str(self.index["_id"])
+
+    @property
+    def question(self) -> Question:
+        return question_of(self.settings, self.classes)
+
+    @property
+    def is_engine(self) -> bool:
+        """Whether the platform is the engine, here or elsewhere: only its indexes name models."""
+        return self.platform.embedded or "models" in self.index
+
+    def left_out(self) -> set[str]:
+        """Names that will not be classified in this run."""
+        return {entry.name for entry in (*self.refused, *self.failed)}

@@ -1,0 +1,18 @@
+"""A pipeline run whose platform is a fake client: for what no real platform does on time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.settings import Settings
+from platforms.connect import Platform
+from steps.console import Console
+from steps.folder import find_videos
+from steps.job import Job
+
+
+def job_on(client: object, videos_dir: Path) -> Job:
+    """A run over the videos of a folder."""
+    videos, refused = find_videos(videos_dir)
+    platform = Platform(client, "fake", "", embedded=True)  # type: ignore[arg-type]
+    return Job(Settings(upload_workers=2), Console(), [], platform, {"_id": "i"}, videos, refused)
