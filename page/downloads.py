@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from flask import Flask, Response, abort, request
+from flask import Blueprint, Response, abort, request
 
 from core.classification import ClassScore
 from page.query import Selection, read_selection, select, shown_classes, shown_clips
@@ -32,13 +32,10 @@ MEDIA_TYPES = {
 # Where it is not the kind: of one video, chapters and captions would have the same name.
 ENDINGS = {"vtt": "chapters.vtt"}
 
-
-def add_routes(app: Flask) -> None:
-    """Add the routes to an application that has a shelf."""
-    app.add_url_rule("/export/<kind>", view_func=export)
-    app.register_error_handler(NoFrameRate, no_frame_rate)
+blueprint = Blueprint("downloads", __name__)
 
 
+@blueprint.get("/export/<kind>")
 def export(kind: str) -> Response:
     """One video (`id`) or all that the selection shows: one file, or a ZIP of one per video."""
     if kind not in MEDIA_TYPES:
@@ -161,6 +158,7 @@ def attachment(name: str, kind: str, text: str) -> Response:
     return response
 
 
+@blueprint.errorhandler(NoFrameRate)
 def no_frame_rate(error: NoFrameRate) -> Response:
     """An edit list of this video cannot be made."""
     text = f"No edit list: {error}. Run pipeline.py again, so that the results hold it.\n"

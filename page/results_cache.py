@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from flask import Flask, Response, current_app, render_template, request
+from flask import Flask, current_app
 
 from core.settings import Settings
 from page.video_files import video_file
@@ -59,16 +59,3 @@ def the_shelf() -> Shelf:
     """The shelf of the application that answers."""
     shelf: Shelf = current_app.extensions[EXTENSION]
     return shelf
-
-
-def wants_json() -> bool:
-    """Whether this request is a program's: to an address of the page's API, and not for HTML."""
-    best = request.accept_mimetypes.best_match(["application/json", "text/html"])
-    return request.path.startswith("/api/") and best != "text/html"
-
-
-def html(template: str, status: int = 200, **values: object) -> Response:
-    """Render a page; characters that have no UTF-8 form become question marks."""
-    response = Response(render_template(template, **values).encode(errors="replace"), status)
-    response.cache_control.no_cache = True
-    return response

@@ -5,28 +5,24 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Flask, Response, abort, jsonify, request, url_for
+from flask import Blueprint, Response, abort, jsonify, request, url_for
 
 from page.card import ClipView, clip_page, video_card
 from page.formatting import evidence_word
 from page.overview import class_hues, page_view
 from page.query import LIMITS, ClipQuery, read_clip_query, read_selection, read_thresholds
-from page.results_cache import Shelf, html, the_shelf, wants_json
+from page.responses import html, wants_json
+from page.results_cache import Shelf, the_shelf
 from page.video_files import send_video, video_file, video_type
 from store.judged_run import Library
 from store.results import VideoResult
 
 PICTURE_AGE_S = 86_400
 
-
-def add_routes(app: Flask) -> None:
-    """Add the routes to an application that has a shelf."""
-    app.add_url_rule("/", view_func=show_page)
-    app.add_url_rule("/videos/<path:name>", view_func=serve_video)
-    app.add_url_rule("/pictures/<video_id>", view_func=picture)
-    app.add_url_rule("/api/videos/<video_id>/clips", view_func=list_clips)
+blueprint = Blueprint("page", __name__)
 
 
+@blueprint.get("/")
 def show_page() -> Response:
     shelf = the_shelf()
     library = shelf.library()
@@ -45,6 +41,7 @@ def show_page() -> Response:
     )
 
 
+@blueprint.get("/videos/<path:name>")
 def serve_video(name: str) -> Response:
     path = the_shelf().video_path(name)
     if path is None:
@@ -52,7 +49,8 @@ def serve_video(name: str) -> Response:
     return send_video(path, video_type(name))
 
 
-def picture(video_id: str) -> Response:
+@blueprint.get("/pictures/<video_id>")
+def serve_picture(video_id: str) -> Response:
     """A picture of a video near the time `t` in seconds, by default near its middle."""
     shelf = the_shelf()
     library = shelf.library()
@@ -67,6 +65,7 @@ def picture(video_id: str) -> Response:
     return response
 
 
+@blueprint.get("/api/videos/<video_id>/clips")
 def list_clips(video_id: str) -> Response:
     """A page of the clips of one video: JSON for programs, a page for who prefers HTML."""
     shelf = the_shelf()
@@ -119,7 +118,7 @@ def clip_answer(shelf: Shelf, video_id: str, clip: ClipView) -> dict[str, Any]:
         "words": clip.words,
     }
     if shelf.media.has_pictures(video_id):
-        answer["thumbnail_url"] = url_for("picture", video_id=video_id, t=clip.middle)
+        answer["thumbnail_url"] = url_for("page.serve_picture", video_id=video_id, t=clip.middle)
     return answer
 
 
@@ -146,4 +145,6 @@ def prompts_of(library: Library, query: ClipQuery) -> list[str]:
 def addresses(shelf: Shelf, names: list[str]) -> dict[str, str]:
     """Where the videos that are there can be had, by name."""
     folder = shelf.videos_folder()
-    return {name: url_for("serve_video", name=name) for name in names if video_file(folder, name)}
+    return {
+        name: url_for("page.serve_video", name=name) for name in names if video_file(folder, name)
+    }

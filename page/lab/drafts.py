@@ -11,12 +11,10 @@ import secrets
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from core.classification import Clip
 from platforms.request import Question, ask
 from store import results
 from store.judged_run import Library, load_library
@@ -31,9 +29,6 @@ DRAFT_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
 GONE = "no longer in the index"
 
-# A prompt of up to so many words is short, of up to so many medium, of more long.
-SHORT_WORDS, MEDIUM_WORDS = 2, 5
-
 
 class LabError(Exception):
     """What was asked of the lab cannot be done; the message says why."""
@@ -41,59 +36,6 @@ class LabError(Exception):
 
 class NoSuchDraft(LabError):
     """There is no version of that id."""
-
-
-@dataclass(frozen=True)
-class VideoChange:
-    """What one video gained and lost from one version to another, as (class, score)."""
-
-    video_id: str
-    name: str
-    gained: tuple[tuple[str, float], ...]
-    lost: tuple[tuple[str, float], ...]
-    moved: tuple[tuple[str, float, float], ...]
-
-
-@dataclass(frozen=True)
-class Hits:
-    """How often a prompt was met: clips from the clip threshold on, videos with one, mean score."""
-
-    clips: int = 0
-    videos: int = 0
-    mean_score: float = 0.0
-
-
-@dataclass(frozen=True)
-class PromptHits:
-    """One prompt of one class in two versions; None where a version does not have it."""
-
-    class_name: str
-    prompt: str
-    length: str
-    before: Hits | None
-    after: Hits | None
-
-
-@dataclass(frozen=True)
-class LengthHits:
-    """All prompts of one length in one version, per prompt."""
-
-    length: str
-    prompts: int
-    clips_each: float
-    videos_each: float
-    mean_score: float
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two versions side by side."""
-
-    changes: tuple[VideoChange, ...]
-    unchanged: int
-    prompts: tuple[PromptHits, ...]
-    lengths_before: tuple[LengthHits, ...]
-    lengths_after: tuple[LengthHits, ...]
 
 
 # Asking
@@ -239,98 +181,3 @@ def discard(results_dir: Path, draft_id: str) -> None:
     if folder == results_dir:
         raise LabError("the results themselves are not discarded here")
     shutil.rmtree(folder)
-
-
-# Comparing
-
-
-def compare(before: Library, after: Library) -> Comparison:
-    """What became of each video and each prompt from one version to another."""
-    old = {video.video_id: video for video in before.run.videos}
-    changes = []
-    for video in after.run.videos:
-        was = (
-            {found.name: found.score for found in old[video.video_id].classes}
-            if (video.video_id in old)
-            else {}
-        )
-        now = {found.name: found.score for found in video.classes}
-        change = VideoChange(
-            video.video_id,
-            video.name,
-            gained=tuple((name, score) for name, score in now.items() if name not in was),
-            lost=tuple((name, score) for name, score in was.items() if name not in now),
-            moved=tuple(
-                (name, was[name], score)
-                for name, score in now.items()
-                if name in was and abs(score - was[name]) >= 0.5
-            ),
-        )
-        if change.gained or change.lost or change.moved:
-            changes.append(change)
-    changes.sort(key=lambda change: (-len(change.gained) - len(change.lost), change.name))
-    hits_before, hits_after = prompt_hits(before), prompt_hits(after)
-    return Comparison(
-        changes=tuple(changes),
-        unchanged=len(after.run.videos) - len(changes),
-        prompts=tuple(
-            PromptHits(
-                class_name,
-                prompt,
-                length_of(prompt),
-                hits_before.get((class_name, prompt)),
-                hits_after.get((class_name, prompt)),
-            )
-            for class_name, prompt in dict.fromkeys([*hits_after, *hits_before])
-        ),
-        lengths_before=length_hits(hits_before),
-        lengths_after=length_hits(hits_after),
-    )
-
-
-def prompt_hits(library: Library) -> dict[tuple[str, str], Hits]:
-    """The hits of every prompt, by (class, prompt) in the order of the classes."""
-    clips: dict[tuple[str, str], list[tuple[str, Clip]]] = {
-        (criterion.name, prompt): []
-        for criterion in library.run.classes
-        for prompt in criterion.prompts
-    }
-    for video in library.candidates(library.run.thresholds.min_clip_score):
-        for found in video.classes:
-            for clip in found.clips:
-                clips.setdefault((found.name, clip.prompt), []).append((video.video_id, clip))
-    return {
-        key: Hits(
-            len(met),
-            len({video_id for video_id, _ in met}),
-            sum(clip.score for _, clip in met) / len(met) if met else 0.0,
-        )
-        for key, met in clips.items()
-    }
-
-
-def length_of(prompt: str) -> str:
-    """Whether a prompt is short, medium or long, by its number of words."""
-    words = len(prompt.split())
-    return "short" if words <= SHORT_WORDS else "medium" if words <= MEDIUM_WORDS else "long"
-
-
-def length_hits(hits: Mapping[tuple[str, str], Hits]) -> tuple[LengthHits, ...]:
-    """Short, medium and long prompts against one another; lengths without a prompt left out."""
-    rows = []
-    for length in ("short", "medium", "long"):
-        group = [found for (_, prompt), found in hits.items() if length_of(prompt) == length]
-        if group:
-            clips = sum(found.clips for found in group)
-            rows.append(
-                LengthHits(
-                    length,
-                    len(group),
-                    clips / len(group),
-                    sum(found.videos for found in group) / len(group),
-                    sum(found.mean_score * found.clips for found in group) / clips
-                    if clips
-                    else 0.0,
-                )
-            )
-    return tuple(rows)

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import base64
-import hmac
-import secrets
 import threading
 from pathlib import Path
 from typing import Any
 
-from flask import (
-    Blueprint,
-    Flask,
-    Response,
-    abort,
-    current_app,
-    redirect,
-    render_template,
-    request,
-    session,
-    url_for,
-)
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from flask.blueprints import BlueprintSetupState
 from werkzeug.wrappers import Response as AnyResponse
 
 from core.classes import ClassesError
@@ -28,45 +16,37 @@ from core.settings import SettingError
 from page.formatting import CONVERSATION_WORDS, counted, evidence_word, spoken_time
 from page.lab import drafts as lab
 from page.lab import form as lab_form
+from page.lab.comparison import compare_versions
 from page.lab.drafts import CURRENT, LabError, NoSuchDraft
 from page.lab.form import LabForm
 from page.overview import page_view
 from page.query import Selection, SelectionError
-from page.results_cache import html, the_shelf
+from page.responses import html
+from page.results_cache import the_shelf
+from page.security import csrf_token, require_token
 from platforms.connect import PlatformUnavailable, open_platform
 from platforms.request import Question
 from store.judged_run import Library
 from store.results import Run
 from twelvelabs_client import ApiError
 
-TOKEN = "csrf_token"  # noqa: S105 (the name of a field)
-MOST_UPLOADED = 1_000_000
+RUNNING = "lab.running"
 REPORT_CARDS = 100_000
 
 
-def add_routes(app: Flask) -> None:
-    """Add the lab to an application that has a shelf; sessions end with the process."""
-    app.config.update(
-        SECRET_KEY=secrets.token_bytes(32),
-        SESSION_COOKIE_NAME="video_classification_lab",
-        SESSION_COOKIE_SAMESITE="Strict",
-        MAX_CONTENT_LENGTH=MOST_UPLOADED,
-    )
-    app.extensions["lab.running"] = threading.Lock()
-    blueprint = Blueprint("lab", __name__)
-    blueprint.add_url_rule("/lab", view_func=show)
-    blueprint.add_url_rule("/lab", view_func=post, methods=["POST"])
-    blueprint.add_url_rule("/lab/compare", view_func=compare)
-    blueprint.add_url_rule("/lab/keep", view_func=keep, methods=["POST"])
-    blueprint.add_url_rule("/lab/discard", view_func=discard, methods=["POST"])
-    blueprint.add_url_rule("/report", view_func=report)
-    app.register_blueprint(blueprint)
-    app.register_error_handler(LabError, show_lab_error)
+blueprint = Blueprint("lab", __name__)
+
+
+@blueprint.record
+def add_lock(state: BlueprintSetupState) -> None:
+    """Give the application the lock that lets one question run at a time."""
+    state.app.extensions[RUNNING] = threading.Lock()
 
 
 # The form
 
 
+@blueprint.get("/lab")
 def show() -> Response:
     """The form with the question of a version, `version` or the results."""
     shelf = the_shelf()
@@ -75,6 +55,7 @@ def show() -> Response:
     return form_page(lab_form.form_of(question_of(run)))
 
 
+@blueprint.post("/lab")
 def post() -> AnyResponse:
     """A button of the form: edit it, import or export classes, or ask."""
     require_token()
@@ -109,7 +90,7 @@ def uploaded() -> bytes:
 
 def run(question: Question) -> str:
     """Ask the platform of the settings; the id of the draft. One question at a time."""
-    shelf, running = the_shelf(), current_app.extensions["lab.running"]
+    shelf, running = the_shelf(), current_app.extensions[RUNNING]
     if not running.acquire(blocking=False):
         raise PlatformUnavailable("another question of this lab is being answered: wait for it")
     try:
@@ -127,7 +108,7 @@ def form_page(form: LabForm, problem: str = "", status: int = 200) -> Response:
         status,
         form=form,
         problem=problem,
-        token=token(),
+        token=csrf_token(),
         hosted=shelf.settings.api_url,
         options=[(option, evidence_word(option)) for option in lab_form.OPTIONS],
         conversation_options=CONVERSATION_WORDS,
@@ -151,6 +132,7 @@ def question_of(found: Run) -> Question:
 # Versions
 
 
+@blueprint.get("/lab/compare")
 def compare() -> Response:
     """Two versions side by side: `before`, by default the results, and `after`."""
     shelf = the_shelf()
@@ -168,8 +150,8 @@ def compare() -> Response:
             (label, version, side(library, shelf.library().run))
             for label, version, library in (("Before", before, old), ("After", after, new))
         ],
-        comparison=lab.compare(old, new),
-        token=token(),
+        comparison=compare_versions(old, new),
+        token=csrf_token(),
         current=CURRENT,
     )
 
@@ -189,13 +171,15 @@ def side(library: Library, current: Run) -> dict[str, Any]:
     }
 
 
+@blueprint.post("/lab/keep")
 def keep() -> AnyResponse:
     """Make a draft the results."""
     require_token()
     lab.keep(the_shelf().results_dir, request.form.get("version", ""))
-    return redirect(url_for("show_page"), 303)
+    return redirect(url_for("page.show_page"), 303)
 
 
+@blueprint.post("/lab/discard")
 def discard() -> AnyResponse:
     """Delete a draft."""
     require_token()
@@ -219,6 +203,7 @@ def moment_of(draft: str) -> str:
 # One file
 
 
+@blueprint.get("/report")
 def report() -> Response:
     """A version as one HTML file that needs no server."""
     shelf = the_shelf()
@@ -229,30 +214,17 @@ def report() -> Response:
         content = shelf.media.picture(video_id, float(time_s))
         return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}" if content else ""
 
-    comparison = lab.compare(library, library)
+    comparison = compare_versions(library, library)
     text = render_template("report.html", page=view, picture=picture, comparison=comparison)
     response = Response(text.encode(errors="replace"))
     response.headers["Content-Disposition"] = "attachment; filename=classification.html"
     return response
 
 
-# Who may change something
+# Errors
 
 
-def token() -> str:
-    """The token of this visitor's session, made when it is first wanted."""
-    if TOKEN not in session:
-        session[TOKEN] = secrets.token_urlsafe(32)
-    return str(session[TOKEN])
-
-
-def require_token() -> None:
-    """Refuse a form that this page did not hand out (cross-site request forgery)."""
-    given, known = request.form.get(TOKEN, ""), str(session.get(TOKEN, ""))
-    if not known or not hmac.compare_digest(given.encode(), known.encode()):
-        abort(403, "This form is of an earlier page: load the page again and send it once more.")
-
-
+@blueprint.errorhandler(LabError)
 def show_lab_error(error: LabError) -> Response:
     """A draft that is gone, or a step that cannot be done."""
     if isinstance(error, NoSuchDraft):

@@ -22,6 +22,7 @@ from core.classes import ClassesError
 from core.settings import Settings
 from engine.server import EngineOptions, running_engine
 from page.lab import drafts as lab
+from page.lab.comparison import Hits, compare_versions
 from page.lab.form import ClassRow, LabForm, edit, imported, read_form
 from store import results
 from store.judged_run import load_library
@@ -175,7 +176,7 @@ def two(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_comparison_tells_gains_losses_and_hits(two: tuple[Path, Path]) -> None:
-    compared = lab.compare(*(load_library(folder) for folder in two))
+    compared = compare_versions(*(load_library(folder) for folder in two))
     cat, dog = compared.changes
     assert (cat.gained, cat.lost) == ((("Pets", 77.0),), (("Home", 80.0),))
     assert dog.moved == (("Pets", 91.0, 85.0),)
@@ -183,7 +184,7 @@ def test_comparison_tells_gains_losses_and_hits(two: tuple[Path, Path]) -> None:
     hits = {(row.class_name, row.prompt): row for row in compared.prompts}
     long = hits["Pets", "a small cat on a red sofa"]
     assert (long.length, long.before) == ("long", None)
-    assert long.after == lab.Hits(1, 1, 70.0)
+    assert long.after == Hits(1, 1, 70.0)
     assert hits["Home", "a dog"].after is None
     assert [(row.length, row.prompts) for row in compared.lengths_after] == [
         ("short", 1),

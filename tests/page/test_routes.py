@@ -236,7 +236,7 @@ def test_what_is_not_there(client: FlaskClient, path: str) -> None:
 @pytest.mark.parametrize(
     ("address", "status", "told"),
     [
-        ("/api/videos/id9/clips", 404, "results name"),
+        ("/api/videos/id9/clips", 404, "results list"),
         ("/api/videos/id0/clips?min_score=x", 400, "min_score"),
     ],
 )
