@@ -8,7 +8,6 @@ and renamed, so a reader finds all of it or nothing.
 from __future__ import annotations
 
 import json
-import os
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
+
+from core.files import replacing
 
 FORMAT = "2"
 # What scoring has no use for once moments.ready has seen it.
@@ -99,7 +100,7 @@ def _times(spans: tuple[TextSpan, ...]) -> npt.NDArray[np.float32]:
 
 
 def write_evidence(path: Path, evidence: Evidence) -> None:
-    """Write beside `path` and rename; a reader never sees half a file."""
+    """Write one video's evidence; a reader never sees half a file."""
     sizes = np.array([len(image) for image in evidence.thumbnails], dtype=np.int64)
     tensors: dict[str, npt.NDArray[Any]] = {
         "frame_times": evidence.frame_times.astype(np.float32),
@@ -120,9 +121,8 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
         "screen_text": _dump_spans(evidence.screen_text),
         "models": json.dumps(evidence.models, sort_keys=True),
     }
-    beside = path.with_name(path.name + ".part")
-    save_file(tensors, beside, metadata)
-    os.replace(beside, path)
+    with replacing(path) as beside:
+        save_file(tensors, beside, metadata)
 
 
 def is_whole(path: Path) -> bool:

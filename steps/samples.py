@@ -33,6 +33,7 @@ import numpy.typing as npt
 from av.container import OutputContainer
 from PIL import Image, ImageDraw, ImageFont
 
+from core.files import remove_leftovers, replacing
 from core.settings import SettingError, load_settings
 from steps.folder import find_videos
 
@@ -171,23 +172,20 @@ def compose_missing(folder: Path, samples: Sequence[Sample]) -> Iterator[Path]:
     Each encoder runs on one thread, several videos side by side: what an encoder writes would
     otherwise depend on how many processors the machine has.
     """
+    remove_leftovers(folder)
     missing = [sample for sample in samples if not (folder / sample.name).exists()]
     with ThreadPoolExecutor(os.cpu_count()) as workers:
         yield from workers.map(lambda sample: compose(sample, folder), missing)
 
 
 def compose(sample: Sample, folder: Path) -> Path:
-    """Compose one video under a temporary name and rename it, so that nobody sees half a video."""
+    """Compose one video; nobody ever sees half of it."""
     path = folder / sample.name
-    beside = folder / f".{sample.name}.part"
-    try:
-        with av.open(
-            str(beside), "w", format="mp4", options={"movflags": "+faststart"}
-        ) as container:
-            _encode(sample, container)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with (
+        replacing(path) as beside,
+        av.open(str(beside), "w", format="mp4", options={"movflags": "+faststart"}) as container,
+    ):
+        _encode(sample, container)
     return path
 
 

@@ -7,7 +7,6 @@ milliseconds, and `words.json`, what was heard and read with its times.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from core.classification import Clip
+from core.files import remove_leftovers, replacing
 
 FOLDER = "media"
 WORDS = "words.json"
@@ -39,18 +39,16 @@ def media_path(results_dir: Path, video_id: str) -> Path | None:
 
 def write_media(path: Path, pictures: Mapping[float, bytes], words: Sequence[Words]) -> None:
     """Write all of one video's media, or nothing; `pictures` are JPEG files by time in seconds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
+    with replacing(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
         for time_s, picture in sorted(pictures.items()):
             archive.writestr(f"{round(1000 * time_s)}.jpg", picture)
         text = json.dumps([asdict(each) for each in words], ensure_ascii=False)
         archive.writestr(WORDS, text, zipfile.ZIP_DEFLATED)
-    os.replace(beside, path)
 
 
 def prune_media(results_dir: Path, video_ids: Collection[str]) -> None:
-    """Delete the media of videos that are no longer in the results."""
+    """Delete the media of videos that are no longer in the results, and what killed runs left."""
+    remove_leftovers(results_dir / FOLDER)
     for path in (results_dir / FOLDER).glob("*.zip"):
         if path.stem not in video_ids:
             path.unlink(missing_ok=True)

@@ -21,10 +21,11 @@ from typing import Any, TypeVar
 
 from core.classes import PromptClass as PromptClass
 from core.classification import ClassScore, Clip, Thresholds
+from core.files import remove_leftovers, write_together
 from store.safe_files import ResultsBroken as ResultsBroken
 from store.safe_files import ResultsError as ResultsError
 from store.safe_files import ResultsMissing as ResultsMissing
-from store.safe_files import json_bytes, read_plain, replace_together
+from store.safe_files import json_bytes, read_plain
 
 T = TypeVar("T")
 
@@ -108,11 +109,6 @@ class Run:
 # Writing
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write one JSON file; a reader sees the old one or all of the new one."""
-    replace_together({path: json_bytes(data)})
-
-
 def write_results(folder: Path, results: Mapping[str, Any], run: Any) -> None:
     """Write every result in both forms and `run.json`.
 
@@ -123,7 +119,8 @@ def write_results(folder: Path, results: Mapping[str, Any], run: Any) -> None:
     for name, data in results.items():
         contents |= _both_forms(folder, name, data)
     contents[folder / RUN_FILE] = json_bytes(run)
-    replace_together(contents)
+    write_together(contents)
+    remove_leftovers(folder)
     for name in {*RESULT_NAMES, ALL_CLIPS} - results.keys():
         for ending in ("json", "pickle"):
             (folder / f"{name}.{ending}").unlink(missing_ok=True)

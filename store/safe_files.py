@@ -1,4 +1,4 @@
-"""Plain files: JSON and pickles of plain data, written whole or not at all, read with suspicion.
+"""Plain files: JSON and pickles of plain data, read with suspicion.
 
 ResultsError
 +-- ResultsMissing   a file is not there: the pipeline has not run, or not into this folder
@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
 import pickletools
-import secrets
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -43,38 +40,6 @@ def json_bytes(data: Any) -> bytes:
     # A file name that is not valid Unicode carries lone surrogates; backslashreplace writes them
     # as \udcXX, which is what JSON wants.
     return text.encode("utf-8", errors="backslashreplace")
-
-
-def replace_together(contents: Mapping[Path, bytes]) -> None:
-    """Write all files under other names first, then rename them, the last one last."""
-    beside = {
-        path: path.with_name(f".{path.name}.{secrets.token_hex(4)}.part") for path in contents
-    }
-    try:
-        for path, content in contents.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(beside[path], "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        for path in contents:
-            os.replace(beside[path], path)
-    finally:
-        for part in beside.values():
-            part.unlink(missing_ok=True)
-    for folder in {path.parent for path in contents}:
-        _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make renames survive a power cut, where the system can open a folder at all."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 # Reading

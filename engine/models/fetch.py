@@ -48,6 +48,7 @@ from huggingface_hub.errors import (
 )
 from tqdm import tqdm
 
+from core.files import move_into_place
 from engine.models.clip import graph_kinds
 from engine.models.store import (
     Fetched,
@@ -341,7 +342,7 @@ class _Download:
                 f"{file.name} of {self._source.repository} came damaged (its digest is not the "
                 "hub's) and was removed: fetch again"
             )
-        os.replace(part, self._path(file))
+        move_into_place({part: self._path(file)})
 
 
 def _wanted(names: set[str], full: bool) -> list[str]:

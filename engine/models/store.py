@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from core.files import write_whole
 
 RECORD = "fetched.json"
 CLIP_REPOSITORY = "Xenova/clip-vit-base-patch32"
@@ -52,9 +53,7 @@ def folder_name(repository: str) -> str:
 
 def write_record(folder: Path, record: Fetched) -> None:
     """Say where the files of a folder came from; written last, so it also says they are whole."""
-    beside = folder / f"{RECORD}.part"
-    beside.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
-    os.replace(beside, folder / RECORD)
+    write_whole(folder / RECORD, f"{json.dumps(asdict(record), indent=1)}\n".encode())
 
 
 def read_record(folder: Path) -> Fetched | None:

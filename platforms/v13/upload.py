@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.files import write_whole
 from transport.errors import ApiConnectionError, ApiError, BadAnswer, BadRequest, NotFound
 from transport.http import Fetch, Json, Transport
 from transport.multipart import OnProgress, checked_name, send_form
@@ -103,10 +103,7 @@ class OpenSessions:
             if self._path and not self._sessions:
                 self._path.unlink(missing_ok=True)
             elif self._path:
-                beside = self._path.with_name(f".{self._path.name}.part")
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                beside.write_text(json.dumps(self._sessions, indent=1), encoding="utf-8")
-                os.replace(beside, self._path)
+                write_whole(self._path, json.dumps(self._sessions, indent=1).encode())
 
 
 def _whole(session: object) -> bool:

@@ -250,7 +250,7 @@ BROKEN_CLIPS = [
 
 @pytest.mark.parametrize(("name", "data", "rule"), BROKEN)
 def test_broken_rule_is_named_with_its_file(folder: Path, name: str, data: Any, rule: str) -> None:
-    results.write_json(folder / f"{name}.json", data)
+    (folder / f"{name}.json").write_text(json.dumps(data))
     with pytest.raises(results.ResultsBroken, match=rule) as caught:
         results.load_run(folder)
     assert isinstance(caught.value.path, Path)
@@ -260,7 +260,7 @@ def test_broken_rule_is_named_with_its_file(folder: Path, name: str, data: Any, 
 def test_broken_clip_is_found_by_its_place(folder: Path, broken: Any, rule: str) -> None:
     answer = copy.deepcopy(CLIPS)
     answer["data"][0]["classes"][0]["clips"][1] = broken
-    results.write_json(folder / "clips_data.json", answer)
+    (folder / "clips_data.json").write_text(json.dumps(answer))
     with pytest.raises(results.ResultsBroken, match=rule) as caught:
         results.load_run(folder)
     assert "clips_data.json: data[0]: classes[0]: clips[1]: " in str(caught.value)
