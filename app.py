@@ -23,7 +23,7 @@ from core.settings import SettingError, Settings, load_settings, parse_setting
 from page import downloads, routes
 from page.errors import add_error_pages
 from page.lab import routes as lab
-from page.results_cache import Shelf, put_shelf
+from page.results_cache import ResultsCache, attach_cache
 from page.security import is_loopback, protect
 
 SERVER_THREADS = 8  # a slow reader holds none of them, see `page.video_files.send_video`
@@ -45,9 +45,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     )
     app.config.from_mapping(config)
     videos_dir = app.config["VIDEOS_DIR"]
-    put_shelf(
+    attach_cache(
         app,
-        Shelf(
+        ResultsCache(
             Path(app.config["RESULTS_DIR"]),
             Path(videos_dir) if videos_dir is not None else None,
             app.config["SETTINGS"],

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from core.classification import ClassScore, Clip
 from page.formatting import counted, end_clock, evidence_word, plain_seconds, span
-from page.query import ClipQuery, Selection, query_clips, shown_classes, shown_clips
+from page.query import ClipQuery, ViewQuery, filtered_classes, filtered_clips, query_clips
 from store import results
 from store.results import VideoResult
 
@@ -69,8 +69,8 @@ class LaneView:
 
 
 @dataclass(frozen=True)
-class NearView:
-    """The class that comes nearest to a video to which none applies, and what it comes to."""
+class NearestClass:
+    """The class that comes nearest to applying, of a video without one, and what it reached."""
 
     name: str
     hue: int
@@ -92,7 +92,7 @@ class Card:
     clips: tuple[ClipView, ...]
     lanes: tuple[LaneView, ...]
     clip_count: str
-    near: NearView | None = None
+    nearest: NearestClass | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def video_card(
     video: VideoResult,
     duration_s: float,
     hues: Mapping[str, int],
-    wanted: Selection | None = None,
+    query: ViewQuery | None = None,
     words_of: WordsOf | None = None,
 ) -> Card:
     """One video's card; its clips are the best three with distinct prompts, over all classes.
@@ -119,10 +119,10 @@ def video_card(
     """
     folder, slash, file_name = video.name.rpartition("/")
     classes = list(video.classes)
-    if wanted is not None:
+    if query is not None:
         classes = [
-            replace(found, clips=tuple(shown_clips(found.clips, wanted)))
-            for found in shown_classes(classes, wanted)
+            replace(found, clips=tuple(filtered_clips(found.clips, query)))
+            for found in filtered_classes(classes, query)
         ]
     by_prompt = classes_by_prompt(classes)
     total = len({clip for found in classes for clip in found.clips})
@@ -165,13 +165,15 @@ def score_view(found: ClassScore, hues: Mapping[str, int]) -> ScoreView:
     )
 
 
-def near_view(found: ClassScore, min_clip_score: float, hues: Mapping[str, int]) -> NearView:
+def nearest_class(
+    found: ClassScore, min_clip_score: float, hues: Mapping[str, int]
+) -> NearestClass:
     """A class that does not apply; rounded down, so that it does not seem to reach a threshold."""
     if found.max_score < min_clip_score:
         reached = f"its best clip scores {math.floor(found.max_score)}"
     else:
         reached = f"score {math.floor(found.score)}, {found.duration_ratio:.0%} of the video"
-    return NearView(found.name, hues.get(found.name, 0), reached)
+    return NearestClass(found.name, hues.get(found.name, 0), reached)
 
 
 def clip_view(

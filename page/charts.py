@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from core.classification import Thresholds
-from store.judged_run import Library
+from store.judged_run import JudgedRun
 from store.results import VideoResult
 
 BINS = 25
@@ -57,14 +57,14 @@ class HeatRow:
     cells: tuple[HeatCell, ...]
 
 
-def threshold_views(library: Library, thresholds: Thresholds) -> tuple[ThresholdView, ...]:
+def threshold_views(judged_run: JudgedRun, thresholds: Thresholds) -> tuple[ThresholdView, ...]:
     """The three sliders, each with a histogram of what it is held against."""
-    candidates = library.candidates(thresholds.min_clip_score)
+    candidates = judged_run.candidates(thresholds.min_clip_score)
     classes = [found for video in candidates for found in video.classes]
     scores = sorted(found.score for found in classes)
     ratios = sorted(100 * found.duration_ratio for found in classes)
     return (
-        threshold_view("min_clip_score", thresholds, library.clip_scores, "clips"),
+        threshold_view("min_clip_score", thresholds, judged_run.clip_scores, "clips"),
         threshold_view("min_video_score", thresholds, scores, "class scores"),
         threshold_view("min_duration_ratio", thresholds, ratios, "coverages"),
     )

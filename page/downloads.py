@@ -14,11 +14,11 @@ from urllib.parse import quote
 from flask import Blueprint, Response, abort, request
 
 from core.classification import ClassScore
-from page.query import Selection, read_selection, select, shown_classes, shown_clips
-from page.results_cache import Shelf, the_shelf
+from page.query import ViewQuery, filtered_classes, filtered_clips, matching_videos, read_view_query
+from page.results_cache import ResultsCache, current_cache
 from store import exports
 from store.exports import NoFrameRate, VideoClips
-from store.judged_run import Library
+from store.judged_run import JudgedRun
 from store.results import VideoResult, read_result
 
 MEDIA_TYPES = {
@@ -37,65 +37,69 @@ blueprint = Blueprint("downloads", __name__)
 
 @blueprint.get("/export/<kind>")
 def export(kind: str) -> Response:
-    """One video (`id`) or all that the selection shows: one file, or a ZIP of one per video."""
+    """One video (`id`) or all that the query shows: one file, or a ZIP of one per video."""
     if kind not in MEDIA_TYPES:
         abort(404)
-    shelf = the_shelf()
-    library = shelf.library()
-    wanted = read_selection(request.args, library.run.thresholds)
-    judged = library.judged(wanted.thresholds)
+    cache = current_cache()
+    judged_run = cache.judged_run()
+    query = read_view_query(request.args, judged_run.run.thresholds)
+    judged = judged_run.judge(query.thresholds)
     video_id = request.args.get("id", "")
-    chosen = [v for v in judged if v.video_id == video_id] if video_id else select(judged, wanted)
+    chosen = (
+        [v for v in judged if v.video_id == video_id]
+        if video_id
+        else matching_videos(judged, query)
+    )
     if video_id and not chosen:
         abort(404)
-    filtered = [filter_video(video, wanted) for video in chosen]
+    filtered = [filter_video(video, query) for video in chosen]
     stem = PurePosixPath(filtered[0].name).stem if video_id else "clips"
     ending = ENDINGS.get(kind, kind)
     name = f"{stem}.{ending}"
     if kind == "json":
-        return attachment(name, kind, as_json(shelf, library, filtered, wanted))
-    videos = [as_clips(library, video) for video in filtered]
+        return attachment(name, kind, as_json(cache, judged_run, filtered, query))
+    videos = [as_clips(judged_run, video) for video in filtered]
     if kind == "csv":
         return attachment(name, kind, exports.to_csv(videos))
     if video_id:
-        text = writer_of(kind, shelf, video_id)(videos[0])
+        text = writer_of(kind, cache, video_id)(videos[0])
         return attachment(name, kind, text)
-    return zipped(kind, ending, shelf, [video for video in videos if video.classes])
+    return zipped(kind, ending, cache, [video for video in videos if video.classes])
 
 
-def filter_video(video: VideoResult, wanted: Selection) -> VideoResult:
+def filter_video(video: VideoResult, query: ViewQuery) -> VideoResult:
     """A video with what a filter leaves of its classes and clips."""
-    if not wanted.class_name and not wanted.option:
+    if not query.class_name and not query.evidence:
         return video
     classes = (
-        replace(found, clips=tuple(shown_clips(found.clips, wanted)))
-        for found in shown_classes(video.classes, wanted)
+        replace(found, clips=tuple(filtered_clips(found.clips, query)))
+        for found in filtered_classes(video.classes, query)
     )
     return replace(video, classes=tuple(found for found in classes if found.clips))
 
 
-def as_clips(library: Library, video: VideoResult) -> VideoClips:
+def as_clips(judged_run: JudgedRun, video: VideoResult) -> VideoClips:
     """A video as the exporters take it."""
-    details = library.run.details.get(video.video_id)
+    details = judged_run.run.details.get(video.video_id)
     return VideoClips(video.video_id, video.name, details.fps if details else 0.0, video.classes)
 
 
-def writer_of(kind: str, shelf: Shelf, video_id: str) -> Callable[[VideoClips], str]:
+def writer_of(kind: str, cache: ResultsCache, video_id: str) -> Callable[[VideoClips], str]:
     """What writes a file of one video."""
-    words_of = shelf.media.words_of(video_id)
+    words_of = cache.media.words_of(video_id)
     if kind == "captions.vtt":
         return lambda video: exports.to_captions(video, words_of)
     return {"vtt": exports.to_chapters, "srt": exports.to_srt, "edl": exports.to_edl}[kind]
 
 
 def as_json(
-    shelf: Shelf, library: Library, videos: Sequence[VideoResult], wanted: Selection
+    cache: ResultsCache, judged_run: JudgedRun, videos: Sequence[VideoResult], query: ViewQuery
 ) -> str:
     """`clips_data` as the API gave it; re-judged or filtered results in the same shape."""
     ids = {video.video_id for video in videos}
-    is_as_given = wanted.thresholds == library.run.thresholds
-    if is_as_given and not wanted.class_name and not wanted.option:
-        given = read_result(shelf.results_dir, "clips_data")["data"]
+    is_as_given = query.thresholds == judged_run.run.thresholds
+    if is_as_given and not query.class_name and not query.evidence:
+        given = read_result(cache.results_dir, "clips_data")["data"]
         data = [video for video in given if video["video_id"] in ids]
     else:
         data = [
@@ -120,7 +124,7 @@ def class_answer(found: ClassScore) -> dict[str, Any]:
     }
 
 
-def zipped(kind: str, ending: str, shelf: Shelf, videos: Sequence[VideoClips]) -> Response:
+def zipped(kind: str, ending: str, cache: ResultsCache, videos: Sequence[VideoClips]) -> Response:
     """One file per video. Videos of unknown frame rate are named in a note and left out."""
     content = io.BytesIO()
     without: list[str] = []
@@ -128,7 +132,7 @@ def zipped(kind: str, ending: str, shelf: Shelf, videos: Sequence[VideoClips]) -
         names = exports.file_names([video.name for video in videos], ending)
         for name, video in zip(names, videos, strict=True):
             try:
-                text = writer_of(kind, shelf, video.video_id)(video)
+                text = writer_of(kind, cache, video.video_id)(video)
             except NoFrameRate:
                 without.append(video.name)
             else:

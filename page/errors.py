@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from page.query import SelectionError
+from page.query import QueryError
 from page.responses import html, problem, wants_json
 from store.results import ResultsBroken, ResultsMissing
 
@@ -16,7 +16,7 @@ def add_error_pages(app: Flask) -> None:
     """Answer every error of the page with an explanation."""
     app.register_error_handler(ResultsMissing, show_missing)
     app.register_error_handler(ResultsBroken, show_broken)
-    app.register_error_handler(SelectionError, show_selection_error)
+    app.register_error_handler(QueryError, show_query_error)
     app.register_error_handler(HTTPException, show_http_error)
 
 
@@ -34,7 +34,7 @@ def show_broken(error: ResultsBroken) -> Response:
     return html("broken.html", 500, error=error)
 
 
-def show_selection_error(error: SelectionError) -> Response:
+def show_query_error(error: QueryError) -> Response:
     """Name the query parameter and the rule it breaks."""
     return problem(400, "The address has a mistake", str(error))
 

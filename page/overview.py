@@ -1,4 +1,4 @@
-"""The page as plain values, worked out from a library and a selection by plain functions.
+"""The page as plain values, made from a judged run and a view query by plain functions.
 
 Everything is rounded, worded and put in order here, so that the templates only lay it out.
 """
@@ -10,25 +10,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.classification import Thresholds
-from page.card import Card, ScoreView, near_view, score_view, video_card
+from page.card import Card, ScoreView, nearest_class, score_view, video_card
 from page.charts import HeatRow, ThresholdView, heat_rows, threshold_views
 from page.formatting import CONVERSATION_WORDS, counted, evidence_word, spoken_duration, spoken_time
-from page.query import ANY_CLASS, CLASS_PREFIX, NO_CLASS, Selection, select
+from page.query import CLASS_PREFIX, ViewQuery, matching_videos
 from store import results
-from store.judged_run import Library
+from store.judged_run import JudgedRun
 from store.results import VideoResult
 
-HUES = 8  # the stylesheet has so many class colours
+HUES = 8  # class colours in the stylesheet
 PER_PAGE = {"video": 12, "heat": 100, "class": 1}
 TILES_PER_CLASS = 12
 
 
 @dataclass(frozen=True)
-class CriterionView:
-    """A class as described: its prompts, its colour, and how many videos it applies to."""
+class ClassView:
+    """A class with its prompts, its colour, and how many videos it applies to."""
 
     name: str
-    showing: str
+    filter: str
     prompts: tuple[str, ...]
     hue: int
     number: int
@@ -37,7 +37,7 @@ class CriterionView:
 
 @dataclass(frozen=True)
 class TileView:
-    """A video within the group of a class."""
+    """One video in the group of a class."""
 
     video_id: str
     file_name: str
@@ -48,9 +48,9 @@ class TileView:
 
 @dataclass(frozen=True)
 class GroupView:
-    """A class with the videos to which it applies, the best first; `more` are not shown."""
+    """A class with the videos it applies to, best first; `more` is how many are not shown."""
 
-    criterion: CriterionView
+    described: ClassView
     tiles: tuple[TileView, ...]
     more: int
 
@@ -60,14 +60,13 @@ class PageView:
     """Everything on the page but the state of the video files."""
 
     headline: str
-    criteria: tuple[CriterionView, ...]
+    classes: tuple[ClassView, ...]
     facts: tuple[tuple[str, tuple[str, ...]], ...]
     counts: tuple[tuple[int, str], ...]
     left_out: tuple[tuple[str, str, str], ...]
-    is_live: bool
+    thresholds_adjustable: bool
     is_changed: bool
     thresholds: tuple[ThresholdView, ...]
-    showings: tuple[tuple[str, str], ...]
     options: tuple[tuple[str, str], ...]
     summary: str
     page: int
@@ -79,19 +78,19 @@ class PageView:
     min_ratio_percent: float
 
 
-def page_view(library: Library, wanted: Selection, per_page: int = 0) -> PageView:
-    """The view of a library that a selection asks for, with as many videos a page as usual."""
-    run, hues = library.run, class_hues(library.run)
-    judged = library.judged(wanted.thresholds)
-    chosen = select(judged, wanted)
-    size = per_page or PER_PAGE[wanted.group]
-    page, pages = find_page(chosen, wanted, size)
+def page_view(judged_run: JudgedRun, query: ViewQuery, per_page: int = 0) -> PageView:
+    """The view of a judged run that a query asks for; `per_page` overrides the usual number."""
+    run, hues = judged_run.run, class_hues(judged_run.run)
+    judged = judged_run.judge(query.thresholds)
+    chosen = matching_videos(judged, query)
+    size = per_page or PER_PAGE[query.group]
+    page, pages = find_page(chosen, query, size)
     shown = chosen[(page - 1) * size : page * size]
-    criteria = criterion_views(run, judged, hues)
-    candidates = library.candidates(wanted.thresholds.min_clip_score)
+    classes = class_views(run, judged, hues)
+    candidates = judged_run.candidates(query.thresholds.min_clip_score)
     return PageView(
         headline=f"{counted(len(run.videos), 'video')}, {counted(len(run.classes), 'class')}",
-        criteria=criteria,
+        classes=classes,
         facts=run_facts(run),
         counts=run_counts(run, judged),
         left_out=tuple(
@@ -99,87 +98,81 @@ def page_view(library: Library, wanted: Selection, per_page: int = 0) -> PageVie
             for what, entries in (("Refused", run.refused), ("Failed", run.failed))
             for entry in entries
         ),
-        is_live=library.is_live,
-        is_changed=wanted.thresholds != run.thresholds,
-        thresholds=threshold_views(library, wanted.thresholds),
-        showings=(
-            ("", "all videos"),
-            (ANY_CLASS, "with any class"),
-            (NO_CLASS, "without a class"),
-            *((CLASS_PREFIX + criterion.name, criterion.name) for criterion in run.classes),
-        ),
+        thresholds_adjustable=judged_run.has_all_clips,
+        is_changed=query.thresholds != run.thresholds,
+        thresholds=threshold_views(judged_run, query.thresholds),
         options=tuple((option, evidence_word(option)) for option in run.options),
         summary=f"{len(chosen):,} of {counted(len(judged), 'video')}",
         page=page,
         pages=pages,
         cards=tuple(
-            card_of(library, (page - 1) * size + place, video, hues, wanted)
+            card_of(judged_run, (page - 1) * size + place, video, hues, query)
             for place, video in enumerate(shown, start=1)
         )
-        if wanted.group == "video"
+        if query.group == "video"
         else (),
-        groups=group_views(criteria, chosen) if wanted.group == "class" else (),
-        heat=heat_rows(shown, candidates, hues) if wanted.group == "heat" else (),
-        min_video_score=wanted.thresholds.min_video_score,
-        min_ratio_percent=100 * wanted.thresholds.min_duration_ratio,
+        groups=group_views(classes, chosen) if query.group == "class" else (),
+        heat=heat_rows(shown, candidates, hues) if query.group == "heat" else (),
+        min_video_score=query.thresholds.min_video_score,
+        min_ratio_percent=100 * query.thresholds.min_duration_ratio,
     )
 
 
 def card_of(
-    library: Library, place: int, video: VideoResult, hues: Mapping[str, int], wanted: Selection
+    judged_run: JudgedRun, place: int, video: VideoResult, hues: Mapping[str, int], query: ViewQuery
 ) -> Card:
-    """One video's card; where no class applies, with the one that comes nearest."""
-    card = video_card(place, video, library.duration_s(video.video_id), hues, wanted)
-    least = wanted.thresholds.min_clip_score
-    nearest = None if video.classes else library.nearest(video.video_id, least)
-    return replace(card, near=near_view(nearest, least, hues)) if nearest else card
+    """One video's card; if no class applies, with the nearest class."""
+    card = video_card(place, video, judged_run.duration_s(video.video_id), hues, query)
+    least = query.thresholds.min_clip_score
+    nearest = None if video.classes else judged_run.nearest(video.video_id, least)
+    return replace(card, nearest=nearest_class(nearest, least, hues)) if nearest else card
 
 
 def class_hues(run: results.Run) -> dict[str, int]:
     """The colour of each class, in the order of the classes."""
-    return {criterion.name: place % HUES for place, criterion in enumerate(run.classes)}
+    return {prompt_class.name: place % HUES for place, prompt_class in enumerate(run.classes)}
 
 
-def find_page(chosen: Sequence[VideoResult], wanted: Selection, size: int) -> tuple[int, int]:
-    """The number of the page to show and of all pages: where none is asked for, the video's."""
-    pages = 1 if wanted.group == "class" else max(-(-len(chosen) // size), 1)
-    page = wanted.page
-    if not page and wanted.video_id:
-        places = (at for at, video in enumerate(chosen) if video.video_id == wanted.video_id)
+def find_page(chosen: Sequence[VideoResult], query: ViewQuery, size: int) -> tuple[int, int]:
+    """The number of the page to show (by default the one with the video) and the page count."""
+    pages = 1 if query.group == "class" else max(-(-len(chosen) // size), 1)
+    page = query.page
+    if not page and query.video_id:
+        places = (at for at, video in enumerate(chosen) if video.video_id == query.video_id)
         page = next(places, 0) // size + 1
     return min(max(page, 1), pages), pages
 
 
-def criterion_views(
+def class_views(
     run: results.Run, judged: Iterable[VideoResult], hues: Mapping[str, int]
-) -> tuple[CriterionView, ...]:
-    """The classes as described, with the number of videos they apply to."""
+) -> tuple[ClassView, ...]:
+    """The classes of the run, with the number of videos they apply to."""
     applied = Counter(found.name for video in judged for found in video.classes)
     return tuple(
-        CriterionView(
-            name=criterion.name,
-            showing=CLASS_PREFIX + criterion.name,
-            prompts=criterion.prompts,
-            hue=hues[criterion.name],
-            number=applied[criterion.name],
-            videos=counted(applied[criterion.name], "video"),
+        ClassView(
+            name=prompt_class.name,
+            filter=CLASS_PREFIX + prompt_class.name,
+            prompts=prompt_class.prompts,
+            hue=hues[prompt_class.name],
+            number=applied[prompt_class.name],
+            videos=counted(applied[prompt_class.name], "video"),
         )
-        for criterion in run.classes
+        for prompt_class in run.classes
     )
 
 
 def group_views(
-    criteria: Iterable[CriterionView], chosen: Sequence[VideoResult]
+    classes: Iterable[ClassView], chosen: Sequence[VideoResult]
 ) -> tuple[GroupView, ...]:
     """The chosen videos by class; classes that apply to none of them are left out."""
     groups = []
-    for criterion in criteria:
+    for described in classes:
         members = sorted(
             (
                 (found, video)
                 for video in chosen
                 for found in video.classes
-                if found.name == criterion.name
+                if found.name == described.name
             ),
             key=lambda member: (-member[0].score, member[1].name),
         )
@@ -192,11 +185,11 @@ def group_views(
                     f"{(found.clips[0].start + found.clips[0].end) / 2:.3f}"
                     if found.clips
                     else "0",
-                    score_view(found, {criterion.name: criterion.hue}),
+                    score_view(found, {described.name: described.hue}),
                 )
                 for found, video in members[:TILES_PER_CLASS]
             )
-            groups.append(GroupView(criterion, tiles, len(members) - len(tiles)))
+            groups.append(GroupView(described, tiles, len(members) - len(tiles)))
     return tuple(groups)
 
 

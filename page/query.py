@@ -1,6 +1,6 @@
-"""What a reader asked to see: search, filters, order, thresholds; read from an address.
+"""What the user asked to see: search, filters, order, thresholds; read from a query string.
 
-A selection is the whole state of the page, so that a link shows the same view.
+A view query is the whole state of the page, so that a link shows the same view.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 from core.classification import ClassScore, Clip, Thresholds
 from store.results import VideoResult
 
-ANY_CLASS, NO_CLASS = "any", "none"
-CLASS_PREFIX = "is:"  # before a class's name, so that a class may be called "any"
+NO_CLASS = "none"
+CLASS_PREFIX = "is:"  # before a class name, so that a class may be called "none"
 SORTS = ("score", "ratio", "name")
 GROUPS = ("video", "class", "heat")
 CLIP_SORTS = ("start", "score", "prompt")
@@ -22,36 +22,40 @@ LIMITS = {"min_video_score": 100.0, "min_clip_score": 100.0, "min_duration_ratio
 LAST_PAGE = 1_000_000
 
 
-class SelectionError(ValueError):
-    """The address asks for what cannot be; the message names the parameter and the rule."""
+class QueryError(ValueError):
+    """A query parameter is wrong; the message names it and the rule."""
 
 
 @dataclass(frozen=True)
-class Selection:
-    """`showing` is "", ANY_CLASS, NO_CLASS or CLASS_PREFIX with a name; `option` "" or one."""
+class ViewQuery:
+    """What the page shows. A text filter that is "" filters nothing.
+
+    `class_filter` is NO_CLASS, CLASS_PREFIX with a name, or "any" for videos with some class;
+    `evidence` is an option of classification.
+    """
 
     thresholds: Thresholds
-    words: str = ""
-    showing: str = ""
-    option: str = ""
+    search: str = ""
+    class_filter: str = ""
+    evidence: str = ""
     sort: str = "score"
     group: str = "video"
     video_id: str = ""
-    page: int = 0  # 0: the one with the video, else the first
+    page: int = 0  # 0: the page with the video, else the first
 
     @property
     def class_name(self) -> str:
-        """The class that videos must have, or ""."""
-        prefix, name = self.showing[: len(CLASS_PREFIX)], self.showing[len(CLASS_PREFIX) :]
-        return name if prefix == CLASS_PREFIX else ""
+        """The class that must apply to the videos, or ""."""
+        is_class = self.class_filter.startswith(CLASS_PREFIX)
+        return self.class_filter.removeprefix(CLASS_PREFIX) if is_class else ""
 
-    def address(self, defaults: Thresholds, **changes: object) -> str:
-        """The query string that asks for this selection, with some of it changed."""
+    def query_string(self, defaults: Thresholds, **changes: object) -> str:
+        """The query string for this view with `changes`; what is at its default is left out."""
         asked = replace(self, **changes)  # type: ignore[arg-type]
         given = {
-            "q": asked.words,
-            "class": asked.showing,
-            "evidence": asked.option,
+            "q": asked.search,
+            "class": asked.class_filter,
+            "evidence": asked.evidence,
             "sort": "" if asked.sort == "score" else asked.sort,
             "group": "" if asked.group == "video" else asked.group,
             "video": asked.video_id,
@@ -63,13 +67,13 @@ class Selection:
         return urlencode({name: value for name, value in given.items() if value}, errors="replace")
 
 
-def read_selection(given: Mapping[str, str], defaults: Thresholds) -> Selection:
-    """The selection that an address gives; raises SelectionError."""
-    return Selection(
+def read_view_query(given: Mapping[str, str], defaults: Thresholds) -> ViewQuery:
+    """The view that query parameters ask for; raises QueryError."""
+    return ViewQuery(
         thresholds=read_thresholds(given, defaults),
-        words=given.get("q", "").strip(),
-        showing=given.get("class", ""),
-        option=given.get("evidence", ""),
+        search=given.get("q", "").strip(),
+        class_filter=given.get("class", ""),
+        evidence=given.get("evidence", ""),
         sort=word_of(given, "sort", SORTS),
         group=word_of(given, "group", GROUPS),
         video_id=given.get("video", ""),
@@ -78,7 +82,7 @@ def read_selection(given: Mapping[str, str], defaults: Thresholds) -> Selection:
 
 
 def read_thresholds(given: Mapping[str, str], defaults: Thresholds) -> Thresholds:
-    """The thresholds that an address or a form gives; raises SelectionError."""
+    """The thresholds given by query parameters or a form; raises QueryError."""
     return Thresholds(
         **{
             name: number_of(given, name, getattr(defaults, name), most)
@@ -88,7 +92,7 @@ def read_thresholds(given: Mapping[str, str], defaults: Thresholds) -> Threshold
 
 
 def number_of(given: Mapping[str, str], name: str, default: float, most: float) -> float:
-    """A number from 0 to `most`; raises SelectionError."""
+    """A number from 0 to `most`; raises QueryError."""
     text = given.get(name, "").strip()
     if not text:
         return default
@@ -97,56 +101,56 @@ def number_of(given: Mapping[str, str], name: str, default: float, most: float) 
     except ValueError:
         number = math.nan
     if not 0 <= number <= most:
-        raise SelectionError(f"{name} must be a number from 0 to {most:g}, not {text!r:.40}")
+        raise QueryError(f"{name} must be a number from 0 to {most:g}, not {text!r:.40}")
     return number
 
 
 def word_of(given: Mapping[str, str], name: str, choices: Sequence[str]) -> str:
-    """One of `choices`, the first by default; raises SelectionError."""
+    """One of `choices`, the first by default; raises QueryError."""
     word = given.get(name, "") or choices[0]
     if word not in choices:
-        raise SelectionError(f"{name} must be one of {', '.join(choices)}, not {word!r:.40}")
+        raise QueryError(f"{name} must be one of {', '.join(choices)}, not {word!r:.40}")
     return word
 
 
-def select(videos: Sequence[VideoResult], wanted: Selection) -> list[VideoResult]:
-    """The videos to show, in their order; their classes stay as they are."""
-    words = wanted.words.casefold().split()
+def matching_videos(videos: Sequence[VideoResult], query: ViewQuery) -> list[VideoResult]:
+    """The videos to show, in order; their classes stay as they are."""
+    words = query.search.casefold().split()
     order: Callable[[VideoResult], tuple[float, str]] = {
-        "score": lambda video: (-_most(video, wanted, "score"), video.name),
-        "ratio": lambda video: (-_most(video, wanted, "duration_ratio"), video.name),
+        "score": lambda video: (-_most(video, query, "score"), video.name),
+        "ratio": lambda video: (-_most(video, query, "duration_ratio"), video.name),
         "name": lambda video: (0.0, video.name.casefold()),
-    }[wanted.sort]
+    }[query.sort]
     kept = (
         video
         for video in videos
-        if all(word in video.name.casefold() for word in words) and _has(video, wanted)
+        if all(word in video.name.casefold() for word in words) and _has(video, query)
     )
     return sorted(kept, key=order)
 
 
-def shown_classes(classes: Sequence[ClassScore], wanted: Selection) -> list[ClassScore]:
-    """Those of the classes that a filter leaves."""
-    name = wanted.class_name
+def filtered_classes(classes: Sequence[ClassScore], query: ViewQuery) -> list[ClassScore]:
+    """The classes that pass the filter."""
+    name = query.class_name
     return [found for found in classes if not name or found.name == name]
 
 
-def shown_clips(clips: Sequence[Clip], wanted: Selection) -> list[Clip]:
-    """Those of the clips that a filter leaves."""
-    return [clip for clip in clips if not wanted.option or clip.option == wanted.option]
+def filtered_clips(clips: Sequence[Clip], query: ViewQuery) -> list[Clip]:
+    """The clips that pass the filter."""
+    return [clip for clip in clips if not query.evidence or clip.option == query.evidence]
 
 
-def _has(video: VideoResult, wanted: Selection) -> bool:
-    if wanted.showing == NO_CLASS:
+def _has(video: VideoResult, query: ViewQuery) -> bool:
+    if query.class_filter == NO_CLASS:
         return not video.classes
-    classes = shown_classes(video.classes, wanted)
-    if wanted.option:
-        return any(shown_clips(found.clips, wanted) for found in classes)
-    return bool(classes) or not wanted.showing
+    classes = filtered_classes(video.classes, query)
+    if query.evidence:
+        return any(filtered_clips(found.clips, query) for found in classes)
+    return bool(classes) or not query.class_filter
 
 
-def _most(video: VideoResult, wanted: Selection, what: str) -> float:
-    values = (getattr(found, what) for found in shown_classes(video.classes, wanted))
+def _most(video: VideoResult, query: ViewQuery, what: str) -> float:
+    values = (getattr(found, what) for found in filtered_classes(video.classes, query))
     return max(values, default=-1.0)
 
 
@@ -156,18 +160,18 @@ class ClipQuery:
 
     class_name: str = ""
     prompt: str = ""
-    option: str = ""
+    evidence: str = ""
     min_score: float = 0.0
     sort: str = "start"
     page: int = 1
 
 
 def read_clip_query(given: Mapping[str, str], min_score: float) -> ClipQuery:
-    """The query that an address gives; `min_score` where it gives none; raises SelectionError."""
+    """The clips that query parameters ask for; `min_score` is the default; raises QueryError."""
     return ClipQuery(
         class_name=given.get("class", ""),
         prompt=given.get("prompt", ""),
-        option=given.get("option", ""),
+        evidence=given.get("option", ""),
         min_score=number_of(given, "min_score", min_score, 100),
         sort=word_of(given, "sort", CLIP_SORTS),
         page=max(int(number_of(given, "page", 1, LAST_PAGE)), 1),
@@ -175,7 +179,7 @@ def read_clip_query(given: Mapping[str, str], min_score: float) -> ClipQuery:
 
 
 def query_clips(classes: Sequence[ClassScore], query: ClipQuery) -> list[tuple[Clip, list[str]]]:
-    """Each clip once, with the names of the classes that it is a proof of, in order."""
+    """Each clip once, in order, with the names of the classes that it proves."""
     names: dict[Clip, list[str]] = {}
     for found in classes:
         for clip in found.clips:
@@ -191,6 +195,6 @@ def query_clips(classes: Sequence[ClassScore], query: ClipQuery) -> list[tuple[C
         if clip.score >= query.min_score
         and query.class_name in ("", *of)
         and query.prompt in ("", clip.prompt)
-        and query.option in ("", clip.option)
+        and query.evidence in ("", clip.option)
     )
     return [(clip, names[clip]) for clip in sorted(kept, key=order)]

@@ -1,4 +1,4 @@
-"""What all routes of the page share: the results as they are now, their media, the videos."""
+"""What all routes share: the results as they are now, their media, the video files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from flask import Flask, current_app
 from core.settings import Settings
 from page.video_files import video_file
 from store import results
-from store.judged_run import Library, load_library
+from store.judged_run import JudgedRun, load_judged_run
 from store.media import Media
 
-EXTENSION = "video-classification.shelf"
+EXTENSION = "video-classification.results"
 
 
-class Shelf:
+class ResultsCache:
     """A results folder as it is now, read again only when a file in it has changed."""
 
     def __init__(self, results_dir: Path, videos_dir: Path | None, settings: Settings) -> None:
@@ -26,36 +26,36 @@ class Shelf:
         self._videos_dir = videos_dir
         self._lock = threading.Lock()
         self._seen: object = None
-        self._held: Library | None = None
+        self._held: JudgedRun | None = None
 
-    def library(self) -> Library:
+    def judged_run(self) -> JudgedRun:
         """The results; raises ResultsMissing or ResultsBroken."""
         with self._lock:
             # Taken before reading: a file replaced meanwhile is noticed at the next request.
             seen = results.fingerprint(self.results_dir)
             if self._held is None or seen != self._seen:
-                self._held, self._seen = load_library(self.results_dir), seen
+                self._held, self._seen = load_judged_run(self.results_dir), seen
             return self._held
 
     def videos_folder(self) -> Path:
         """Where the videos are: as given, else where the run found them, else as set."""
         if self._videos_dir is not None:
             return self._videos_dir
-        found = self.library().run.videos_dir
+        found = self.judged_run().run.videos_dir
         return found if found.is_dir() else self.settings.videos_dir
 
     def video_path(self, name: str) -> Path | None:
         """The file of a video that the results name, where it is there."""
-        named = any(video.name == name for video in self.library().run.videos)
+        named = any(video.name == name for video in self.judged_run().run.videos)
         return video_file(self.videos_folder(), name) if named else None
 
 
-def put_shelf(app: Flask, shelf: Shelf) -> None:
-    """Give an application its shelf."""
-    app.extensions[EXTENSION] = shelf
+def attach_cache(app: Flask, cache: ResultsCache) -> None:
+    """Give an application its results cache."""
+    app.extensions[EXTENSION] = cache
 
 
-def the_shelf() -> Shelf:
-    """The shelf of the application that answers."""
-    shelf: Shelf = current_app.extensions[EXTENSION]
-    return shelf
+def current_cache() -> ResultsCache:
+    """The results cache of the application that handles this request."""
+    cache: ResultsCache = current_app.extensions[EXTENSION]
+    return cache

@@ -10,11 +10,11 @@ from flask import Blueprint, Response, abort, jsonify, request, url_for
 from page.card import ClipView, clip_page, video_card
 from page.formatting import evidence_word
 from page.overview import class_hues, page_view
-from page.query import LIMITS, ClipQuery, read_clip_query, read_selection, read_thresholds
+from page.query import LIMITS, ClipQuery, read_clip_query, read_thresholds, read_view_query
 from page.responses import html, wants_json
-from page.results_cache import Shelf, the_shelf
+from page.results_cache import ResultsCache, current_cache
 from page.video_files import send_video, video_file, video_type
-from store.judged_run import Library
+from store.judged_run import JudgedRun
 from store.results import VideoResult
 
 PICTURE_AGE_S = 86_400
@@ -24,26 +24,26 @@ blueprint = Blueprint("page", __name__)
 
 @blueprint.get("/")
 def show_page() -> Response:
-    shelf = the_shelf()
-    library = shelf.library()
-    wanted = read_selection(request.args, library.run.thresholds)
-    view = page_view(library, wanted)
+    cache = current_cache()
+    judged_run = cache.judged_run()
+    query = read_view_query(request.args, judged_run.run.thresholds)
+    view = page_view(judged_run, query)
     names = [card.name for card in view.cards]
     return html(
         "page.html",
         page=view,
-        selection=wanted,
-        defaults=library.run.thresholds,
-        addresses=addresses(shelf, names),
-        pictured=shelf.media.has_pictures,
-        damage=library.damage,
-        folder=shelf.videos_folder(),
+        query=query,
+        defaults=judged_run.run.thresholds,
+        addresses=addresses(cache, names),
+        pictured=cache.media.has_pictures,
+        damage=judged_run.damage,
+        folder=cache.videos_folder(),
     )
 
 
 @blueprint.get("/videos/<path:name>")
 def serve_video(name: str) -> Response:
-    path = the_shelf().video_path(name)
+    path = current_cache().video_path(name)
     if path is None:
         abort(404)
     return send_video(path, video_type(name))
@@ -52,12 +52,12 @@ def serve_video(name: str) -> Response:
 @blueprint.get("/pictures/<video_id>")
 def serve_picture(video_id: str) -> Response:
     """A picture of a video near the time `t` in seconds, by default near its middle."""
-    shelf = the_shelf()
-    library = shelf.library()
-    if video_id not in library.videos:
+    cache = current_cache()
+    judged_run = cache.judged_run()
+    if video_id not in judged_run.videos:
         abort(404)
-    time_s = request.args.get("t", library.duration_s(video_id) / 2, type=float)
-    content = shelf.media.picture(video_id, time_s)
+    time_s = request.args.get("t", judged_run.duration_s(video_id) / 2, type=float)
+    content = cache.media.picture(video_id, time_s)
     if content is None:
         abort(404)
     response = Response(content, mimetype="image/jpeg")
@@ -68,16 +68,16 @@ def serve_picture(video_id: str) -> Response:
 @blueprint.get("/api/videos/<video_id>/clips")
 def list_clips(video_id: str) -> Response:
     """A page of the clips of one video: JSON for programs, a page for who prefers HTML."""
-    shelf = the_shelf()
-    library = shelf.library()
-    video = library_video(library, video_id)
-    thresholds = read_thresholds(request.args, library.run.thresholds)
+    cache = current_cache()
+    judged_run = cache.judged_run()
+    video = video_or_404(judged_run, video_id)
+    thresholds = read_thresholds(request.args, judged_run.run.thresholds)
     query = read_clip_query(request.args, thresholds.min_clip_score)
-    if library.is_live:
-        everything = library.candidates(query.min_score)
+    if judged_run.has_all_clips:
+        everything = judged_run.candidates(query.min_score)
         video = next(each for each in everything if each.video_id == video_id)
-    words_of = shelf.media.words_of(video_id)
-    hues = class_hues(library.run)
+    words_of = cache.media.words_of(video_id)
+    hues = class_hues(judged_run.run)
     page = clip_page(video, query, hues, words_of)
     following = None
     if page.page < page.pages:
@@ -86,27 +86,27 @@ def list_clips(video_id: str) -> Response:
     if not wants_json():
         response = html(
             "clips.html",
-            card=video_card(1, video, library.duration_s(video_id), hues),
+            card=video_card(1, video, judged_run.duration_s(video_id), hues),
             player="",
             clips=page,
             query=query,
-            classes=[criterion.name for criterion in library.run.classes],
-            prompts=prompts_of(library, query),
-            options=[(option, evidence_word(option)) for option in library.run.options],
+            classes=[prompt_class.name for prompt_class in judged_run.run.classes],
+            prompts=prompts_of(judged_run, query),
+            options=[(option, evidence_word(option)) for option in judged_run.run.options],
             kept={name: request.args[name] for name in LIMITS if request.args.get(name)},
-            address=addresses(shelf, [video.name]).get(video.name),
-            pictured=shelf.media.has_pictures,
+            address=addresses(cache, [video.name]).get(video.name),
+            pictured=cache.media.has_pictures,
             next_address=following,
         )
     else:
-        clips = [clip_answer(shelf, video_id, clip) for clip in page.clips]
+        clips = [clip_answer(cache, video_id, clip) for clip in page.clips]
         info = {"page": page.page, "total_pages": page.pages, "total_results": page.total}
         response = jsonify({"data": clips, "page_info": {**info, "next": following}})
     response.vary.add("Accept")
     return response
 
 
-def clip_answer(shelf: Shelf, video_id: str, clip: ClipView) -> dict[str, Any]:
+def clip_answer(cache: ResultsCache, video_id: str, clip: ClipView) -> dict[str, Any]:
     """A clip as the API of the page gives it."""
     answer = {
         "start": float(clip.start),
@@ -117,34 +117,34 @@ def clip_answer(shelf: Shelf, video_id: str, clip: ClipView) -> dict[str, Any]:
         "classes": list(clip.names),
         "words": clip.words,
     }
-    if shelf.media.has_pictures(video_id):
+    if cache.media.has_pictures(video_id):
         answer["thumbnail_url"] = url_for("page.serve_picture", video_id=video_id, t=clip.middle)
     return answer
 
 
-def library_video(library: Library, video_id: str) -> VideoResult:
+def video_or_404(judged_run: JudgedRun, video_id: str) -> VideoResult:
     """A video of the results; aborts where there is none of that id."""
-    video = library.videos.get(video_id)
+    video = judged_run.videos.get(video_id)
     if video is None:
         abort(404)
     return video
 
 
-def prompts_of(library: Library, query: ClipQuery) -> list[str]:
+def prompts_of(judged_run: JudgedRun, query: ClipQuery) -> list[str]:
     """The prompts that a list of clips can be narrowed to."""
     return list(
         dict.fromkeys(
             prompt
-            for criterion in library.run.classes
-            if query.class_name in ("", criterion.name)
-            for prompt in criterion.prompts
+            for prompt_class in judged_run.run.classes
+            if query.class_name in ("", prompt_class.name)
+            for prompt in prompt_class.prompts
         )
     )
 
 
-def addresses(shelf: Shelf, names: list[str]) -> dict[str, str]:
+def addresses(cache: ResultsCache, names: list[str]) -> dict[str, str]:
     """Where the videos that are there can be had, by name."""
-    folder = shelf.videos_folder()
+    folder = cache.videos_folder()
     return {
         name: url_for("page.serve_video", name=name) for name in names if video_file(folder, name)
     }

@@ -1,4 +1,4 @@
-"""A run with all its clips: judged again at any thresholds, without asking a platform."""
+"""A run with all its clips: classes are judged at any thresholds without asking a platform."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 from core.classification import ClassScore, Clip, Thresholds, class_score
 from store import results
 
-HELD_JUDGEMENTS = 8  # thresholds whose verdicts are kept: paging and filtering ask for them again
+CACHED_THRESHOLDS = 8  # paging and filtering ask again for the same thresholds
 
 
 @dataclass(frozen=True)
 class ClassProfile:
     """One class of one video at every clip threshold.
 
-    `clips` are best first; `ratios`, `sustained` and `sums` at place k are the duration ratio, the
-    sustained ratio and the sum of the scores of the first k + 1 of them. Any clip threshold keeps a
-    head of the list, so a verdict is a look-up. It is the one of `classification.judge`.
+    `clips` are best first; `ratios`, `sustained` and `sums` at index k are the duration ratio, the
+    sustained ratio and the sum of the scores of the first k + 1 clips. Any clip threshold keeps a
+    prefix of the list, so judging is a look-up. It gives what `classification.judge` gives.
     """
 
     name: str
@@ -32,26 +32,26 @@ class ClassProfile:
 
     @staticmethod
     def of(name: str, clips: Sequence[Clip], duration_s: float) -> ClassProfile:
-        """Work a profile out, once for all thresholds."""
+        """Compute a profile, once for all thresholds."""
         ordered = sorted(
             clips, key=lambda clip: (-clip.score, clip.start, clip.end, clip.prompt, clip.option)
         )
-        fresh_s = newly_covered(ordered)
-        covered_s = accumulate(fresh_s)
-        weighed = accumulate(
-            seconds * clip.score for seconds, clip in zip(fresh_s, ordered, strict=True)
+        added_s = newly_covered(ordered)
+        covered_s = accumulate(added_s)
+        weighted_s = accumulate(
+            seconds * clip.score for seconds, clip in zip(added_s, ordered, strict=True)
         )
         best = ordered[0].score if ordered else 0.0
         return ClassProfile(
             name,
             tuple(ordered),
             tuple(round(share(seconds, duration_s), 2) for seconds in covered_s),
-            tuple(share(score_s, best * duration_s) for score_s in weighed),
+            tuple(share(score_s, best * duration_s) for score_s in weighted_s),
             tuple(accumulate(clip.score for clip in ordered)),
         )
 
     def judge(self, thresholds: Thresholds) -> ClassScore | None:
-        """The verdict at these thresholds; None where the class does not apply."""
+        """The class at these thresholds; None if it does not apply."""
         kept = bisect_right(self.clips, -thresholds.min_clip_score, key=lambda clip: -clip.score)
         if not kept:
             return None
@@ -64,33 +64,37 @@ class ClassProfile:
 
 
 def newly_covered(clips: Iterable[Clip]) -> list[float]:
-    """How many seconds each clip covers that no clip before it does."""
+    """How many seconds each clip covers that no earlier clip of the list does."""
     starts: list[float] = []
     ends: list[float] = []
-    fresh_s = []
+    added_s = []
     for clip in clips:
-        # Disjoint stretches in order: those from `first` to `last` touch the clip and melt into it.
+        # Disjoint intervals in order: those from `first` to `last` touch the clip and merge with it.
         first, last = bisect_left(ends, clip.start), bisect_right(starts, clip.end)
         start = min([clip.start, *starts[first:last]])
         end = max([clip.end, *ends[first:last]])
-        fresh_s.append(end - start - (sum(ends[first:last]) - sum(starts[first:last])))
+        added_s.append(end - start - (sum(ends[first:last]) - sum(starts[first:last])))
         starts[first:last], ends[first:last] = [start], [end]
-    return fresh_s
+    return added_s
 
 
 def share(part: float, whole: float) -> float:
-    """Part of a whole, 0-1."""
+    """A part as a share of the whole, 0-1; 0 of nothing."""
     return min(part / whole, 1.0) if whole > 0 else 0.0
 
 
-class Library:
-    """The videos of a results folder. `is_live` says whether thresholds can be moved."""
+class JudgedRun:
+    """The videos of a results folder, judged at any thresholds.
+
+    Where the run kept no clips below its own thresholds (`has_all_clips` is false) they are judged
+    at those only.
+    """
 
     def __init__(
         self, run: results.Run, all_clips: Mapping[str, Sequence[ClassScore]] | None
     ) -> None:
         self.run = run
-        self.is_live = all_clips is not None
+        self.has_all_clips = all_clips is not None
         self._profiles = {
             video_id: tuple(
                 ClassProfile.of(found.name, found.clips, run.details[video_id].duration_s)
@@ -99,7 +103,7 @@ class Library:
             for video_id, classes in (all_clips or {}).items()
         }
         self.videos = {video.video_id: video for video in run.videos}
-        self.judged = lru_cache(HELD_JUDGEMENTS)(self._judged)
+        self.judge = lru_cache(CACHED_THRESHOLDS)(self._judge)
         self.clip_scores = sorted(
             clip.score
             for profiles in self._profiles.values()
@@ -107,13 +111,12 @@ class Library:
             for clip in profile.clips
         )
 
-    def _judged(self, thresholds: Thresholds) -> tuple[results.VideoResult, ...]:
+    def _judge(self, thresholds: Thresholds) -> tuple[results.VideoResult, ...]:
         """Every video with the classes that apply at these thresholds.
 
-        At the run's own thresholds, and where the run keeps no other clips, this is the answer of
-        the platform as it was.
+        At the run's own thresholds, and without all clips, this is what the platform answered.
         """
-        if not self.is_live or thresholds == self.run.thresholds:
+        if not self.has_all_clips or thresholds == self.run.thresholds:
             return self.run.videos
         return tuple(
             replace(video, classes=self._classes(video.video_id, thresholds))
@@ -121,13 +124,13 @@ class Library:
         )
 
     def candidates(self, min_clip_score: float) -> tuple[results.VideoResult, ...]:
-        """Every video with every class that has a clip: what the other thresholds choose from."""
-        return self.judged(Thresholds(0.0, min_clip_score, 0.0))
+        """Every video with every class that has a clip from this score on."""
+        return self.judge(Thresholds(0.0, min_clip_score, 0.0))
 
     def nearest(self, video_id: str, min_clip_score: float) -> ClassScore | None:
-        """The best class of a video whatever it scores: of those with a clip from that score on.
+        """The class that comes nearest to applying: the best with a clip from that score on.
 
-        Where no class has one, of all; None where no clips are kept.
+        If no class has such a clip, the best of all; None if the video has no clips.
         """
         for least in (min_clip_score, 0.0):
             if classes := self._classes(video_id, Thresholds(0.0, least, 0.0)):
@@ -135,7 +138,7 @@ class Library:
         return None
 
     def duration_s(self, video_id: str) -> float:
-        """Length of a video; where the platform told none, the end of its last clip."""
+        """Length of a video; the end of its last clip if the platform did not tell it."""
         details = self.run.details.get(video_id)
         if details and details.duration_s:
             return details.duration_s
@@ -143,7 +146,7 @@ class Library:
         return max((clip.end for found in classes for clip in found.clips), default=0.0)
 
     def damage(self, video_id: str) -> str:
-        """What of a video's file could not be used; "" where all could."""
+        """What of a video's file could not be used; "" if it is whole."""
         details = self.run.details.get(video_id)
         return details.damage if details else ""
 
@@ -156,7 +159,7 @@ class Library:
         )
 
 
-def load_library(folder: Path) -> Library:
+def load_judged_run(folder: Path) -> JudgedRun:
     """Read a results folder with all its clips; raises ResultsMissing or ResultsBroken."""
     run = results.load_run(folder)
-    return Library(run, results.load_all_clips(folder, run))
+    return JudgedRun(run, results.load_all_clips(folder, run))

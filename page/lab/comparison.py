@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.classification import ClassScore, Clip
-from store.judged_run import Library
+from store.judged_run import JudgedRun
 from store.results import VideoResult
 
 # A prompt of at most this many words is short, or medium; a longer one is long.
@@ -67,7 +67,7 @@ class Comparison:
     lengths_after: tuple[LengthHits, ...]
 
 
-def compare_versions(before: Library, after: Library) -> Comparison:
+def compare_versions(before: JudgedRun, after: JudgedRun) -> Comparison:
     """What each video and each prompt gained or lost from one version to another."""
     changes = video_changes(before.run.videos, after.run.videos)
     hits_before, hits_after = prompt_hits(before), prompt_hits(after)
@@ -126,14 +126,14 @@ def class_scores(classes: Sequence[ClassScore]) -> dict[str, float]:
     return {found.name: found.score for found in classes}
 
 
-def prompt_hits(library: Library) -> dict[tuple[str, str], Hits]:
+def prompt_hits(judged_run: JudgedRun) -> dict[tuple[str, str], Hits]:
     """The hits of every prompt, by (class, prompt) in the order of the classes."""
     clips: dict[tuple[str, str], list[tuple[str, Clip]]] = {
-        (criterion.name, prompt): []
-        for criterion in library.run.classes
-        for prompt in criterion.prompts
+        (prompt_class.name, prompt): []
+        for prompt_class in judged_run.run.classes
+        for prompt in prompt_class.prompts
     }
-    for video in library.candidates(library.run.thresholds.min_clip_score):
+    for video in judged_run.candidates(judged_run.run.thresholds.min_clip_score):
         for found in video.classes:
             for clip in found.clips:
                 clips.setdefault((found.name, clip.prompt), []).append((video.video_id, clip))

@@ -17,7 +17,7 @@ from typing import Any
 
 from platforms.request import Question, ask
 from store import results
-from store.judged_run import Library, load_library
+from store.judged_run import JudgedRun, load_judged_run
 from store.safe_files import read_plain
 from twelvelabs_client import NotFound, TwelveLabsClient
 
@@ -115,7 +115,7 @@ def version_folder(results_dir: Path, version: str) -> Path:
         return results_dir
     folder = results_dir / FOLDER / version
     if not DRAFT_ID.fullmatch(version) or not folder.is_dir():
-        raise NoSuchDraft(f"there is no draft {version!r}: it was kept or discarded")
+        raise NoSuchDraft(f"there is no draft {version!r}: it was promoted or deleted")
     return folder
 
 
@@ -139,12 +139,12 @@ def is_outdated(version: results.Run, current: results.Run) -> bool:
     return asked_ids(version) != asked_ids(current)
 
 
-def load_version(results_dir: Path, version: str) -> Library:
+def load_version(results_dir: Path, version: str) -> JudgedRun:
     """A version with all its clips; raises NoSuchDraft, ResultsMissing or ResultsBroken."""
-    return load_library(version_folder(results_dir, version))
+    return load_judged_run(version_folder(results_dir, version))
 
 
-def keep(results_dir: Path, draft_id: str) -> str:
+def promote(results_dir: Path, draft_id: str) -> str:
     """Make a draft the results; those before become a draft in its place, whose id is returned.
 
     Raises LabError for a draft about other videos than those of the results: its clips would stand
@@ -156,12 +156,12 @@ def keep(results_dir: Path, draft_id: str) -> str:
     if is_outdated(results.load_run(folder), results.load_run(results_dir)):
         raise LabError(
             "this draft is about other videos than the results are now: ask its question again, or"
-            " discard it"
+            " delete it"
         )
-    kept, before = read_version(folder), read_version(results_dir)
+    promoted, before = read_version(folder), read_version(results_dir)
     saved_id = new_id(datetime.now(timezone.utc))
     results.write_results(results_dir / FOLDER / saved_id, *before)
-    results.write_results(results_dir, *kept)
+    results.write_results(results_dir, *promoted)
     shutil.rmtree(folder)
     return saved_id
 
@@ -175,9 +175,9 @@ def read_version(folder: Path) -> tuple[dict[str, Any], Any]:
     return found, read_plain(folder / results.RUN_FILE)
 
 
-def discard(results_dir: Path, draft_id: str) -> None:
+def delete(results_dir: Path, draft_id: str) -> None:
     """Delete a draft; raises LabError for the results themselves."""
     folder = version_folder(results_dir, draft_id)
     if folder == results_dir:
-        raise LabError("the results themselves are not discarded here")
+        raise LabError("the results themselves cannot be deleted here")
     shutil.rmtree(folder)

@@ -44,7 +44,7 @@ class LabForm:
         return [row.as_json() for row in filled]
 
     def question(self) -> Question:
-        """What the form asks; raises ClassesError or SelectionError with what is wrong."""
+        """What the form asks; raises ClassesError or QueryError with what is wrong."""
         if not self.options:
             raise ClassesError("no evidence is chosen: tick at least one kind")
         return Question(

@@ -20,13 +20,13 @@ from page.lab.comparison import compare_versions
 from page.lab.drafts import CURRENT, LabError, NoSuchDraft
 from page.lab.form import LabForm
 from page.overview import page_view
-from page.query import Selection, SelectionError
+from page.query import QueryError, ViewQuery
 from page.responses import html
-from page.results_cache import the_shelf
+from page.results_cache import current_cache
 from page.security import csrf_token, require_token
 from platforms.connect import PlatformUnavailable, open_platform
 from platforms.request import Question
-from store.judged_run import Library
+from store.judged_run import JudgedRun
 from store.results import Run
 from twelvelabs_client import ApiError
 
@@ -49,9 +49,9 @@ def add_lock(state: BlueprintSetupState) -> None:
 @blueprint.get("/lab")
 def show() -> Response:
     """The form with the question of a version, `version` or the results."""
-    shelf = the_shelf()
+    cache = current_cache()
     version = request.args.get("version", CURRENT)
-    run = lab.load_version(shelf.results_dir, version).run
+    run = lab.load_version(cache.results_dir, version).run
     return form_page(lab_form.form_of(question_of(run)))
 
 
@@ -70,7 +70,7 @@ def post() -> AnyResponse:
             return redirect(url_for("lab.compare", after=run(form.question())), 303)
         else:
             form = lab_form.edit(form, action)
-    except (ClassesError, SelectionError, SettingError) as error:
+    except (ClassesError, QueryError, SettingError) as error:
         not_done = "Not imported" if action == "import" else "Not asked"
         return form_page(form, f"{not_done}: {error}", 400)
     except LabError as error:
@@ -90,30 +90,30 @@ def uploaded() -> bytes:
 
 def run(question: Question) -> str:
     """Ask the platform of the settings; the id of the draft. One question at a time."""
-    shelf, running = the_shelf(), current_app.extensions[RUNNING]
+    cache, running = current_cache(), current_app.extensions[RUNNING]
     if not running.acquire(blocking=False):
         raise PlatformUnavailable("another question of this lab is being answered: wait for it")
     try:
-        with open_platform(shelf.settings) as platform:
-            return lab.run_question(shelf.results_dir, platform.client, question)
+        with open_platform(cache.settings) as platform:
+            return lab.run_question(cache.results_dir, platform.client, question)
     finally:
         running.release()
 
 
 def form_page(form: LabForm, problem: str = "", status: int = 200) -> Response:
     """The lab with this form in it."""
-    shelf = the_shelf()
+    cache = current_cache()
     return html(
         "lab.html",
         status,
         form=form,
         problem=problem,
         token=csrf_token(),
-        hosted=shelf.settings.api_url,
+        hosted=cache.settings.api_url,
         options=[(option, evidence_word(option)) for option in lab_form.OPTIONS],
         conversation_options=CONVERSATION_WORDS,
-        versions=version_names(shelf.results_dir),
-        videos=counted(len(shelf.library().run.videos), "video"),
+        versions=version_names(cache.results_dir),
+        videos=counted(len(cache.judged_run().run.videos), "video"),
     )
 
 
@@ -135,11 +135,11 @@ def question_of(found: Run) -> Question:
 @blueprint.get("/lab/compare")
 def compare() -> Response:
     """Two versions side by side: `before`, by default the results, and `after`."""
-    shelf = the_shelf()
-    names = version_names(shelf.results_dir)
+    cache = current_cache()
+    names = version_names(cache.results_dir)
     before = request.args.get("before", CURRENT)
     after = request.args.get("after") or next((v for v, _ in names if v != before), CURRENT)
-    old, new = (lab.load_version(shelf.results_dir, version) for version in (before, after))
+    old, new = (lab.load_version(cache.results_dir, version) for version in (before, after))
     return html(
         "compare.html",
         before=before,
@@ -147,8 +147,8 @@ def compare() -> Response:
         versions=names,
         titles=dict(names),
         sides=[
-            (label, version, side(library, shelf.library().run))
-            for label, version, library in (("Before", before, old), ("After", after, new))
+            (label, version, side(judged_run, cache.judged_run().run))
+            for label, version, judged_run in (("Before", before, old), ("After", after, new))
         ],
         comparison=compare_versions(old, new),
         token=csrf_token(),
@@ -156,9 +156,9 @@ def compare() -> Response:
     )
 
 
-def side(library: Library, current: Run) -> dict[str, Any]:
+def side(judged_run: JudgedRun, current: Run) -> dict[str, Any]:
     """A version in a few words, beside the results as they are now."""
-    found = library.run
+    found = judged_run.run
     return {
         "classes": counted(len(found.classes), "class"),
         "prompts": counted(sum(len(each.prompts) for each in found.classes), "prompt"),
@@ -171,19 +171,19 @@ def side(library: Library, current: Run) -> dict[str, Any]:
     }
 
 
-@blueprint.post("/lab/keep")
-def keep() -> AnyResponse:
+@blueprint.post("/lab/promote")
+def promote() -> AnyResponse:
     """Make a draft the results."""
     require_token()
-    lab.keep(the_shelf().results_dir, request.form.get("version", ""))
+    lab.promote(current_cache().results_dir, request.form.get("version", ""))
     return redirect(url_for("page.show_page"), 303)
 
 
-@blueprint.post("/lab/discard")
-def discard() -> AnyResponse:
+@blueprint.post("/lab/delete")
+def delete() -> AnyResponse:
     """Delete a draft."""
     require_token()
-    lab.discard(the_shelf().results_dir, request.form.get("version", ""))
+    lab.delete(current_cache().results_dir, request.form.get("version", ""))
     return redirect(url_for("lab.show"), 303)
 
 
@@ -206,15 +206,15 @@ def moment_of(draft: str) -> str:
 @blueprint.get("/report")
 def report() -> Response:
     """A version as one HTML file that needs no server."""
-    shelf = the_shelf()
-    library = lab.load_version(shelf.results_dir, request.args.get("version", CURRENT))
-    view = page_view(library, Selection(library.run.thresholds), per_page=REPORT_CARDS)
+    cache = current_cache()
+    judged_run = lab.load_version(cache.results_dir, request.args.get("version", CURRENT))
+    view = page_view(judged_run, ViewQuery(judged_run.run.thresholds), per_page=REPORT_CARDS)
 
     def picture(video_id: str, time_s: str) -> str:
-        content = shelf.media.picture(video_id, float(time_s))
+        content = cache.media.picture(video_id, float(time_s))
         return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}" if content else ""
 
-    comparison = compare_versions(library, library)
+    comparison = compare_versions(judged_run, judged_run)
     text = render_template("report.html", page=view, picture=picture, comparison=comparison)
     response = Response(text.encode(errors="replace"))
     response.headers["Content-Disposition"] = "attachment; filename=classification.html"

@@ -25,7 +25,7 @@ from page.lab import drafts as lab
 from page.lab.comparison import Hits, compare_versions
 from page.lab.form import ClassRow, LabForm, edit, imported, read_form
 from store import results
-from store.judged_run import load_library
+from store.judged_run import load_judged_run
 from store.media import Media
 from tests.support.media import write_video
 from tests.support.pages import clip, found, write_run
@@ -176,7 +176,7 @@ def two(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_comparison_tells_gains_losses_and_hits(two: tuple[Path, Path]) -> None:
-    compared = compare_versions(*(load_library(folder) for folder in two))
+    compared = compare_versions(*(load_judged_run(folder) for folder in two))
     cat, dog = compared.changes
     assert (cat.gained, cat.lost) == ((("Pets", 77.0),), (("Home", 80.0),))
     assert dog.moved == (("Pets", 91.0, 85.0),)
@@ -192,20 +192,22 @@ def test_comparison_tells_gains_losses_and_hits(two: tuple[Path, Path]) -> None:
     ]
 
 
-def test_kept_draft_becomes_the_results_and_those_before_a_draft(two: tuple[Path, Path]) -> None:
+def test_promoted_draft_becomes_the_results_and_those_before_a_draft(
+    two: tuple[Path, Path],
+) -> None:
     folder, draft = two
     draft_id = "20260102-030405-abcdef"
     shutil.copytree(draft, folder / "lab" / draft_id)
     before = results.read_result(folder, "clips_data")
-    saved = lab.keep(folder, draft_id)
+    saved = lab.promote(folder, draft_id)
     assert results.read_result(folder, "clips_data") == results.read_result(draft, "clips_data")
     assert lab.drafts(folder) == [saved]
     assert results.read_result(folder / "lab" / saved, "clips_data") == before
-    lab.discard(folder, saved)
+    lab.delete(folder, saved)
     assert lab.drafts(folder) == []
 
 
-def test_draft_about_other_videos_is_not_kept_and_said_to_be_outdated(tmp_path: Path) -> None:
+def test_draft_about_other_videos_is_not_promoted_and_said_to_be_outdated(tmp_path: Path) -> None:
     videos = {"a.mp4": [found("Pets", clip(0, 5, "a dog"))], "b.mp4": []}
     write_run(tmp_path, tmp_path, videos)
     draft = lab.run_question(tmp_path, Platform("id0"), FORM.question())
@@ -218,18 +220,18 @@ def test_draft_about_other_videos_is_not_kept_and_said_to_be_outdated(tmp_path: 
     compared = client.get(f"/lab/compare?after={draft}").text
     assert compared.count("Outdated") == 1
     assert "Keep as the results" not in compared
-    answer = client.post("/lab/keep", data={"version": draft, "csrf_token": token_of(client)})
+    answer = client.post("/lab/promote", data={"version": draft, "csrf_token": token_of(client)})
     assert answer.status_code == 409
     assert "about other videos than the results are now: ask its question again" in answer.text
     assert len(results.load_run(tmp_path).videos) == 3
     assert lab.drafts(tmp_path) == [draft]
 
 
-def test_draft_without_some_videos_is_kept_and_taken_back(tmp_path: Path) -> None:
+def test_draft_without_some_videos_is_promoted_and_undone(tmp_path: Path) -> None:
     write_run(tmp_path, tmp_path, {"a.mp4": [], "b.mp4": []})
-    saved = lab.keep(tmp_path, lab.run_question(tmp_path, Platform("id1"), FORM.question()))
+    saved = lab.promote(tmp_path, lab.run_question(tmp_path, Platform("id1"), FORM.question()))
     assert [entry.video_name for entry in results.load_run(tmp_path).failed] == ["a.mp4"]
-    lab.keep(tmp_path, saved)
+    lab.promote(tmp_path, saved)
     assert len(results.load_run(tmp_path).videos) == 2
 
 
@@ -247,14 +249,14 @@ def test_drafts_of_one_minute_have_names_of_their_own(two: tuple[Path, Path]) ->
 @pytest.mark.parametrize(
     "version", ["", "..", "../old", "20260102-030405-abcdef", "x", "current/.."]
 )
-def test_only_drafts_are_kept_and_discarded(two: tuple[Path, Path], version: str) -> None:
+def test_only_drafts_are_promoted_and_deleted(two: tuple[Path, Path], version: str) -> None:
     folder, _ = two
-    for act in (lab.keep, lab.discard, lab.load_version):
+    for act in (lab.promote, lab.delete, lab.load_version):
         with pytest.raises(lab.LabError):
             act(folder, version)
     with pytest.raises(lab.LabError):
-        lab.discard(folder, lab.CURRENT)
-    assert load_library(folder).run.videos
+        lab.delete(folder, lab.CURRENT)
+    assert load_judged_run(folder).run.videos
 
 
 # The page, with the engine
@@ -285,10 +287,10 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_pipeline_keeps_pictures_and_every_clip(indexed: Path) -> None:
-    library = load_library(indexed / "results")
-    (video,) = library.run.videos
-    assert library.run.details[video.video_id] == results.VideoDetails(5.0, 5.0)
-    assert library.is_live
+    judged_run = load_judged_run(indexed / "results")
+    (video,) = judged_run.run.videos
+    assert judged_run.run.details[video.video_id] == results.VideoDetails(5.0, 5.0)
+    assert judged_run.has_all_clips
     picture = Media(indexed / "results").picture(video.video_id, 2)
     assert picture
     red, green, blue = Image.open(io.BytesIO(picture)).convert("RGB").getpixel((9, 9))
@@ -321,7 +323,7 @@ QUESTION = {
 }
 
 
-def test_a_question_is_asked_compared_and_kept(client: FlaskClient, tmp_path: Path) -> None:
+def test_a_question_is_asked_compared_and_promoted(client: FlaskClient, tmp_path: Path) -> None:
     token = token_of(client)
     answer = client.post("/lab", data={**QUESTION, "csrf_token": token})
     assert answer.status_code == 303, unescape(answer.text)
@@ -329,15 +331,14 @@ def test_a_question_is_asked_compared_and_kept(client: FlaskClient, tmp_path: Pa
     shown = client.get(answer.headers["Location"]).text
     assert "Keep as the results" in shown
     assert "a very long prompt" in shown
-    kept = client.post("/lab/keep", data={"version": draft, "csrf_token": token})
-    assert kept.status_code == 303
+    promoted = client.post("/lab/promote", data={"version": draft, "csrf_token": token})
+    assert promoted.status_code == 303
     assert "1 video, 2 classes" in client.get("/").text
     run = results.load_run(tmp_path / "results")
     assert [each.name for each in run.classes] == ["Anything", "Pets"]
     (before,) = lab.drafts(tmp_path / "results")
     assert (
-        client.post("/lab/discard", data={"version": before, "csrf_token": token}).status_code
-        == 303
+        client.post("/lab/delete", data={"version": before, "csrf_token": token}).status_code == 303
     )
     assert lab.drafts(tmp_path / "results") == []
 
@@ -381,7 +382,7 @@ def test_videos_gone_from_the_index_are_told(client: FlaskClient, tmp_path: Path
     assert lab.drafts(folder) == [draft]
 
 
-@pytest.mark.parametrize("path", ["/lab", "/lab/keep", "/lab/discard"])
+@pytest.mark.parametrize("path", ["/lab", "/lab/promote", "/lab/delete"])
 @pytest.mark.parametrize("token", ["", "guessed", None])
 def test_nothing_is_changed_without_the_token(
     client: FlaskClient, tmp_path: Path, path: str, token: str | None

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from core.classification import ClassScore, Clip, Thresholds
-from page import formatting as wording
-from page import overview as view_models
-from page.query import Selection
+from page import formatting, overview
+from page.query import ViewQuery
 from store import results
-from store.judged_run import Library
+from store.judged_run import JudgedRun
 
 STYLESHEET = Path(__file__).parents[2] / "static" / "page.css"
 
@@ -65,8 +64,8 @@ RUN = results.Run(
 )
 
 
-def view(run: results.Run = RUN) -> view_models.PageView:
-    return view_models.page_view(Library(run, None), Selection(run.thresholds))
+def view(run: results.Run = RUN) -> overview.PageView:
+    return overview.page_view(JudgedRun(run, None), ViewQuery(run.thresholds))
 
 
 def test_videos_with_the_best_class_come_first_those_without_one_last() -> None:
@@ -81,10 +80,10 @@ def test_videos_with_the_best_class_come_first_those_without_one_last() -> None:
     assert len({card.anchor for card in page.cards}) == 4
 
 
-def test_headline_criteria_and_counts() -> None:
+def test_headline_classes_and_counts() -> None:
     page = view()
     assert page.headline == "4 videos, 2 classes"
-    assert [(c.name, c.hue, c.videos) for c in page.criteria] == [
+    assert [(c.name, c.hue, c.videos) for c in page.classes] == [
         ("Pets", 0, "1 video"),
         ("Home", 1, "2 videos"),
     ]
@@ -155,15 +154,15 @@ def test_card_shows_every_class_and_the_three_best_clips_with_distinct_prompts()
 def test_many_classes_share_the_colours() -> None:
     many = tuple(results.PromptClass(f"class {n}", ("a",)) for n in range(30))
     page = view(replace(RUN, classes=many))
-    assert {criterion.hue for criterion in page.criteria} == set(range(view_models.HUES))
+    assert {each.hue for each in page.classes} == set(range(overview.HUES))
 
 
 def test_stylesheet_has_every_hue_in_both_schemes() -> None:
     css = STYLESHEET.read_text(encoding="utf-8")
-    for hue in range(view_models.HUES):
+    for hue in range(overview.HUES):
         assert f".hue-{hue} {{ --hue: var(--hue-{hue}); }}" in css
         assert css.count(f"--hue-{hue}: #") == 2
-    assert f"hue-{view_models.HUES}" not in css
+    assert f"hue-{overview.HUES}" not in css
 
 
 @pytest.mark.parametrize(
@@ -171,7 +170,7 @@ def test_stylesheet_has_every_hue_in_both_schemes() -> None:
     [(0, "0:00"), (7, "0:07"), (59, "0:59"), (60, "1:00"), (754, "12:34"), (3600, "1:00:00")],
 )
 def test_clock(seconds: int, shown: str) -> None:
-    assert wording.clock(seconds) == shown
+    assert formatting.clock(seconds) == shown
 
 
 @pytest.mark.parametrize(
@@ -186,7 +185,7 @@ def test_clock(seconds: int, shown: str) -> None:
     ],
 )
 def test_plain_seconds(seconds: float, plain: str) -> None:
-    assert wording.plain_seconds(seconds) == plain
+    assert formatting.plain_seconds(seconds) == plain
 
 
 @pytest.mark.parametrize(
@@ -201,8 +200,8 @@ def test_plain_seconds(seconds: float, plain: str) -> None:
     ],
 )
 def test_clips_and_videos_end_by_the_same_clock(seconds: float, shown: str) -> None:
-    assert wording.end_clock(seconds) == shown
-    assert wording.span(0, seconds) == f"0:00\N{EN DASH}{shown}"
+    assert formatting.end_clock(seconds) == shown
+    assert formatting.span(0, seconds) == f"0:00\N{EN DASH}{shown}"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +209,7 @@ def test_clips_and_videos_end_by_the_same_clock(seconds: float, shown: str) -> N
     [(0.04, "0.0 s"), (59.9, "59.9 s"), (72.4, "1 min 12 s"), (7322, "2 h 2 min")],
 )
 def test_spoken_duration(seconds: float, spoken: str) -> None:
-    assert wording.spoken_duration(seconds) == spoken
+    assert formatting.spoken_duration(seconds) == spoken
 
 
 @pytest.mark.parametrize(
@@ -224,11 +223,11 @@ def test_spoken_duration(seconds: float, spoken: str) -> None:
     ],
 )
 def test_spoken_time(time: str, spoken: str) -> None:
-    assert wording.spoken_time(time) == spoken
+    assert formatting.spoken_time(time) == spoken
 
 
 def test_spoken_time_to_the_second() -> None:
-    spoken = wording.spoken_time("2026-11-22T15:00:02Z", "%H:%M:%S")
+    spoken = formatting.spoken_time("2026-11-22T15:00:02Z", "%H:%M:%S")
     assert spoken == "22 November 2026, 15:00:02 UTC"
 
 
@@ -242,8 +241,8 @@ def test_spoken_time_to_the_second() -> None:
     ],
 )
 def test_counted(number: int, noun: str, words: str) -> None:
-    assert wording.counted(number, noun) == words
+    assert formatting.counted(number, noun) == words
 
 
 def test_unknown_option_is_said_as_it_is() -> None:
-    assert wording.evidence_word("brand_logo") == "brand logo"
+    assert formatting.evidence_word("brand_logo") == "brand logo"

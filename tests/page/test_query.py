@@ -1,4 +1,4 @@
-"""What an address asks for, and what of the results it shows."""
+"""What query parameters ask for, and which results they show."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from werkzeug.datastructures import MultiDict
 from core.classification import ClassScore, Clip, Thresholds
 from page.query import (
     ClipQuery,
-    Selection,
-    SelectionError,
+    QueryError,
+    ViewQuery,
+    matching_videos,
     query_clips,
     read_clip_query,
-    read_selection,
-    select,
+    read_view_query,
 )
 from store.results import VideoResult
 
@@ -32,8 +32,8 @@ VIDEOS = (
 
 
 def names(**asked: str) -> list[str]:
-    wanted = read_selection(MultiDict({key.rstrip("_"): text for key, text in asked.items()}), RUN)
-    return [video.video_id for video in select(VIDEOS, wanted)]
+    query = read_view_query(MultiDict({key.rstrip("_"): text for key, text in asked.items()}), RUN)
+    return [video.video_id for video in matching_videos(VIDEOS, query)]
 
 
 @pytest.mark.parametrize(
@@ -59,15 +59,15 @@ def test_filters_and_order(asked: dict[str, str], shown: list[str]) -> None:
     assert names(**asked) == shown
 
 
-def test_address_gives_the_selection_back() -> None:
-    wanted = Selection(
+def test_query_string_gives_the_view_back() -> None:
+    query = ViewQuery(
         Thresholds(10, 20.5, 0.25), "söme & words", "is:A/B", "visual", "name", "heat", "id1", 3
     )
-    address = wanted.address(RUN)
-    given = MultiDict([part.split("=", 1) for part in address.split("&")])
-    plain = {key: unquote_plus(text) for key, text in given.items()}
-    assert read_selection(plain, RUN) == wanted
-    assert Selection(RUN).address(RUN) == ""
+    text = query.query_string(RUN)
+    given = MultiDict([part.split("=", 1) for part in text.split("&")])
+    plain = {key: unquote_plus(value) for key, value in given.items()}
+    assert read_view_query(plain, RUN) == query
+    assert ViewQuery(RUN).query_string(RUN) == ""
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_address_gives_the_selection_back() -> None:
     ],
 )
 def test_mistakes_in_an_address_are_named(asked: dict[str, str], rule: str) -> None:
-    with pytest.raises(SelectionError, match=rule):
-        read_selection(asked, RUN)
+    with pytest.raises(QueryError, match=rule):
+        read_view_query(asked, RUN)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Judging again: the look-up gives what classification.judge gives, at any thresholds."""
+"""Judged runs: the look-up gives what classification.judge gives, at any thresholds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.classification import Clip, Thresholds, judge
 from store import results
-from store.judged_run import ClassProfile, load_library
+from store.judged_run import ClassProfile, load_judged_run
 from tests.support.pages import clip, found, write_run
 
 tenths = st.integers(0, 300).map(lambda number: number / 10)
@@ -50,36 +50,36 @@ def test_look_up_is_the_judgement(made: list[Clip], duration_s: float, asked: Th
 def folder(tmp_path: Path) -> Path:
     strong = found("Pets", clip(0, 6, "a dog", 90), score=95, ratio=0.6)
     weak = found("Pets", clip(0, 6, "a dog", 90), clip(6, 9, "a cat", 40), score=95, ratio=0.9)
-    shy = found("Pets", clip(0, 1, "a cat", 60), score=55, ratio=0.1)
+    below = found("Pets", clip(0, 1, "a cat", 60), score=55, ratio=0.1)
     return write_run(
         tmp_path / "results",
         tmp_path,
         {"dog.mp4": [strong], "none.mp4": []},
-        all_clips={"dog.mp4": [weak], "none.mp4": [shy]},
+        all_clips={"dog.mp4": [weak], "none.mp4": [below]},
         durations={"dog.mp4": 10.0, "none.mp4": 10.0},
     )
 
 
 def test_thresholds_of_the_run_give_the_answer_of_the_platform(folder: Path) -> None:
-    library = load_library(folder)
-    assert library.is_live
-    assert library.judged(library.run.thresholds) == library.run.videos
+    judged_run = load_judged_run(folder)
+    assert judged_run.has_all_clips
+    assert judged_run.judge(judged_run.run.thresholds) == judged_run.run.videos
 
 
 def test_lower_thresholds_find_more_and_higher_ones_less(folder: Path) -> None:
-    library = load_library(folder)
-    low = {video.name: video.classes for video in library.judged(Thresholds(0, 30, 0))}
+    judged_run = load_judged_run(folder)
+    low = {video.name: video.classes for video in judged_run.judge(Thresholds(0, 30, 0))}
     assert [len(low["dog.mp4"][0].clips), low["dog.mp4"][0].duration_ratio] == [2, 0.9]
     assert low["none.mp4"][0].name == "Pets"
-    assert not any(video.classes for video in library.judged(Thresholds(75, 95, 0.1)))
+    assert not any(video.classes for video in judged_run.judge(Thresholds(75, 95, 0.1)))
 
 
 def test_results_without_all_clips_are_shown_as_they_are(tmp_path: Path) -> None:
     write_run(tmp_path, tmp_path, {"a.mp4": [found("Pets", clip(2, 5, "a dog"))]})
-    library = load_library(tmp_path)
-    assert not library.is_live
-    assert library.judged(Thresholds(0, 0, 0)) == library.run.videos
-    assert library.duration_s("id0") == 5
+    judged_run = load_judged_run(tmp_path)
+    assert not judged_run.has_all_clips
+    assert judged_run.judge(Thresholds(0, 0, 0)) == judged_run.run.videos
+    assert judged_run.duration_s("id0") == 5
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,10 @@ def test_all_clips_that_do_not_fit_the_run_are_named(
     data["data"][0].update(change)
     path.write_text(json.dumps(data))
     with pytest.raises(results.ResultsBroken, match=rule) as caught:
-        load_library(folder)
+        load_judged_run(folder)
     assert caught.value.path == path
 
 
 def test_a_run_without_all_clips_leaves_none_of_an_earlier_one(folder: Path) -> None:
     write_run(folder, folder, {"dog.mp4": []})
-    assert not load_library(folder).is_live
+    assert not load_judged_run(folder).has_all_clips
