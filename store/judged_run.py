@@ -69,7 +69,7 @@ def newly_covered(clips: Iterable[Clip]) -> list[float]:
     ends: list[float] = []
     added_s = []
     for clip in clips:
-        # Disjoint intervals in order: those from `first` to `last` touch the clip and merge with it.
+        # Disjoint intervals in order; those from `first` to `last` touch the clip: merged with it.
         first, last = bisect_left(ends, clip.start), bisect_right(starts, clip.end)
         start = min([clip.start, *starts[first:last]])
         end = max([clip.end, *ends[first:last]])

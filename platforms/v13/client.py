@@ -3,8 +3,8 @@
 v1.3 has no classify calls. A classification is derived here: from the segments that its analysis
 finds (`platforms.v13.segments`) or from the ranks of its search (`platforms.v13.search`), as
 clips that `core.classification` judges as it judges those of every other platform. `scores` says
-which. Both are paid, so the clips of the last request are kept: other thresholds, or the answer with
-clips after the one without, cost nothing.
+which. Both are paid, so the clips of the last request are kept: other thresholds, or the answer
+with clips after the one without, cost nothing.
 
 Answers come in the shape of v1.2: what v1.3 calls `system_metadata` is also there as `metadata`,
 and an index has `engines` with our options and

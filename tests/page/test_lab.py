@@ -192,7 +192,7 @@ def test_comparison_tells_gains_losses_and_hits(two: tuple[Path, Path]) -> None:
     ]
 
 
-def test_promoted_draft_becomes_the_results_and_those_before_a_draft(
+def test_promoted_draft_changes_places_with_the_results(
     two: tuple[Path, Path],
 ) -> None:
     folder, draft = two
