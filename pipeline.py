@@ -13,8 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -25,15 +24,16 @@ from platforms.connect import PlatformUnavailable, open_platform
 from platforms.request import agree_to_costs, ask
 from steps.console import Console
 from steps.errors import PipelineError
-from steps.folder import Refused, list_folder
+from steps.folder import Refused, VideoFile, list_folder
 from steps.index import open_index
 from steps.job import Job
 from steps.media import fetch_media
-from steps.monitor import find_running_tasks, monitor_tasks, status_log, utc_now
+from steps.monitor import find_running_tasks, monitor_tasks, status_log
 from steps.preflight import preflight
-from steps.report import describe_run, print_counts, print_damaged, print_left_out, print_summary
-from steps.sync import Holdings, list_videos, remove_replaced
+from steps.report import Stopwatch, describe_run, print_left_out, print_report
+from steps.sync import SyncPlan, delete_outdated, make_sync_plan
 from steps.upload import upload_videos
+from store.media import prune_media
 from store.results import write_results
 from twelvelabs_client import ApiError
 
@@ -106,76 +106,84 @@ def read_settings(argv: Sequence[str] | None = None) -> Settings:
 
 
 def run(settings: Settings, console: Console) -> int:
-    """All steps in their order; returns the exit code, raises where nothing can be done."""
-    started_at, begun = utc_now(), time.monotonic()
+    """Run all steps in order; returns the exit code, raises where nothing can be done."""
+    stopwatch = Stopwatch()
     classes = load_classes(settings.classes_file)
     videos, refused = list_folder(settings)
     with open_platform(settings, console.say, console.confirm) as platform:
         index = open_index(platform.client, settings, console)
         job = Job(settings, console, classes, platform, index, videos, refused)
-        holdings = update_index(job)
-        require_any(job, holdings, f"no video of {settings.videos_dir} could be taken")
-        remove_replaced(job, holdings)
-        console.say(f"Classifying {len(holdings.current)} videos by {len(classes)} classes")
-        answers = classify(job, holdings)
-        holdings, unclassified = holdings.without(job.client.unclassified)
-        job.failed += unclassified
-        require_any(job, holdings, "no video could be classified")
-        durations, is_near = holdings.durations(), job.is_engine
-        fetch_media(
-            console, job.client, job.index_id, durations, settings.results_dir, is_near=is_near
-        )
-    report = describe_run(job, holdings) | {
-        "started_at": started_at,
-        "finished_at": utc_now(),
-        "elapsed_s": round(time.monotonic() - begun, 3),
-    }
-    names = holdings.names()
-    write_results(settings.results_dir, {"video_id_name_list": names, **answers}, report)
-    print_summary(console, names, answers["clips_data"]["data"])
-    print_damaged(console, names, report["details"])
-    print_left_out(console.answer, job.refused, job.failed)
-    print_counts(console, report)
+        plan = update_index(job)
+        delete_outdated(job, plan)
+        plan, responses = classify(job, plan)
+        fetch_media(job, plan)
+    report = describe_run(job, plan, stopwatch)
+    save(job, plan, responses, report)
+    print_report(job, plan, responses["clips_data"]["data"], report)
     return SOME_LEFT_OUT if job.left_out() else ALL_CLASSIFIED
 
 
-def update_index(job: Job) -> Holdings:
-    """Upload and await what the index lacks of the folder, until nothing more can be had.
+def update_index(job: Job) -> SyncPlan:
+    """Upload what the index lacks of the folder, and wait until it is indexed.
 
     One round does it, unless a file has changed since an earlier run uploaded it: tasks do not tell
     sizes, so that shows only when its task has ended.
     """
     job.settings.results_dir.mkdir(parents=True, exist_ok=True)
     with status_log(job.settings.results_dir / "upload_status.csv") as log:
-        while True:
-            holdings = list_videos(job)
-            settled = holdings.current.keys() | job.left_out() | job.uploaded.keys()
-            missing = [video for video in job.videos if video.name not in settled]
-            if not missing:
-                break
-            running = find_running_tasks(job, {video.name for video in missing})
-            names = set(running.values())
-            sound = preflight(job, [video for video in missing if video.name not in names])
-            if budget := job.platform.budget:
-                minutes = sum(job.durations[video.name] for video in sound) / 60
-                own = holdings.ids()
-                agree_to_costs(budget, job.client, job.index_id, job.question, own, minutes)
-            monitor_tasks(job, running | upload_videos(job, sound), log)
-    for name in job.uploaded.keys() - holdings.current.keys() - job.left_out():
+        plan = make_sync_plan(job)
+        while plan.missing:
+            running = find_running_tasks(job, plan.missing)
+            plan = make_sync_plan(job)  # again: a task may have ended just before the look at them
+            awaited = set(running.values())
+            files = preflight(job, [file for file in plan.missing if file.name not in awaited])
+            agree_to_upload(job, plan, files)
+            monitor_tasks(job, running | upload_videos(job, list(files)), log)
+            plan = make_sync_plan(job)
+    for name in job.uploaded.keys() - plan.matched.keys() - job.left_out():
         job.failed.append(Refused(name, "is ready, but the index does not list it: run again"))
-    return holdings
+    return plan
 
 
-def require_any(job: Job, holdings: Holdings, otherwise: str) -> None:
+def agree_to_upload(job: Job, plan: SyncPlan, files: Mapping[VideoFile, float]) -> None:
+    """Tell what it costs to index the files, of those seconds, and to classify; ask if it is much.
+
+    Raises ApiError where the answer is no.
+    """
+    if budget := job.platform.budget:
+        minutes = sum(files.values()) / 60
+        agree_to_costs(budget, job.client, job.index_id, job.question, plan.ids(), minutes)
+
+
+def classify(job: Job, plan: SyncPlan) -> tuple[SyncPlan, dict[str, Json]]:
+    """The platform's responses by result name, and the plan without what it could not classify.
+
+    Raises PipelineError where that leaves no video.
+    """
+    require_any(job, plan, f"no video of {job.settings.videos_dir} could be indexed")
+    job.console.say(f"Classifying {len(plan.matched)} videos by {len(job.classes)} classes")
+    responses = ask(job.client, job.index_id, job.question, plan.ids())
+    plan, unclassified = plan.without(job.client.unclassified)
+    job.failed += unclassified
+    require_any(job, plan, "no video could be classified")
+    return plan, responses
+
+
+def require_any(job: Job, plan: SyncPlan, otherwise: str) -> None:
     """Raises PipelineError where no video is left to go on with."""
-    if not holdings.current:
+    if not plan.matched:
         print_left_out(job.console.say, job.refused, job.failed)
         raise PipelineError(f"{otherwise}; see above")
 
 
-def classify(job: Job, holdings: Holdings) -> dict[str, Json]:
-    """The platform's answers for the videos of the folder, by result name."""
-    return ask(job.client, job.index_id, job.question, holdings.ids())
+def save(job: Job, plan: SyncPlan, responses: Mapping[str, Json], report: Json) -> None:
+    """Write all results, and only then delete the media that only earlier results needed."""
+    results_dir = job.settings.results_dir
+    write_results(results_dir, {"video_id_name_list": plan.names(), **responses}, report)
+    try:
+        prune_media(results_dir, plan.ids())
+    except OSError as error:
+        job.console.say(f"Pictures of earlier results could not be deleted: {error}")
 
 
 if __name__ == "__main__":

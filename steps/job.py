@@ -30,7 +30,6 @@ class Job:
     refused: list[Refused]
     failed: list[Refused] = field(default_factory=list)
     uploaded: dict[str, str] = field(default_factory=dict)  # name to video id, "" until ready
-    durations: dict[str, float] = field(default_factory=dict)  # seconds by name, of checked files
 
     @property
     def client(self) -> TwelveLabsClient:

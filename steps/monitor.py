@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from steps.console import Bars
-from steps.folder import Refused
+from steps.folder import Refused, VideoFile
 from steps.job import Job
 from steps.sync import metadata_of
 from twelvelabs_client import NotFound, TwelveLabsClient
@@ -112,14 +112,15 @@ def status_log(path: Path) -> Iterator[StatusLog]:
         yield StatusLog(file)
 
 
-def find_running_tasks(job: Job, names: Container[str]) -> dict[str, str]:
-    """Unfinished tasks of an earlier run for these names, id to name, the newest for each."""
+def find_running_tasks(job: Job, files: Iterable[VideoFile]) -> dict[str, str]:
+    """Unfinished tasks of an earlier run for these files: id to name, the newest for each file."""
+    names = {file.name for file in files}
     running: dict[str, str] = {}
     for task in job.client.tasks(job.index_id):  # newest first
         name = metadata_of(task).get("filename", "")
-        is_running = task.get("status") not in (READY, FAILED)
-        if is_running and name in names and name not in running.values():
+        if name in names and task.get("status") not in (READY, FAILED):
             running[task["_id"]] = name
+            names.remove(name)
     return running
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from engine.media import MediaError, MediaInfo, probe
 from steps.folder import STILL_WRITTEN, Refused, VideoFile, unreadable
 from steps.job import Job
+from steps.pool import thread_pool
 
 
 @dataclass(frozen=True)
@@ -46,36 +46,35 @@ def limits_of(*, is_engine: bool, is_v13: bool, by_search: bool) -> Limits:
     return V13_SEARCH if by_search else V13_SEGMENTATION
 
 
-def preflight(job: Job, videos: Sequence[VideoFile]) -> list[VideoFile]:
-    """Those videos that the platform would take; the others are refused with their reason."""
-    sound = []
+def preflight(job: Job, videos: Sequence[VideoFile]) -> dict[VideoFile, float]:
+    """The videos that the platform would take, each with its length in seconds.
+
+    The others are refused with their reason. A length of 0 is one that the file does not tell.
+    """
+    accepted: dict[VideoFile, float] = {}
     limits = limits_of(
         is_engine=job.is_engine,
         is_v13=job.platform.budget is not None,
         by_search=job.settings.v13_classify == "search",
     )
     with job.console.bars("Checking", len(videos), "file") as bars:
-        answers = check_all(videos, limits, os.cpu_count() or 1)
-        for video, answer in zip(videos, answers, strict=True):
-            if isinstance(answer, Refused):
-                job.refused.append(answer)
-                bars.done(video.name, f"Refused {answer}")
+        results = check_all(videos, limits, os.cpu_count() or 1)
+        for video, result in zip(videos, results, strict=True):
+            if isinstance(result, Refused):
+                job.refused.append(result)
+                bars.done(video.name, f"Refused {result}")
             else:
-                sound.append(video)
-                job.durations[video.name] = answer.duration_s
+                accepted[video] = result.duration_s
                 bars.done(video.name)
-    return sound
+    return accepted
 
 
 def check_all(
     videos: Sequence[VideoFile], limits: Limits, workers: int
 ) -> Iterator[MediaInfo | Refused]:
-    """Check several videos side by side; the answers come in the order of `videos`."""
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="preflight")
-    try:
+    """Check several videos side by side; the results come in the order of `videos`."""
+    with thread_pool(workers, "preflight") as pool:
         yield from pool.map(lambda video: check(video, limits), videos)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def check(video: VideoFile, limits: Limits) -> MediaInfo | Refused:

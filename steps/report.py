@@ -1,25 +1,44 @@
-"""What a run says when it is done: a table of the videos, what was left out and why, the counts."""
+"""Describes a run in `run.json`, and prints its summary: videos, what was left out, counts."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from steps.console import Console
 from steps.folder import Refused
 from steps.job import Job
-from steps.sync import Holdings
+from steps.monitor import utc_now
+from steps.sync import SyncPlan
 
 HEADER = ("Video", "Best class", "Score", "Ratio", "Clips")
 NO_CLASS = "no class applies"
 
-Json = Mapping[str, Any]
+Json = dict[str, Any]
 
 
-def describe_run(job: Job, holdings: Holdings) -> dict[str, Any]:
-    """What `run.json` tells of a run besides its times."""
+class Stopwatch:
+    """The times of a run, from the moment that this is made."""
+
+    def __init__(self) -> None:
+        self._started_at = utc_now()
+        self._begun = time.monotonic()
+
+    def as_json(self) -> Json:
+        """The times until now as `run.json` has them."""
+        return {
+            "started_at": self._started_at,
+            "finished_at": utc_now(),
+            "elapsed_s": round(time.monotonic() - self._begun, 3),
+        }
+
+
+def describe_run(job: Job, plan: SyncPlan, stopwatch: Stopwatch) -> Json:
+    """The content of `run.json`."""
     settings, platform = job.settings, job.platform
-    return job.question.as_json() | {
+    return {
+        **job.question.as_json(),
         "index": {"id": job.index_id, "name": settings.index_name},
         "platform": {
             "name": platform.name,
@@ -30,18 +49,28 @@ def describe_run(job: Job, holdings: Holdings) -> dict[str, Any]:
         },
         "videos_dir": str(settings.videos_dir.resolve()),
         "counts": {
-            "videos": len(holdings.current) + len(job.left_out()),
+            "videos": len(plan.matched) + len(job.left_out()),
             "uploaded": len(job.uploaded),
-            "already_indexed": len(holdings.current.keys() - job.uploaded.keys()),
+            "already_indexed": len(plan.matched.keys() - job.uploaded.keys()),
             "refused": len(job.refused),
             "failed": len(job.failed),
-            "classified": len(holdings.current),
-            "other_videos_in_index": holdings.others,
+            "classified": len(plan.matched),
+            "other_videos_in_index": plan.unrelated,
         },
         "refused": [entry.as_json() for entry in job.refused],
         "failed": [entry.as_json() for entry in job.failed],
-        "details": holdings.details(),
+        "details": plan.details(),
+        **stopwatch.as_json(),
     }
+
+
+def print_report(job: Job, plan: SyncPlan, classified: Iterable[Json], report: Json) -> None:
+    """Print what a run found; `classified` is `data` of the response with clips."""
+    names = plan.names()
+    print_summary(job.console, names, classified)
+    print_damaged(job.console, names, report["details"])
+    print_left_out(job.console.answer, job.refused, job.failed)
+    print_counts(job.console, report)
 
 
 def print_summary(console: Console, names: Iterable[Json], classified: Iterable[Json]) -> None:

@@ -1,9 +1,13 @@
-"""What an index holds of a videos folder: its own videos, older versions of them, and others."""
+"""The sync plan: how the videos of an index match the files of the videos folder.
+
+Decides for every file whether it has to be uploaded, and for every video of the index whether it
+takes part in this run, is an older version to delete, or has nothing to do with the folder.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,25 +20,27 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Holdings:
-    """What the index holds of the folder.
+class SyncPlan:
+    """How the videos of an index match the files of the folder.
 
-    `current` are the folder's own videos by name, `replaced` the ids of their older versions;
-    `others` counts the rest: videos of other folders, and of files that are gone or have changed.
+    `matched` are the videos made of the folder's files, by file name, and `outdated` the ids of
+    older versions of them; `missing` are the files that still have to be uploaded. `unrelated`
+    counts the other videos: of other folders, and of files that were deleted or changed since.
     """
 
-    current: Mapping[str, Json]
-    replaced: Sequence[str]
-    others: int
+    matched: Mapping[str, Json]
+    outdated: Sequence[str]
+    missing: Sequence[VideoFile]
+    unrelated: int
 
     def ids(self) -> set[str]:
-        """The ids of the folder's own videos."""
-        return {video["_id"] for video in self.current.values()}
+        """The ids of the matched videos."""
+        return {video["_id"] for video in self.matched.values()}
 
     def names(self) -> list[Json]:
-        """The folder's own videos as `video_id_name_list` has them."""
+        """The matched videos as `video_id_name_list` has them."""
         return [
-            {"video_id": video["_id"], "video_name": name} for name, video in self.current.items()
+            {"video_id": video["_id"], "video_name": name} for name, video in self.matched.items()
         ]
 
     def durations(self) -> dict[str, float]:
@@ -44,7 +50,7 @@ class Holdings:
     def details(self) -> dict[str, Json]:
         """Length in seconds and frames per second by video id, 0.0 where they are not known.
 
-        `damage` says in what way a file is damaged, "" where it is not or nobody knows.
+        `damage` says how a file is damaged, "" where it is not or the platform does not say.
         """
         return {
             video["_id"]: {
@@ -52,28 +58,28 @@ class Holdings:
                 "fps": metadata_of(video).get("fps") or 0.0,
                 "damage": str(metadata_of(video).get("damage") or ""),
             }
-            for video in self.current.values()
+            for video in self.matched.values()
         }
 
-    def without(self, reasons: Mapping[str, str]) -> tuple[Holdings, list[Refused]]:
-        """Leave videos out by their ids, each with its reason; what is left, and those left out."""
+    def without(self, reasons: Mapping[str, str]) -> tuple[SyncPlan, list[Refused]]:
+        """The plan without some videos, named by id with a reason each; and those left out."""
         left_out = {
             name: Refused(name, reasons[video["_id"]])
-            for name, video in self.current.items()
+            for name, video in self.matched.items()
             if video["_id"] in reasons
         }
-        left = {name: video for name, video in self.current.items() if name not in left_out}
-        return replace(self, current=left), list(left_out.values())
+        matched = {name: video for name, video in self.matched.items() if name not in left_out}
+        return replace(self, matched=matched), list(left_out.values())
 
 
-def list_videos(job: Job) -> Holdings:
-    """What the index, all pages, holds of the folder."""
+def make_sync_plan(job: Job) -> SyncPlan:
+    """List the whole index, all pages, and compare it with the files of the folder."""
     return compare(job.client.videos(job.index_id), job.videos, job.uploaded, job.left_out())
 
 
-def remove_replaced(job: Job, holdings: Holdings) -> None:
-    """Delete older versions of the folder's videos, now that the newer ones are there."""
-    for video_id in holdings.replaced:
+def delete_outdated(job: Job, plan: SyncPlan) -> None:
+    """Delete older versions of the folder's videos, now that the newer ones are indexed."""
+    for video_id in plan.outdated:
         try:
             job.client.delete_video(job.index_id, video_id)
         except ApiError as error:
@@ -82,52 +88,55 @@ def remove_replaced(job: Job, holdings: Holdings) -> None:
 
 def compare(
     listed: Iterable[Json],
-    files: Iterable[VideoFile],
+    files: Sequence[VideoFile],
     uploaded: Mapping[str, str],
-    left_out: Container[str],
-) -> Holdings:
-    """Compare all videos of an index, newest first, with the files of the folder.
+    left_out: Set[str],
+) -> SyncPlan:
+    """Compare all videos of an index, newest first, with the files of a folder.
 
-    A video is the folder's own if it was made in this run (`uploaded`, name to video id) or is of a
-    file there (`is_of`); of several the newest counts. All others stay out of the results, as do
-    the names `left_out`: the page could not play them, or would show the clips of another cut.
+    A video matches a file of its name if it was uploaded in this run (`uploaded`, file name to
+    video id) or `is_made_of` the file; if several do, the newest counts. All others stay out of the
+    results, as do the names `left_out`: the page could not play them, or would show clips of
+    another version.
     """
     versions: dict[str, list[Json]] = defaultdict(list)
     for video in listed:
         versions[metadata_of(video).get("filename", "")].append(video)
-    current: dict[str, Json] = {}
+    matched: dict[str, Json] = {}
     for file in files:
         for video in versions[file.name]:
             is_own = video["_id"] == uploaded.get(file.name)
-            if (is_own or is_of(video, file)) and file.name not in left_out:
-                current[file.name] = video
+            if (is_own or is_made_of(video, file)) and file.name not in left_out:
+                matched[file.name] = video
                 break
-    replaced = [
+    outdated = [
         video["_id"]
-        for name, newest in current.items()
+        for name, newest in matched.items()
         for video in versions[name]
         if video is not newest
     ]
-    others = sum(map(len, versions.values())) - len(current) - len(replaced)
-    return Holdings(current, replaced, others)
+    settled = matched.keys() | uploaded.keys() | left_out
+    missing = [file for file in files if file.name not in settled]
+    unrelated = sum(map(len, versions.values())) - len(matched) - len(outdated)
+    return SyncPlan(matched, outdated, missing, unrelated)
 
 
-def is_of(video: Json, file: VideoFile) -> bool:
+def is_made_of(video: Json, file: VideoFile) -> bool:
     """Whether a video of this name was made of this file, as far as can be told.
 
-    The sizes have to agree. A file that was touched since is looked into where the platform tells
-    fingerprints, as the engine does: it may be another one of the same size.
+    The sizes have to agree. If the file was touched since, its fingerprint is compared with the
+    video's where the platform tells one, as the engine does: it may be another file of that size.
     """
     known = metadata_of(video)
     if known.get("size") != file.size:
         return False
-    wanted = known.get("fingerprint")
-    is_older = file.touched_ns < made_ns(video)
-    return not wanted or is_older or file.has_fingerprint(wanted)
+    fingerprint = known.get("fingerprint")
+    is_untouched = file.touched_ns < created_ns(video)
+    return not fingerprint or is_untouched or file.has_fingerprint(fingerprint)
 
 
-def made_ns(video: Json) -> float:
-    """When a video was made, in nanoseconds since 1970; 0 where the platform does not tell."""
+def created_ns(video: Json) -> float:
+    """When a video was created, in nanoseconds since 1970; 0 where the platform does not tell."""
     try:
         return datetime.fromisoformat(video["created_at"].replace("Z", "+00:00")).timestamp() * 1e9
     except (KeyError, AttributeError, ValueError):

@@ -4,57 +4,65 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Future, as_completed
 
+from steps.console import Bars
 from steps.folder import STILL_WRITTEN, Refused, VideoFile
 from steps.job import Job
+from steps.pool import thread_pool
 from twelvelabs_client import ApiConnectionError, ApiError
 
 
 def upload_videos(job: Job, videos: Sequence[VideoFile]) -> dict[str, str]:
-    """Upload several videos side by side; returns the names by task id.
+    """Upload several videos side by side; returns the file names by task id.
 
-    A file that cannot be uploaded is noted and the others go on. Raises ApiError where the platform
-    is out of reach altogether.
+    A file that cannot be uploaded is noted as failed and the others go on. Raises ApiError where
+    the platform is out of reach altogether.
     """
     stopping = threading.Event()
     tasks: dict[str, str] = {}
-    pool = ThreadPoolExecutor(job.settings.upload_workers, thread_name_prefix="upload")
-    with job.console.bars("Uploading", len(videos), "B") as bars:
-
-        def upload(video: VideoFile) -> str:
-            def moved(sent: int, total: int) -> None:
-                if stopping.is_set():
-                    raise CancelledError
-                bars.move(video.name, sent, total)
-
-            return job.client.upload_video(job.index_id, video.path, video.name, on_progress=moved)
-
+    with (
+        job.console.bars("Uploading", len(videos), "B") as bars,
+        thread_pool(job.settings.upload_workers, "upload") as pool,
+    ):
         try:
-            uploads = {pool.submit(upload, video): video for video in videos}
-            for done in as_completed(uploads):
-                bars.done(uploads[done].name, note_upload(job, uploads[done], done, tasks))
-        except BaseException:
-            stopping.set()
-            raise
+            uploads = {pool.submit(upload, job, video, bars, stopping): video for video in videos}
+            for ended in as_completed(uploads):
+                video = uploads[ended]
+                outcome = outcome_of(job, video, ended)
+                if isinstance(outcome, Refused):
+                    job.failed.append(outcome)
+                    bars.done(video.name, f"Failed {outcome}")
+                else:
+                    job.uploaded[video.name] = ""
+                    tasks[outcome] = video.name
+                    bars.done(video.name, f"Uploaded {video.name}")
         finally:
-            pool.shutdown(cancel_futures=True)
+            stopping.set()
     return tasks
 
 
-def note_upload(job: Job, video: VideoFile, upload: Future[str], tasks: dict[str, str]) -> str:
-    """Note how an upload ended, and say it in a line."""
+def upload(job: Job, video: VideoFile, bars: Bars, stopping: threading.Event) -> str:
+    """Upload one video; returns its task id. Raises CancelledError soon after `stopping` is set."""
+
+    def show_progress(sent: int, total: int) -> None:
+        if stopping.is_set():
+            raise CancelledError
+        bars.move(video.name, sent, total)
+
+    return job.client.upload_video(job.index_id, video.path, video.name, on_progress=show_progress)
+
+
+def outcome_of(job: Job, video: VideoFile, upload: Future[str]) -> str | Refused:
+    """The task id of an upload that has ended, or why it failed.
+
+    Raises ApiError where the platform is out of reach, and not just this upload broken off.
+    """
     try:
         task_id = upload.result()
-        job.uploaded[video.name] = ""
-        if video.is_unchanged():
-            tasks[task_id] = video.name
-            return f"Uploaded {video.name}"
-        failure = Refused(video.name, STILL_WRITTEN)
     except ApiConnectionError as error:
-        job.client.index(job.index_id)  # raises where the platform is gone, and not one upload
-        failure = Refused(video.name, str(error))
+        job.client.index(job.index_id)
+        return Refused(video.name, str(error))
     except (ApiError, OSError) as error:
-        failure = Refused(video.name, str(error))
-    job.failed.append(failure)
-    return f"Failed {failure}"
+        return Refused(video.name, str(error))
+    return task_id if video.is_unchanged() else Refused(video.name, STILL_WRITTEN)

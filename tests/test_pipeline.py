@@ -34,6 +34,7 @@ from steps.folder import find_videos
 from steps.index import create_index
 from steps.job import Job
 from steps.samples import Sample, Shot
+from store.media import Media
 from store.results import RESULT_NAMES, load_run, read_result
 from tests.support.jobs import job_on
 from tests.support.media import cut, damage, write_video
@@ -385,6 +386,34 @@ def test_interrupted_runs_are_gone_on_with(
     assert not list((place / "engine_data" / "uploads").iterdir())
 
 
+def test_ctrl_c_before_results_are_written_leaves_the_earlier_ones_their_pictures(
+    place: Path, run: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pictures() -> dict[str, bool]:
+        videos = load_run(place / "results").videos
+        return {
+            video.name: Media(place / "results").has_pictures(video.video_id) for video in videos
+        }
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    clip(place / "videos" / "stays.mp4")
+    goes = clip(place / "videos" / "goes.mp4")
+    assert run().code == 0
+    before = contents(place / "results")
+    goes.unlink()
+    clip(place / "videos" / "comes.mp4")
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "write_results", interrupted)
+        assert run().code == 130
+    assert contents(place / "results") == before
+    assert pictures() == {"goes.mp4": True, "stays.mp4": True}
+    assert run().code == 0
+    assert pictures() == {"comes.mp4": True, "stays.mp4": True}
+    assert len(list((place / "results" / "media").iterdir())) == 2, "the others are deleted"
+
+
 # What cannot go on
 
 
@@ -500,9 +529,9 @@ def test_a_thousand_unchanged_videos_are_recognised_at_once(place: Path) -> None
         videos, refused = find_videos(settings.videos_dir)
         index = create_index(platform.client, settings)
         job = Job(settings, Console(), [], platform, index, videos, refused)
-        holdings = update_index(job)
+        plan = update_index(job)
     assert time.process_time() - begun < 2
-    assert (len(holdings.current), holdings.replaced, holdings.others) == (1000, [], 0)
+    assert (len(plan.matched), plan.outdated, plan.unrelated) == (1000, [], 0)
     assert (job.uploaded, job.left_out()) == ({}, set())
 
 
@@ -522,10 +551,28 @@ def test_a_video_that_the_index_does_not_list_is_told(place: Path) -> None:
 
     clip(place / "videos" / "a.mp4")
     job = job_on(Client(), place / "videos")
-    assert update_index(job).current == {}
+    assert update_index(job).matched == {}
     assert [str(entry) for entry in job.failed] == [
         "a.mp4: is ready, but the index does not list it: run again"
     ]
+
+
+def test_a_task_that_ends_between_two_looks_is_not_uploaded_again(place: Path) -> None:
+    path = clip(place / "videos" / "a.mp4")
+    video = {"_id": "v", "metadata": {"filename": "a.mp4", "size": path.stat().st_size}}
+    listed: list[dict] = []
+
+    class Client:
+        def videos(self, index_id: str) -> Iterator[dict]:
+            return iter(list(listed))
+
+        def tasks(self, index_id: str) -> Iterator[dict]:
+            listed.append(video)
+            yield {"_id": "t", "status": "ready", "video_id": "v", "metadata": video["metadata"]}
+
+    job = job_on(Client(), place / "videos")
+    assert update_index(job).matched == {"a.mp4": video}
+    assert job.uploaded == {}
 
 
 def test_another_model_is_noticed_and_indexes_again_when_told_to(

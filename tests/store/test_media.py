@@ -1,16 +1,13 @@
-"""Pictures and words kept beside the results, and how they are fetched."""
+"""Pictures and words kept beside the results."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from core.classification import Clip
-from steps.media import gather_media, picture_times
 from store.media import HEARD, Media, Words, media_path, prune_media, write_media
-from twelvelabs_client import ApiError, ApiTimeout, NotFound
 
 WORDS = [Words(0, 3, HEARD, "good morning"), Words(3, 6, HEARD, "good night")]
 
@@ -57,72 +54,3 @@ def test_media_of_videos_that_are_gone_are_deleted(media: Media, tmp_path: Path)
     assert media.has_pictures("id1")
     prune_media(tmp_path, {"id2"})
     assert not media.has_pictures("id1")
-
-
-class Platform:
-    """Plays a platform that has no pictures of "dark", and nothing of "gone"."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def words_heard(self, index_id: str, video_id: str) -> list[dict[str, Any]]:
-        self.calls.append(video_id)
-        if video_id == "gone":
-            raise ApiError("not there")
-        return [{"start": 0, "end": 3, "value": "hello"}]
-
-    def words_read(self, index_id: str, video_id: str) -> list[dict[str, Any]]:
-        return []
-
-    def thumbnail(self, index_id: str, video_id: str, time_s: float) -> bytes:
-        if video_id == "dark":
-            raise ApiError("no thumbnails")
-        return f"{time_s:g}".encode()
-
-
-def test_each_video_is_fetched_once_and_none_is_missed(tmp_path: Path) -> None:
-    platform: Any = Platform()
-    done: list[str] = []
-    lengths = {"id1": 20.0, "dark": 20.0, "gone": 20.0}
-    failed = gather_media(platform, "index", lengths, tmp_path, on_done=done.append)
-    assert set(failed) == {"dark", "gone"}
-    assert sorted(done) == sorted(lengths)
-    media = Media(tmp_path)
-    assert media.picture("id1", 12) == b"12.5"
-    assert media.words_of("id1")(Clip(0, 1, 90, HEARD, "a")) == "hello"
-    assert not media.has_pictures("dark")
-    platform.calls.clear()
-    gather_media(platform, "index", lengths, tmp_path)
-    assert "id1" not in platform.calls
-
-
-@pytest.mark.parametrize(
-    ("error", "is_final"),
-    [
-        (ApiError("v1.3 gives no pictures of a video"), True),
-        (NotFound(404, "resource_not_exist", "no thumbnails"), True),
-        (ApiTimeout("no answer in time"), False),
-    ],
-)
-def test_words_are_kept_where_no_pictures_will_come(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: ApiError, is_final: bool
-) -> None:
-    def refuse(self: Platform, index_id: str, video_id: str, time_s: float) -> bytes:
-        raise error
-
-    monkeypatch.setattr(Platform, "thumbnail", refuse)
-    platform: Any = Platform()
-    assert gather_media(platform, "index", {"id1": 20.0}, tmp_path) == {"id1": str(error)}
-    heard = Media(tmp_path).words_of("id1")(Clip(0, 1, 90, HEARD, "a"))
-    assert heard == ("hello" if is_final else "")
-    platform.calls.clear()
-    gather_media(platform, "index", {"id1": 20.0}, tmp_path)
-    assert platform.calls == ([] if is_final else ["id1"])
-
-
-@pytest.mark.parametrize(
-    ("duration_s", "most", "times"),
-    [(0, 24, [0]), (4, 24, [2]), (20, 24, [2.5, 7.5, 12.5, 17.5]), (1000, 2, [250, 750])],
-)
-def test_picture_times(duration_s: float, most: int, times: list[float]) -> None:
-    assert picture_times(duration_s, most) == times
