@@ -143,6 +143,6 @@ def heat_rows(
 
 
 def heat_cell(hue: int, score: float, applies: bool) -> HeatCell:
-    """One cell; half-filled at most where the class does not apply."""
+    """One cell; at most a third as dark if the class does not apply."""
     level = round(score / 100 * HEAT_LEVELS)
     return HeatCell(hue, f"{score:.0f}" if score else "", level if applies else level // 3, applies)

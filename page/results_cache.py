@@ -1,4 +1,4 @@
-"""What all routes share: the results as they are now, their media, the video files."""
+"""What all routes share: the results as they are now, their media, the videos folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from flask import Flask, current_app
 
 from core.settings import Settings
-from page.video_files import video_file
 from store import results
 from store.judged_run import JudgedRun, load_judged_run
 from store.media import Media
@@ -37,17 +36,11 @@ class ResultsCache:
                 self._held, self._seen = load_judged_run(self.results_dir), seen
             return self._held
 
-    def videos_folder(self) -> Path:
+    def videos_dir(self, run: results.Run) -> Path:
         """Where the videos are: as given, else where the run found them, else as set."""
         if self._videos_dir is not None:
             return self._videos_dir
-        found = self.judged_run().run.videos_dir
-        return found if found.is_dir() else self.settings.videos_dir
-
-    def video_path(self, name: str) -> Path | None:
-        """The file of a video that the results name, where it is there."""
-        named = any(video.name == name for video in self.judged_run().run.videos)
-        return video_file(self.videos_folder(), name) if named else None
+        return run.videos_dir if run.videos_dir.is_dir() else self.settings.videos_dir
 
 
 def attach_cache(app: Flask, cache: ResultsCache) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,21 +30,26 @@ def show_page() -> Response:
     query = read_view_query(request.args, judged_run.run.thresholds)
     view = page_view(judged_run, query)
     names = [card.name for card in view.cards]
+    videos_dir = cache.videos_dir(judged_run.run)
     return html(
         "page.html",
         page=view,
         query=query,
         defaults=judged_run.run.thresholds,
-        addresses=addresses(cache, names),
+        addresses=addresses(videos_dir, names),
         pictured=cache.media.has_pictures,
         damage=judged_run.damage,
-        folder=cache.videos_folder(),
+        folder=videos_dir,
     )
 
 
 @blueprint.get("/videos/<path:name>")
 def serve_video(name: str) -> Response:
-    path = current_cache().video_path(name)
+    cache = current_cache()
+    judged_run = cache.judged_run()
+    if name not in judged_run.video_names:
+        abort(404)
+    path = video_file(cache.videos_dir(judged_run.run), name)
     if path is None:
         abort(404)
     return send_video(path, video_type(name))
@@ -94,7 +100,7 @@ def list_clips(video_id: str) -> Response:
             prompts=prompts_of(judged_run, query),
             options=[(option, evidence_word(option)) for option in judged_run.run.options],
             kept={name: request.args[name] for name in LIMITS if request.args.get(name)},
-            address=addresses(cache, [video.name]).get(video.name),
+            address=addresses(cache.videos_dir(judged_run.run), [video.name]).get(video.name),
             pictured=cache.media.has_pictures,
             next_address=following,
         )
@@ -142,9 +148,10 @@ def prompts_of(judged_run: JudgedRun, query: ClipQuery) -> list[str]:
     )
 
 
-def addresses(cache: ResultsCache, names: list[str]) -> dict[str, str]:
-    """Where the videos that are there can be had, by name."""
-    folder = cache.videos_folder()
+def addresses(videos_dir: Path, names: list[str]) -> dict[str, str]:
+    """The URLs of the videos whose files are there, by name."""
     return {
-        name: url_for("page.serve_video", name=name) for name in names if video_file(folder, name)
+        name: url_for("page.serve_video", name=name)
+        for name in names
+        if video_file(videos_dir, name)
     }

@@ -103,6 +103,7 @@ class JudgedRun:
             for video_id, classes in (all_clips or {}).items()
         }
         self.videos = {video.video_id: video for video in run.videos}
+        self.video_names = frozenset(video.name for video in run.videos)
         self.judge = lru_cache(CACHED_THRESHOLDS)(self._judge)
         self.clip_scores = sorted(
             clip.score

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from subprocess import PIPE
@@ -23,6 +24,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 import app as page
+from page.results_cache import EXTENSION
 from store import results
 from tests.support.pages import clip, found, served, write_run
 
@@ -238,6 +240,21 @@ def test_unchanged_results_are_read_once(
     monkeypatch.setattr(results, "load_run", lambda folder: pytest.fail("read again"))
     assert client.get("/").status_code == 200
     assert client.get("/videos/dogs.mp4").status_code == 200
+
+
+def test_range_is_served_without_a_search_through_the_videos(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged_run = client.application.extensions[EXTENSION].judged_run()
+    monkeypatch.setattr(judged_run, "run", replace(judged_run.run, videos=()))
+    looks: list[Path] = []
+    fingerprint = results.fingerprint
+    monkeypatch.setattr(
+        results, "fingerprint", lambda folder: (looks.append(folder), fingerprint(folder))[1]
+    )
+    answer = client.get("/videos/dogs.mp4", headers={"Range": "bytes=10-19"})
+    assert (answer.status_code, answer.data) == (206, CONTENT[10:20])
+    assert len(looks) == 1, "the results folder is looked at once"
 
 
 def test_page_appears_once_the_results_do(tmp_path: Path) -> None:

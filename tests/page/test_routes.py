@@ -129,6 +129,19 @@ def test_cards_come_in_pages_and_a_linked_video_on_its_own(tmp_path: Path) -> No
     assert cards(client.get("/?page=99").text) == cards(third)
 
 
+@pytest.mark.parametrize(
+    ("linked", "first", "last"),
+    [("id0", "id0", "id11"), ("id11", "id0", "id11"), ("id12", "id12", "id23")],
+)
+def test_linked_video_is_on_the_page_that_is_shown(
+    tmp_path: Path, linked: str, first: str, last: str
+) -> None:
+    write_run(tmp_path, tmp_path, {f"{n:03}.mp4": [] for n in range(30)})
+    client = page.create_app({"RESULTS_DIR": tmp_path, "TESTING": True}).test_client()
+    shown = cards(client.get(f"/?video={linked}").text)
+    assert (shown[0], shown[-1]) == (first, last)
+
+
 def test_lanes_link_to_the_moment_of_each_clip(client: FlaskClient) -> None:
     lanes = client.get("/?q=dogs").text.split('class="timeline"')[1].split('class="proof"')[0]
     assert 'href="/videos/dogs.mp4#t=1.5,4"' in lanes
