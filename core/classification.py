@@ -36,7 +36,7 @@ MOST_ROUNDED = 0.01
 
 
 class Clip(NamedTuple):
-    """A stretch of a video that matches a prompt; times in seconds, score 0-100."""
+    """A part of a video that matches a prompt; times in seconds, score 0-100."""
 
     start: float
     end: float

@@ -1,8 +1,8 @@
-"""Clips in the forms that other tools read: CSV, WebVTT, SRT and CMX 3600 EDL.
+"""Exports clips to formats that other programs read: CSV, WebVTT, SRT and CMX 3600 EDL.
 
 Pure functions from clips to text; times are seconds from the start of the video. CSV and captions
-have every clip. Chapters, SRT and EDL have the stretches of each class: there the same footage
-once per prompt would be in the way.
+list every clip. Chapters, SRT and EDL list segments: the clips of a class that overlap or touch,
+merged into one, because an editor has no use for the same footage once per prompt.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, count
 
 from core.classification import ClassScore, Clip
 
@@ -28,20 +29,22 @@ CSV_COLUMNS = (
     "evidence",
     "prompt",
 )
-# What counts the frames of these rates drops two frame numbers a minute for each 30 a second, so
-# that its timecode keeps step with the clock (SMPTE ST 12-1).
+# Drop-frame timecode: at these rates two frame numbers a minute (four at 59.94) are skipped, so
+# that the timecode stays in step with the clock (SMPTE ST 12-1).
 DROP_FRAME_RATES = (Fraction(30_000, 1001), Fraction(60_000, 1001))
-# A cell that begins with one of these is run as a formula by spreadsheets.
+# A spreadsheet runs a cell that begins with one of these as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+LOOKALIKES = str.maketrans({"<": "\u2039", ">": "\u203a"})
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class NoFrameRate(ValueError):
-    """An EDL counts frames, and the frame rate of the video is not known."""
+    """The frame rate of the video is not known, so there can be no EDL: it counts frames."""
 
 
 @dataclass(frozen=True)
 class VideoClips:
-    """One video with the classes to export; 0 frames a second where the rate is not known."""
+    """One video with the classes to export; `fps` is 0 where the frame rate is not known."""
 
     video_id: str
     name: str
@@ -49,28 +52,28 @@ class VideoClips:
     classes: tuple[ClassScore, ...]
 
     def clips(self) -> list[tuple[Clip, tuple[str, ...]]]:
-        """Each clip once, in order of time, with the names of its classes."""
+        """Every clip once, by start time, with the names of its classes."""
         names: dict[Clip, tuple[str, ...]] = {}
         for found in self.classes:
             for clip in found.clips:
                 names[clip] = (*names.get(clip, ()), found.name)
         return sorted(names.items(), key=lambda item: (item[0].start, item[0].end, -item[0].score))
 
-    def stretches(self) -> list[Stretch]:
-        """What the clips of each class cover together, in order of time; equal stretches as one."""
+    def segments(self) -> list[Segment]:
+        """The segments of all classes, by start time; classes with an equal segment share it."""
         names: dict[tuple[float, float], list[str]] = {}
         clips: dict[tuple[float, float], list[Clip]] = {}
         for found in self.classes:
-            for run in connected(found.clips):
-                span = run[0].start, max(clip.end for clip in run)
+            for group in connected(found.clips):
+                span = group[0].start, max(clip.end for clip in group)
                 names.setdefault(span, []).append(found.name)
-                clips.setdefault(span, []).extend(run)
-        return [Stretch.of(span, names[span], clips[span]) for span in sorted(names)]
+                clips.setdefault(span, []).extend(group)
+        return [Segment.of(span, names[span], clips[span]) for span in sorted(names)]
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Footage that clips of the classes `names` cover; prompts and evidence with the best first."""
+class Segment:
+    """Part of a video covered by clips of the classes `names`; the best prompts come first."""
 
     start: float
     end: float
@@ -80,10 +83,10 @@ class Stretch:
     evidence: tuple[str, ...]
 
     @staticmethod
-    def of(span: tuple[float, float], names: Iterable[str], clips: Iterable[Clip]) -> Stretch:
-        """What these clips, which lie in one span, are together."""
+    def of(span: tuple[float, float], names: Iterable[str], clips: Iterable[Clip]) -> Segment:
+        """The segment that these clips cover; `span` is its start and end."""
         best_first = sorted(clips, key=lambda clip: (-clip.score, clip.start, clip.prompt))
-        return Stretch(
+        return Segment(
             *span,
             best_first[0].score,
             tuple(names),
@@ -96,31 +99,31 @@ class Stretch:
 
 
 def connected(clips: Iterable[Clip]) -> Iterator[list[Clip]]:
-    """The clips in order of time, those together that overlap or touch."""
-    run: list[Clip] = []
+    """Groups of clips that overlap or touch, by start time."""
+    group: list[Clip] = []
     end = 0.0
     for clip in sorted(clips, key=lambda clip: (clip.start, clip.end)):
-        if run and clip.start > end:
-            yield run
-            run = []
-        run.append(clip)
+        if group and clip.start > end:
+            yield group
+            group = []
+        group.append(clip)
         end = max(end, clip.end)
-    if run:
-        yield run
+    if group:
+        yield group
 
 
 def to_csv(videos: Iterable[VideoClips]) -> str:
-    """One row per clip and class, with a heading; lines end as RFC 4180 has it.
+    """One row per clip and class below a header row; lines end in CR LF, as RFC 4180 says.
 
-    A video without a class has one row as well, and so has a class without clips: what they lack
-    is empty.
+    A video without classes gets one row too, and so does a class without clips: the columns that
+    do not apply are empty.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_COLUMNS)
     writer.writeheader()
     for video in videos:
         for row in _csv_rows(video):
-            writer.writerow({column: _inert(cell) for column, cell in row.items()})
+            writer.writerow({column: _without_formula(cell) for column, cell in row.items()})
     return text.getvalue()
 
 
@@ -146,17 +149,17 @@ def _csv_rows(video: VideoClips) -> Iterator[dict[str, str | float]]:
             }
 
 
-def _inert(cell: str | float) -> str | float:
+def _without_formula(cell: str | float) -> str | float:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
 
 
 def to_chapters(video: VideoClips) -> str:
-    """WebVTT chapters: a cue per stretch, with its classes and prompts."""
-    return _webvtt((stretch, [str(stretch)]) for stretch in video.stretches())
+    """WebVTT chapters: a cue per segment, with its classes and prompts."""
+    return _webvtt((segment, [str(segment)]) for segment in video.segments())
 
 
 def to_captions(video: VideoClips, words_of: Callable[[Clip], str]) -> str:
-    """WebVTT captions: a cue per clip, with its evidence and what was heard or read in it."""
+    """WebVTT captions: a cue per clip, with its evidence and the words heard or read in it."""
 
     def lines(clip: Clip, names: Sequence[str]) -> list[str]:
         evidence = f"{clip.option.replace('_', ' ')}, {clip.score:.0f}"
@@ -165,7 +168,7 @@ def to_captions(video: VideoClips, words_of: Callable[[Clip], str]) -> str:
     return _webvtt((clip, lines(clip, names)) for clip, names in video.clips())
 
 
-def _webvtt(cues: Iterable[tuple[Clip | Stretch, Sequence[str]]]) -> str:
+def _webvtt(cues: Iterable[tuple[Clip | Segment, Sequence[str]]]) -> str:
     parts = ["WEBVTT"]
     for number, (shown, lines) in enumerate(cues, start=1):
         text = "\n".join(_vtt_text(line) for line in lines if line)
@@ -174,18 +177,18 @@ def _webvtt(cues: Iterable[tuple[Clip | Stretch, Sequence[str]]]) -> str:
 
 
 def to_srt(video: VideoClips) -> str:
-    """A SubRip file with a cue per stretch."""
+    """SubRip subtitles: a cue per segment, with its classes, prompts and score."""
     cues = (
-        f"{number}\n{_times(stretch, ',')}\n{stretch} ({stretch.score:.0f})\n"
-        for number, stretch in enumerate(video.stretches(), start=1)
+        f"{number}\n{_times(segment, ',')}\n{_srt_text(str(segment))} ({segment.score:.0f})\n"
+        for number, segment in enumerate(video.segments(), start=1)
     )
     return "\n".join(cues)
 
 
 def to_edl(video: VideoClips) -> str:
-    """A CMX 3600 edit decision list: an event per stretch, laid end to end on the record side.
+    """A CMX 3600 edit decision list: an event per segment, one after the other on the record side.
 
-    Stretches are whole frames of the video's own rate, NTSC rates exactly; raises NoFrameRate.
+    Times are whole frames at the video's own rate, NTSC rates exactly. Raises NoFrameRate.
     """
     rate = true_rate(video.fps)
     is_drop = rate in DROP_FRAME_RATES
@@ -194,23 +197,23 @@ def to_edl(video: VideoClips) -> str:
         f"FCM: {'DROP FRAME' if is_drop else 'NON-DROP FRAME'}",
     ]
     record = 0
-    for number, stretch in enumerate(video.stretches(), start=1):
-        first = round(Fraction(stretch.start) * rate)
-        after = max(round(Fraction(stretch.end) * rate), first + 1)
+    for number, segment in enumerate(video.segments(), start=1):
+        first = round(Fraction(segment.start) * rate)
+        after = max(round(Fraction(segment.end) * rate), first + 1)
         times = (first, after, record, record + after - first)
         codes = " ".join(timecode(frame, rate) for frame in times)
         lines += [
             "",
             f"{number:03}  {reel_name(video.name):<8} V     C        {codes}",
             f"* FROM CLIP NAME: {_one_line(video.name)}",
-            f"* COMMENT: {stretch} ({', '.join(stretch.evidence)}, score {stretch.score:.0f})",
+            f"* COMMENT: {segment} ({', '.join(segment.evidence)}, score {segment.score:.0f})",
         ]
         record = times[-1]
     return "\r\n".join(lines) + "\r\n"
 
 
 def true_rate(fps: float) -> Fraction:
-    """The rate that a rounded figure stands for: 29.97 is 30000/1001; raises NoFrameRate."""
+    """The exact rate behind a rounded one: 29.97 stands for 30000/1001. Raises NoFrameRate."""
     if not fps > 0:
         raise NoFrameRate("the frame rate is not known")
     whole = round(fps)
@@ -221,9 +224,9 @@ def true_rate(fps: float) -> Fraction:
 
 
 def timecode(frame: int, rate: Fraction) -> str:
-    """hh:mm:ss:ff of a frame; drop-frame (with a semicolon) at 29.97 and 59.94.
+    """The timecode hh:mm:ss:ff of a frame; drop-frame (hh:mm:ss;ff) at 29.97 and 59.94.
 
-    Whole hours begin again after 24, as they do on tape.
+    Hours start again at 0 after 24, as they do on tape.
     """
     base = round(rate) or 1
     mark = ":"
@@ -240,31 +243,35 @@ def timecode(frame: int, rate: Fraction) -> str:
 
 
 def reel_name(name: str) -> str:
-    """Eight characters at most, capitals and digits, as CMX 3600 wants a reel."""
+    """A reel name as CMX 3600 allows it: up to eight capital letters and digits."""
     stem = name.rpartition("/")[2].rpartition(".")[0] or name
     return re.sub(r"[^A-Z0-9]", "", stem.upper())[:8] or "AX"
 
 
-def file_names(names: Sequence[str], ending: str) -> list[str]:
-    """A name for a file per video: its path with another ending, numbered where two are alike."""
+def file_names(names: Sequence[str], extension: str) -> list[str]:
+    """A file name per video: its path with another extension, numbered where two are the same."""
     taken: set[str] = set()
     made = []
     for name in names:
-        folder, slash, file_name = name.rpartition("/")
-        stem = folder + slash + (file_name.rpartition(".")[0] or file_name)
-        parts = [part for part in stem.split("/") if part not in ("", ".", "..")]
-        base = "/".join(re.sub(r'[<>:"\\|?*\x00-\x1f]', "_", part) for part in parts) or "video"
-        tries = (
-            f"{base}{suffix}.{ending}" for suffix in ("", *(f" ({n})" for n in range(2, 10**6)))
-        )
-        chosen = next(each for each in tries if each.casefold() not in taken)
+        stem = _safe_stem(name)
+        numbers = chain([""], (f" ({number})" for number in count(2)))
+        candidates = (f"{stem}{number}.{extension}" for number in numbers)
+        chosen = next(each for each in candidates if each.casefold() not in taken)
         taken.add(chosen.casefold())
         made.append(chosen)
     return made
 
 
-def _times(shown: Clip | Stretch, mark: str) -> str:
-    """When a cue is shown; one without length is shown by no player."""
+def _safe_stem(name: str) -> str:
+    """A path without its extension, as a ZIP file may hold it for every system."""
+    folder, slash, file_name = name.rpartition("/")
+    stem = folder + slash + (file_name.rpartition(".")[0] or file_name)
+    parts = [part for part in stem.split("/") if part not in ("", ".", "..")]
+    return "/".join(re.sub(r'[<>:"\\|?*\x00-\x1f]', "_", part) for part in parts) or "video"
+
+
+def _times(shown: Clip | Segment, mark: str) -> str:
+    """The time line of a cue; players skip a cue without length, so it lasts a millisecond."""
     end = max(shown.end, shown.start + 0.001)
     return f"{_clock(shown.start, mark)} --> {_clock(end, mark)}"
 
@@ -278,9 +285,15 @@ def _clock(seconds: float, mark: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Text without line breaks and control characters, single spaces between words."""
+    return " ".join(CONTROL.sub(" ", text).split())
 
 
 def _vtt_text(text: str) -> str:
     plain = _one_line(text).replace("&", "&amp;")
     return plain.replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _srt_text(text: str) -> str:
+    """SubRip has no escapes: players would take <...> for a tag, and --> for a time line."""
+    return text.translate(LOOKALIKES)

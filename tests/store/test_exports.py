@@ -62,7 +62,7 @@ def test_csv_has_no_formula(start: str) -> None:
     assert row["prompt"].startswith(f"'{start}")
 
 
-# Stretches
+# Segmentes
 
 
 FILM = video(
@@ -75,11 +75,11 @@ FILM = video(
 
 
 def test_footage_is_there_once_per_class_however_many_prompts_it_meets() -> None:
-    assert FILM.stretches() == [
-        exports.Stretch(
+    assert FILM.segments() == [
+        exports.Segment(
             0, 22, 91.4, ("Pets",), ("a puppy", "a dog", "fur"), ("visual", "conversation")
         ),
-        exports.Stretch(30, 31, 75.0, ("Pets",), ("fur",), ("visual",)),
+        exports.Segment(30, 31, 75.0, ("Pets",), ("fur",), ("visual",)),
     ]
     assert exports.to_srt(FILM).split("\n\n")[0].splitlines()[1:] == [
         "00:00:00,000 --> 00:00:22,000",
@@ -97,17 +97,17 @@ def test_csv_and_captions_have_every_clip() -> None:
     assert exports.to_captions(FILM, lambda clip: "").count(" --> ") == 5
 
 
-def test_clips_that_touch_are_one_stretch_and_those_apart_are_not() -> None:
+def test_clips_that_touch_are_one_segment_and_those_apart_are_not() -> None:
     touching = video(*(Clip(at, at + 1, 90, "visual", "a dog") for at in (2, 0, 1, 3.04)))
-    assert [(each.start, each.end) for each in touching.stretches()] == [(0, 3), (3.04, 4.04)]
+    assert [(each.start, each.end) for each in touching.segments()] == [(0, 3), (3.04, 4.04)]
 
 
-def test_stretches_of_two_classes_stay_apart_unless_they_are_equal() -> None:
+def test_segments_of_two_classes_stay_apart_unless_they_are_equal() -> None:
     dog, cat = (Clip(0, 9, score, "visual", word) for word, score in (("a dog", 80), ("a cat", 85)))
     sofa = Clip(3, 6, 70, "visual", "a sofa")
     classes = (("Pets", (dog,)), ("Cats", (cat,)), ("Home", (sofa,)))
     found = tuple(ClassScore(name, 90, 0.5, clips, 90, 90) for name, clips in classes)
-    assert [str(each) for each in VideoClips("id", "a.mp4", 25, found).stretches()] == [
+    assert [str(each) for each in VideoClips("id", "a.mp4", 25, found).segments()] == [
         "Pets, Cats: a cat, a dog",
         "Home: a sofa",
     ]
@@ -130,6 +130,13 @@ def test_srt() -> None:
     cues = exports.to_srt(video(SAID, DOG)).split("\n\n")
     assert cues[0].splitlines()[:2] == ["1", "00:00:01,000 --> 00:00:02,500"]
     assert cues[1].splitlines() == ["2", "01:01:01,500 --> 01:01:03,250", "Pets: a dog (90)"]
+
+
+def test_srt_has_no_escapes_so_nothing_may_look_like_a_tag_or_a_time_line() -> None:
+    words = Clip(0, 1, 90, "visual", "<i>fish</i> --> \x07chips\x00")
+    assert exports.to_srt(video(words)).splitlines()[2] == (
+        "Pets: \u2039i\u203afish\u2039/i\u203a --\u203a chips (90)"
+    )
 
 
 def test_clip_of_two_classes_is_one_cue() -> None:
@@ -232,3 +239,9 @@ def test_file_names_are_apart_and_safe() -> None:
         "video.srt",
         "a (3).srt",
     ]
+
+
+def test_file_names_of_many_videos_are_made_at_once() -> None:
+    names = exports.file_names([*("a.mp4" for _ in range(200)), *map(str, range(20_000))], "srt")
+    assert names[199] == "a (200).srt"
+    assert len(set(names)) == 20_200
