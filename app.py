@@ -19,7 +19,8 @@ from typing import Any
 import waitress
 from flask import Flask
 
-from core.settings import SettingError, Settings, load_settings, parse_setting
+from core.errors import UserError
+from core.settings import Settings, load_settings, parse_setting
 from page import downloads, routes
 from page.errors import add_error_pages
 from page.lab import routes as lab
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         given = given_settings(arguments)
         settings = replace(load_settings(), **given)
-    except SettingError as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
     host = settings.host

@@ -18,9 +18,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from core.classes import ClassesError, load_classes
-from core.settings import SettingError, Settings, environment_name, load_settings, parse_setting
-from platforms.connect import PlatformUnavailable, open_platform
+from core.classes import load_classes
+from core.errors import UserError
+from core.settings import Settings, environment_name, load_settings, parse_setting
+from platforms.connect import open_platform
 from platforms.request import agree_to_costs, ask
 from steps.console import Console
 from steps.errors import PipelineError
@@ -35,7 +36,6 @@ from steps.sync import SyncPlan, delete_outdated, make_sync_plan
 from steps.upload import upload_videos
 from store.media import prune_media
 from store.results import write_results
-from twelvelabs_client import ApiError
 
 ALL_CLASSIFIED, SOME_LEFT_OUT, NOTHING_DONE, STOPPED = 0, 1, 2, 130
 
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.say("Stopped. Run the same command again: it goes on from here.")
         return STOPPED
-    except (SettingError, ClassesError, PipelineError, PlatformUnavailable, ApiError) as error:
+    except UserError as error:
         console.say(f"No new results: {error}")
     except OSError as error:
         console.say(f"No new results: {error.filename or 'a file'}: {error.strerror or error}")

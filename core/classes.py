@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.errors import UserError
+
 # The platform's limits for one request: prompts over all classes, characters of each text.
 MAX_PROMPTS = 100
 MAX_CHARACTERS = 2000
@@ -26,8 +28,10 @@ class PromptClass:
     prompts: tuple[str, ...]
 
 
-class ClassesError(ValueError):
+class ClassesError(UserError):
     """The classes file cannot be used; the message names the file, the entry and the rule."""
+
+    title = "The classes cannot be used"
 
 
 def load_classes(path: Path) -> tuple[PromptClass, ...]:

@@ -15,9 +15,13 @@ from typing import Any, get_type_hints
 
 from dotenv import dotenv_values
 
+from core.errors import UserError
 
-class SettingError(ValueError):
+
+class SettingError(UserError):
     """A setting has a value it cannot have; the message names the setting and the rule."""
+
+    title = "A setting is wrong"
 
 
 def setting(

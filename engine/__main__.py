@@ -10,9 +10,10 @@ import threading
 from pathlib import Path
 
 from core.classification import Thresholds
-from core.settings import SettingError, Settings, load_settings
+from core.errors import UserError
+from core.settings import Settings, load_settings
 from engine.models import ModelChoice
-from engine.server import EngineError, EngineOptions, running_engine
+from engine.server import EngineOptions, running_engine
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
             stop.wait()
     except KeyboardInterrupt:
         print("Stopped; unfinished tasks go on at the next start.", file=sys.stderr)
-    except (EngineError, SettingError) as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

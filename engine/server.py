@@ -14,6 +14,7 @@ from cheroot.wsgi import Server
 from filelock import FileLock, Timeout
 
 from core.classification import Thresholds
+from core.errors import UserError
 from engine.api import ApiOptions, create_app
 from engine.catalog.tables import CatalogError
 from engine.indexing.tasks import API_MAX_VIDEO_BYTES
@@ -29,8 +30,11 @@ MAX_UNREAD_BYTES = 64 * 1024**2
 CHUNK_BYTES = 256 * 1024
 
 
-class EngineError(Exception):
+class EngineError(UserError):
     """The engine cannot start; the message says why and what to do."""
+
+    title = "The engine cannot start"
+    page_status = 503
 
 
 @dataclass(frozen=True)

@@ -160,10 +160,3 @@ def attachment(name: str, kind: str, text: str) -> Response:
     )
     response.cache_control.no_cache = True
     return response
-
-
-@blueprint.errorhandler(NoFrameRate)
-def no_frame_rate(error: NoFrameRate) -> Response:
-    """An edit list of this video cannot be made."""
-    text = f"No edit list: {error}. Run pipeline.py again, so that the results hold it.\n"
-    return Response(text, 409, mimetype="text/plain")

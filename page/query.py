@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from core.classification import ClassScore, Clip, Thresholds
+from core.errors import UserError
 from store.results import VideoResult
 
 NO_CLASS = "none"
@@ -22,8 +23,10 @@ LIMITS = {"min_video_score": 100.0, "min_clip_score": 100.0, "min_duration_ratio
 LAST_PAGE = 1_000_000
 
 
-class QueryError(ValueError):
+class QueryError(UserError):
     """A query parameter is wrong; the message names it and the rule."""
+
+    title = "The address has a mistake"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from core.settings import Settings
 from platforms.costs import Budget, Prices
+from platforms.errors import PlatformUnavailable
 from platforms.v13.client import VERSION as V13
 from platforms.v13.client import TwelveLabsV13Client
 from twelvelabs_client import TwelveLabsClient
@@ -20,10 +21,6 @@ ENGINE_VERSION = "v1.2"
 SESSIONS_FILE = "unfinished_uploads.json"  # in the results folder
 
 logger = logging.getLogger(__name__)
-
-
-class PlatformUnavailable(Exception):
-    """No platform can be opened with these settings; the message says what to set."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from transport.errors import ApiError
+from platforms.errors import SpendingRefused
 
 # A platform measures lengths a little differently from us: that is not worth a second question.
 SLACK = 1.05
@@ -90,7 +90,7 @@ class Budget:
     def agree(self, now: Estimate, later: Estimate = NOTHING) -> None:
         """Return where `now` may be spent at once and `later` when it is agreed to as `now`.
 
-        Raises ApiError where it may not.
+        Raises SpendingRefused where it may not.
         """
         both = now + later
         with self._lock:
@@ -103,7 +103,7 @@ class Budget:
         cost, words = self._prices.cost(estimate), self._prices.in_words(estimate)
         self._say(f"This will cost {words}.")
         if cost > self._confirm_above and not (self._confirm and self._confirm("Go on?")):
-            raise ApiError(
+            raise SpendingRefused(
                 f"it would cost {words}, above V13_CONFIRM_ABOVE={self._confirm_above:g}, and"
                 " nobody said yes: raise that setting, or run pipeline.py with --yes"
             )

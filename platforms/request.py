@@ -64,7 +64,7 @@ def agree_to_costs(
     """Tell what a question will cost, and ask where it is much.
 
     It is about the videos whose ids are `own` and `minutes` of further ones, to be indexed first.
-    Raises ApiError where the answer is no.
+    Raises SpendingRefused where the answer is no.
     """
     later = client.estimate(
         index_id,

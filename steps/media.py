@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import as_completed
 from pathlib import Path
 
+from platforms.errors import NotSupported
 from steps.job import Job
 from steps.pool import thread_pool
 from steps.sync import SyncPlan
@@ -79,13 +80,13 @@ def fetch_text(client: TwelveLabsClient, index_id: str, video_id: str) -> list[W
 
 def fetch_thumbnails(
     client: TwelveLabsClient, index_id: str, video_id: str, times: Sequence[float]
-) -> tuple[dict[float, bytes], ApiError | None]:
+) -> tuple[dict[float, bytes], ApiError | NotSupported | None]:
     """JPEG files by time in seconds, up to the first that the platform does not give, and why."""
     thumbnails = {}
     for time_s in times:
         try:
             thumbnails[time_s] = client.thumbnail(index_id, video_id, time_s)
-        except ApiError as error:
+        except (ApiError, NotSupported) as error:
             return thumbnails, error
     return thumbnails, None
 

@@ -33,8 +33,9 @@ import numpy.typing as npt
 from av.container import OutputContainer
 from PIL import Image, ImageDraw, ImageFont
 
+from core.errors import UserError
 from core.files import remove_leftovers, replacing
-from core.settings import SettingError, load_settings
+from core.settings import load_settings
 from steps.folder import find_videos
 
 WIDTH, HEIGHT = 640, 360
@@ -43,7 +44,7 @@ AUDIO_RATE = 48_000  # of the recording, so that it is taken as it is
 SAMPLES_PER_FRAME = AUDIO_RATE // FPS
 
 
-class SampleError(Exception):
+class SampleError(UserError):
     """The samples cannot be composed; the message says what is missing or in the way."""
 
 
@@ -296,7 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         for path in compose_missing(folder, SAMPLES):
             print(f"composed {path} ({path.stat().st_size / 1000:.0f} kB)")
-    except (SampleError, SettingError) as error:
+    except UserError as error:
         print(f"steps.samples: {error}", file=sys.stderr)
         return 2
     except OSError as error:

@@ -16,6 +16,7 @@ from fractions import Fraction
 from itertools import chain, count
 
 from core.classification import ClassScore, Clip
+from core.errors import UserError
 
 CSV_COLUMNS = (
     "video_id",
@@ -38,8 +39,11 @@ LOOKALIKES = str.maketrans({"<": "\u2039", ">": "\u203a"})
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-class NoFrameRate(ValueError):
+class NoFrameRate(UserError):
     """The frame rate of the video is not known, so there can be no EDL: it counts frames."""
+
+    title = "No edit list"
+    page_status = 409
 
 
 @dataclass(frozen=True)
@@ -215,7 +219,9 @@ def to_edl(video: VideoClips) -> str:
 def true_rate(fps: float) -> Fraction:
     """The exact rate behind a rounded one: 29.97 stands for 30000/1001. Raises NoFrameRate."""
     if not fps > 0:
-        raise NoFrameRate("the frame rate is not known")
+        raise NoFrameRate(
+            "the frame rate is not known: run pipeline.py again, so that the results hold it"
+        )
     whole = round(fps)
     ntsc = Fraction(1000 * whole, 1001)
     if whole and abs(fps - ntsc) < 0.005 * whole / 30 and abs(fps - ntsc) < abs(fps - whole):

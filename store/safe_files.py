@@ -14,8 +14,10 @@ import pickletools
 from pathlib import Path
 from typing import Any, NoReturn
 
+from core.errors import UserError
 
-class ResultsError(Exception):
+
+class ResultsError(UserError):
     """The results cannot be shown; `path` is the file in question."""
 
     def __init__(self, path: Path, message: str) -> None:
@@ -26,9 +28,15 @@ class ResultsError(Exception):
 class ResultsMissing(ResultsError):
     """A results file is not there."""
 
+    title = "No results yet"
+    page_status = 404
+
 
 class ResultsBroken(ResultsError):
     """A results file cannot be read, or its content breaks a rule."""
+
+    title = "The results cannot be read"
+    page_status = 500
 
 
 # Writing

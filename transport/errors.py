@@ -22,6 +22,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from core.errors import UserError
+
 # What the account lacks, whatever is asked of it: trying with another video helps nobody.
 PLAN_CODES = frozenset(
     ("usage_limit_exceeded", "insufficient_funds", "api_allowed_for_paid_plan", "api_not_allowed")
@@ -31,8 +33,11 @@ REPAIRS = dict.fromkeys(
 )
 
 
-class ApiError(Exception):
+class ApiError(UserError):
     """Any failure of a call."""
+
+    title = "The platform did not answer as hoped"
+    page_status = 503
 
     retryable = False
 

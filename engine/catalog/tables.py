@@ -31,6 +31,7 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
+from core.errors import UserError
 from engine.evidence import FORMAT
 
 FINAL_STATUSES = ("ready", "failed")
@@ -59,8 +60,11 @@ def now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-class CatalogError(Exception):
+class CatalogError(UserError):
     """The database cannot be used; the message names it and says what to do."""
+
+    title = "The database cannot be used"
+    page_status = 503
 
 
 class UtcDateTime(TypeDecorator[datetime]):

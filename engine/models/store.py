@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.errors import UserError
 from core.files import write_whole
 
 RECORD = "fetched.json"
@@ -26,8 +27,11 @@ REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 WHISPER_SIZE = re.compile(r"(tiny|base|small|medium)(\.en)?|large-v[123]")
 
 
-class ModelError(Exception):
+class ModelError(UserError):
     """A model cannot be used; the message names it, or its file, and says what to do."""
+
+    title = "A model cannot be used"
+    page_status = 503
 
 
 @dataclass(frozen=True)

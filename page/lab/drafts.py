@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from core.errors import UserError
 from platforms.request import Question, ask
 from store import results
 from store.judged_run import JudgedRun, load_judged_run
@@ -30,12 +31,17 @@ DRAFT_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 GONE = "no longer in the index"
 
 
-class LabError(Exception):
+class LabError(UserError):
     """What was asked of the lab cannot be done; the message says why."""
+
+    page_status = 409
 
 
 class NoSuchDraft(LabError):
     """There is no version of that id."""
+
+    title = "Not in the lab"
+    page_status = 404
 
 
 # Asking

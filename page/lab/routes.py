@@ -12,23 +12,23 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.wrappers import Response as AnyResponse
 
 from core.classes import ClassesError
-from core.settings import SettingError
+from core.errors import UserError
 from page.formatting import CONVERSATION_WORDS, counted, evidence_word, spoken_time
 from page.lab import drafts as lab
 from page.lab import form as lab_form
 from page.lab.comparison import compare_versions
-from page.lab.drafts import CURRENT, LabError, NoSuchDraft
+from page.lab.drafts import CURRENT
 from page.lab.form import LabForm
 from page.overview import page_view
-from page.query import QueryError, ViewQuery
+from page.query import ViewQuery
 from page.responses import html
 from page.results_cache import current_cache
 from page.security import csrf_token, require_token
-from platforms.connect import PlatformUnavailable, open_platform
+from platforms.connect import open_platform
+from platforms.errors import PlatformUnavailable
 from platforms.request import Question
 from store.judged_run import JudgedRun
 from store.results import Run
-from twelvelabs_client import ApiError
 
 RUNNING = "lab.running"
 REPORT_CARDS = 100_000
@@ -70,13 +70,9 @@ def post() -> AnyResponse:
             return redirect(url_for("lab.compare", after=run(form.question())), 303)
         else:
             form = lab_form.edit(form, action)
-    except (ClassesError, QueryError, SettingError) as error:
-        not_done = "Not imported" if action == "import" else "Not asked"
-        return form_page(form, f"{not_done}: {error}", 400)
-    except LabError as error:
-        return form_page(form, f"No draft: {error}", 409)
-    except (PlatformUnavailable, ApiError) as error:
-        return form_page(form, f"No answer: {error}", 503)
+    except UserError as error:
+        not_done = "Not imported" if action == "import" else "No draft"
+        return form_page(form, f"{not_done}: {error}", error.page_status)
     return form_page(form)
 
 
@@ -219,14 +215,3 @@ def report() -> Response:
     response = Response(text.encode(errors="replace"))
     response.headers["Content-Disposition"] = "attachment; filename=classification.html"
     return response
-
-
-# Errors
-
-
-@blueprint.errorhandler(LabError)
-def show_lab_error(error: LabError) -> Response:
-    """A draft that is gone, or a step that cannot be done."""
-    if isinstance(error, NoSuchDraft):
-        return html("error.html", 404, title="Not in the lab", explanation=str(error))
-    return html("error.html", 409, title="That cannot be done", explanation=str(error))

@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 
 from core.classification import ClassScore, Clip, Thresholds, classify, normalized_scores
 from platforms.costs import Estimate
+from platforms.errors import NotSupported
 from platforms.v13.search import Search
 from platforms.v13.segments import Segmentation
 from platforms.v13.upload import OpenSessions, Uploader
@@ -54,7 +55,7 @@ class Way(Protocol):
         """Those of an index's models that this way depends on, as v1.2 writes engines."""
 
     def check(self, engines: Sequence[Json]) -> None:
-        """Raise ApiError where an index with these engines cannot serve."""
+        """Raise NotSupported where an index with these engines cannot serve."""
 
     def models(self, engines: Sequence[Json]) -> dict[str, str]:
         """The model that judges each kind of evidence."""
@@ -155,7 +156,7 @@ class TwelveLabsV13Client(TwelveLabsClient):
     def find_index(self, name: str) -> Json | None:
         """The index of exactly that name; None where there is none.
 
-        Raises ApiError where its models are of no use for the way to classify.
+        Raises NotSupported where its models are of no use for the way to classify.
         """
         found = super().find_index(name)
         if found:
@@ -279,7 +280,7 @@ class TwelveLabsV13Client(TwelveLabsClient):
     ) -> None:
         """Set a video's own metadata; v1.3 has no call that sets a title."""
         if title is not None:
-            raise ApiError("v1.3 cannot give a video a title")
+            raise NotSupported("v1.3 cannot give a video a title")
         body = {"user_metadata": dict(metadata or {})}
         self._http.call("PATCH", "indexes", index_id, "videos", video_id, json=body)
 
@@ -298,8 +299,8 @@ class TwelveLabsV13Client(TwelveLabsClient):
         return []
 
     def thumbnail(self, index_id: str, video_id: str, time_s: float) -> bytes:
-        """Raises ApiError: v1.3 has no call for the picture at a time."""
-        raise ApiError("v1.3 gives no pictures of a video")
+        """Raises NotSupported: v1.3 has no call for the picture at a time."""
+        raise NotSupported("v1.3 gives no pictures of a video")
 
     # Classification
 
@@ -389,8 +390,8 @@ class TwelveLabsV13Client(TwelveLabsClient):
         return sorted(answers, key=lambda video: -video["classes"][0]["score"])
 
     def classify_page(self, token: str) -> Json:
-        """Raises ApiError: a classification of v1.3 is derived here, whole, and has no pages."""
-        raise ApiError("v1.3 has no pages of a classification")
+        """Raises NotSupported: a classification of v1.3 is derived here, whole, without pages."""
+        raise NotSupported("v1.3 has no pages of a classification")
 
 
 def _duration(video: Json) -> float:

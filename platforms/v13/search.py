@@ -23,7 +23,8 @@ from requests_toolbelt import MultipartEncoder  # type: ignore[import-untyped]
 
 from core.classification import Clip
 from platforms.costs import Estimate
-from transport.errors import PLAN_CODES, ApiError, BadAnswer, BadRequest, NotFound
+from platforms.errors import NotSupported
+from transport.errors import PLAN_CODES, BadAnswer, BadRequest, NotFound
 from transport.http import LONGEST_PAGE, Json, TokenDied, Transport, all_pages, call_of
 
 MODEL_FAMILY = "marengo"
@@ -128,9 +129,9 @@ class Search:
         ]
 
     def check(self, engines: Sequence[Json]) -> None:
-        """Raise ApiError where an index with these engines cannot be searched."""
+        """Raise NotSupported where an index with these engines cannot be searched."""
         if not engines:
-            raise ApiError(
+            raise NotSupported(
                 "this index has no Marengo model and cannot be searched: take another one with"
                 " --index, or set V13_CLASSIFY=segmentation"
             )

@@ -19,6 +19,7 @@ from PIL import Image
 import app as page
 import pipeline
 from core.classes import ClassesError
+from core.errors import UserError
 from core.settings import Settings
 from engine.server import EngineOptions, running_engine
 from page.lab import drafts as lab
@@ -81,7 +82,7 @@ def test_question_leaves_empty_rows_and_lines_out() -> None:
     ],
 )
 def test_mistakes_are_named(form: LabForm, problem: str) -> None:
-    with pytest.raises(ValueError, match=problem):
+    with pytest.raises(UserError, match=problem):
         form.question()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from platforms.costs import Budget, Estimate, Prices
-from transport.errors import ApiError
+from platforms.errors import SpendingRefused
 
 PRICES = Prices(index_minute=0.04, analysis_minute=0.03, search=0.004)
 
@@ -44,14 +44,16 @@ def test_a_larger_sum_needs_a_yes() -> None:
     answers = [True, False]
     spending, _ = budget(1.0, answers)
     spending.agree(Estimate(26.0))
-    with pytest.raises(ApiError, match=r"about \$1\.08 .* above V13_CONFIRM_ABOVE=1, .*--yes"):
+    with pytest.raises(
+        SpendingRefused, match=r"about \$1\.08 .* above V13_CONFIRM_ABOVE=1, .*--yes"
+    ):
         spending.agree(Estimate(27.0))
     assert answers == []
 
 
 def test_nobody_to_ask_is_a_no() -> None:
     spending, _ = budget(1.0)
-    with pytest.raises(ApiError, match="nobody said yes"):
+    with pytest.raises(SpendingRefused, match="nobody said yes"):
         spending.agree(Estimate(26.0))
 
 
@@ -67,7 +69,7 @@ def test_what_is_spent_is_not_agreed_to_for_more() -> None:
     spending.agree(Estimate(26.0), Estimate(0.0, 10.0))
     spending.agree(Estimate(26.0), Estimate(0.0, 20.0))
     spending.agree(Estimate(0.0, 20.0))
-    with pytest.raises(ApiError):
+    with pytest.raises(SpendingRefused):
         spending.agree(Estimate(0.0, 20.0))
     assert len(said) == 3
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import responses
 
+from platforms.errors import NotSupported
 from platforms.v13 import upload as twelvelabs_v13_upload
 from platforms.v13.client import TwelveLabsV13Client
 from platforms.v13.upload import OpenSessions
@@ -129,7 +130,7 @@ def test_an_index_of_another_model_is_refused_for_search_only(
     models = [{"model_name": "pegasus1.2", "model_options": ["visual"]}]
     platform.indexes["i"] = {"_id": "i", "index_name": "demo", "models": models}
     assert connect().find_index("demo")["judged_by"]["visual"] == "pegasus1.5"  # type: ignore[index]
-    with pytest.raises(ApiError, match=r"no Marengo model.*--index"):
+    with pytest.raises(NotSupported, match=r"no Marengo model.*--index"):
         connect(classify_by="search").find_index("demo")
     assert [index["_id"] for index in connect(classify_by="search").indexes()] == ["i"]
 
@@ -539,7 +540,7 @@ def test_videos_are_changed_and_deleted(
     task_id = client.upload_video(index_id, video)
     client.update_video(index_id, task_id, metadata={"a": 1})
     assert platform.sent("PATCH", "/videos/") == [{"user_metadata": {"a": 1}}]
-    with pytest.raises(ApiError, match="title"):
+    with pytest.raises(NotSupported, match="title"):
         client.update_video(index_id, task_id, title="T")
     client.delete_task(task_id)
     assert list(client.tasks(index_id)) == []
@@ -564,5 +565,5 @@ def test_a_task_is_found_without_knowing_its_index(
 def test_it_is_a_client_like_the_other(client: TwelveLabsV13Client) -> None:
     assert isinstance(client, TwelveLabsClient)
     assert repr(client).startswith("TwelveLabsV13Client('http://127.0.0.1:")
-    with pytest.raises(ApiError, match="no pages"):
+    with pytest.raises(NotSupported, match="no pages"):
         client.classify_page("token")

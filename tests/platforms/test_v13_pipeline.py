@@ -14,11 +14,11 @@ import app
 from core.settings import Settings
 from pipeline import main
 from platforms.connect import open_platform
+from platforms.errors import SpendingRefused
 from steps.console import Console
 from store.results import load_run
 from tests.support.fake_v13 import KEY, V13Platform, running_platform
 from tests.support.media import write_video
-from transport.errors import ApiError
 
 CLASSES = {
     "classes": [
@@ -247,7 +247,7 @@ def test_whoever_cannot_ask_spends_no_more_than_the_limit(
     with open_platform(settings) as opened:
         index = opened.client.find_index(settings.index_name)
         assert index is not None
-        with pytest.raises(ApiError, match="nobody said yes"):
+        with pytest.raises(SpendingRefused, match="nobody said yes"):
             opened.client.classify_index(
                 index["_id"], [{"name": "Other", "prompts": ["late"]}], options=["visual"]
             )

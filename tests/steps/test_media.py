@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from core.classification import Clip
+from core.errors import UserError
+from platforms.errors import NotSupported
 from steps import media
 from steps.console import Console
 from steps.job import Job
@@ -85,7 +87,7 @@ def test_each_video_is_fetched_once_and_none_is_missed(
 @pytest.mark.parametrize(
     ("error", "is_final"),
     [
-        (ApiError("v1.3 gives no pictures of a video"), True),
+        (NotSupported("v1.3 gives no pictures of a video"), True),
         (NotFound(404, "resource_not_exist", "no thumbnails"), True),
         (ApiTimeout("no answer in time"), False),
     ],
@@ -95,7 +97,7 @@ def test_text_is_kept_where_no_thumbnails_will_come(
     client: Client,
     fetch: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
-    error: ApiError,
+    error: UserError,
     is_final: bool,
 ) -> None:
     def refuse(self: Client, index_id: str, video_id: str, time_s: float) -> bytes:
