@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.media.clock import Clock, duration_s
-from engine.media.files import DecodeReport, MediaError, MediaInfo, first_picture, opened, packets
+from engine.media.files import DecodeReport, MediaError, MediaInfo
 from engine.media.fingerprint import fingerprint
 from engine.media.pictures import (
     Frame,
@@ -26,6 +26,7 @@ from engine.media.pictures import (
     keyframes_suffice,
 )
 from engine.media.sound import SAMPLE_RATE, AudioBlock, Sound
+from engine.media.streams import first_picture, opened, packets
 
 __all__ = [
     "SAMPLE_RATE",
@@ -54,6 +55,7 @@ def probe(path: Path) -> MediaInfo:
             height=height,
             has_audio=media.sound is not None,
             promised_s=media.promised_s,
+            undecodable_sound=media.undecodable_sound,
         )
 
 
@@ -63,6 +65,7 @@ def decode(
     step_s: float = 1.0,
     max_side: int = 960,
     audio: bool = True,
+    language: str = "",
     threads: int = 0,
     report: DecodeReport | None = None,
 ) -> Iterator[Frame | AudioBlock]:
@@ -74,14 +77,15 @@ def decode(
     spares decoding the rest. A damaged picture is taken only when half a step brings no good one.
 
     Long sides are at most `max_side` pixels; nothing is enlarged. Gaps of up to 30 s in the sound
-    are silence; after longer ones the next block starts later. `threads` is for the pictures, 0 for
+    are silence; after longer ones the next block starts later. Of several sound tracks one in
+    `language` (ISO 639-2, as "eng") is taken before others. `threads` is for the pictures, 0 for
     one per processor. Raises MediaError, when the first item is asked for or later.
     """
     if step_s <= 0 or max_side < 1:
         raise ValueError(f"step_s={step_s} and max_side={max_side} must be above 0")
     report = report if report is not None else DecodeReport()
     keyframes = keyframes_suffice(path, step_s)
-    with opened(path, audio) as media:
+    with opened(path, audio, language) as media:
         small = media.video.width * media.video.height <= FRAME_THREADS_UP_TO
         media.video.codec_context.thread_type = "AUTO" if small else "SLICE"
         media.video.codec_context.thread_count = threads

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import av
 import av.error
 
-from engine.media.files import TOLERANCE_S, AnyStream, Media, opened, packets
+from engine.media.files import TOLERANCE_S
+from engine.media.streams import AnyStream, Media, opened, packets
 
 if TYPE_CHECKING:
-    from engine.media.files import AnyPacket
+    from engine.media.streams import AnyPacket
 
 SET_BACK_S = 1.0  # a clock that goes back by more was restarted
 JUMP_S = 10.0  # the same forwards, in formats whose clock may be restarted
+SAME_END_S = 0.25  # padded sound, and pictures that an edit cuts short, end a little later
 WILD_S = 60.0  # a time so far beyond the end in the header, or off other times, is not believed
 
 
@@ -26,6 +28,10 @@ class Clock:
     A clock that is set back, jumps in a format where that is usual, or runs far beyond the end of
     the file is taken to go on from where it was. A packet to be shown long before or after it is
     decoded is shown when it is decoded.
+
+    Packets marked to be discarded are what an edit list leaves out: they are decoded, because
+    others refer to them, and never shown. Their times run back or ahead of what is shown, so they
+    say nothing about the clock.
     """
 
     def __init__(self, media: Media, stream: AnyStream) -> None:
@@ -39,8 +45,12 @@ class Clock:
         self._next: int | None = None
 
     def settle(self, packet: AnyPacket) -> float:
-        """Set the packet's times; returns the second at which it ends, 0 where it has no time."""
+        """Set the packet's times; returns the second at which it ends, 0 where it is not shown."""
         length = packet.duration or 0
+        if packet.is_discard:
+            packet.dts = None if packet.dts is None else packet.dts + self._shift
+            packet.pts = None if packet.pts is None else packet.pts + self._shift
+            return 0.0
         if packet.dts is not None:  # only these come in order
             due, time = self._next or 0, packet.dts + self._shift
             if not self._is_plausible(time):
@@ -66,7 +76,7 @@ class Clock:
 
 
 def duration_s(path: Path, media: Media) -> float:
-    """Seconds to the end: the header's where the last packets agree with it, else what they say.
+    """Seconds to the end of the last picture or sound, whatever the header says.
 
     `media` is the same file, open; what was read of it does not matter, and it is read to its end.
     """
@@ -79,8 +89,13 @@ def duration_s(path: Path, media: Media) -> float:
     if measured_s <= 0:
         with opened(path) as again:  # not every format can be wound back
             measured_s = _measured_end_s(again)
-    agreed = abs(measured_s - media.promised_s) <= TOLERANCE_S
-    return media.promised_s if media.promised_s and agreed else measured_s
+    return agreed_s(measured_s, media.promised_s)
+
+
+def agreed_s(measured_s: float, promised_s: float) -> float:
+    """What the last packet says, or the header's round figure where both mean the same."""
+    agree = abs(measured_s - promised_s) <= SAME_END_S
+    return promised_s if promised_s and agree else measured_s
 
 
 def _measured_end_s(media: Media) -> float:

@@ -20,10 +20,12 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
 
-from engine.media.files import DecodeReport, Media, MediaError, opened, packets, remaining
+from engine.media.files import DecodeReport, MediaError
+from engine.media.hdr import is_hdr, tone_mapped
+from engine.media.streams import Media, opened, packets, remaining
 
 if TYPE_CHECKING:
-    from engine.media.files import AnyPacket
+    from engine.media.streams import AnyPacket
 
 Picture: TypeAlias = npt.NDArray[np.uint8]
 # How far right and down on the screen a step right, then a step down, in a picture leads.
@@ -48,14 +50,17 @@ class Frame:
 def keyframes_suffice(path: Path, step_s: float) -> bool:
     """Whether there is a keyframe in every step, each of which can be decoded by itself.
 
-    Reads packets only, and only up to the first gap that is too long.
+    Reads packets only, and only up to the first gap that is too long. An edit list shows pictures
+    between keyframes first, so all of such a file has to be decoded.
     """
     with opened(path, audio=False) as media:
         longest = step_s * KEYFRAME_SLACK / float(media.video.time_base or 1)
         last: int | None = None
         tried = False
         for packet in packets(media):
-            if packet.pts is None or (last is None and not packet.is_keyframe):
+            if packet.is_discard or packet.pts is None:
+                return False
+            if last is None and not packet.is_keyframe:
                 return False
             if last is not None and packet.pts - last > longest:
                 return False
@@ -186,13 +191,16 @@ class Pictures:
                 picture,
                 max(1, round(width * scale)),
                 max(1, round(height * scale)),
-                "rgb24",
+                "rgb48le" if is_hdr(picture) else "rgb24",
                 src_colorspace=Colorspace.ITU709 if silent else None,
                 threads=1,
             )
         except av.error.FFmpegError as error:
             raise MediaError(f"has pictures of a kind not known: {picture.format.name}") from error
-        image = scaled.to_ndarray().astype(np.uint8, copy=False)
+        image = scaled.to_ndarray()
+        if is_hdr(picture):
+            image = tone_mapped(image, picture)
+        image = image.astype(np.uint8, copy=False)
         if self._matrix is None:
             # Of the first picture only: PyAV ties a picture that was asked for it into a cycle of
             # references, where it stays until the next collection, hundreds of them at a time.

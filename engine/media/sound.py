@@ -1,10 +1,15 @@
-"""Sound: decoded to mono at 16 kHz, every sample at its time."""
+"""Sound: decoded to mono at 16 kHz, every sample at its time.
+
+Channels are mixed so that nobody's voice gets lost: what is on one channel only, or on two with
+opposite phase, comes out as loud as the loudest channel has it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
 import av.error
@@ -15,15 +20,17 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 
 from engine.media.files import DecodeReport
+from engine.media.streams import is_encrypted
 
 if TYPE_CHECKING:
-    from engine.media.files import AnyPacket
+    from engine.media.streams import AnyPacket
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 
 SAMPLE_RATE = 16_000  # Hz, what speech models take
 BLOCK_S = 15.0
 LONGEST_SILENCE_S = 30.0  # a longer gap is not filled: the next block starts later
+CANCELLED = 0.25  # a mean of channels so much quieter than the loudest one has lost something
 TOLERANCE_S = 0.1  # timestamps of sound wander by less than this
 
 
@@ -50,6 +57,9 @@ class Sound:
 
     def take(self, packet: AnyPacket | None) -> Iterator[AudioBlock]:
         """Give the block that this packet fills, if it does."""
+        if packet is not None and is_encrypted(packet):
+            self._report.broken_sound += 1
+            return
         try:
             sounds = self._context.decode(packet)
         except av.error.FFmpegError:
@@ -77,7 +87,7 @@ class Sound:
         elif time_s > due_s + TOLERANCE_S:
             self._drain()
             if time_s - due_s <= LONGEST_SILENCE_S:
-                self._add(np.zeros(round((time_s - due_s) * SAMPLE_RATE), np.float32))
+                self._add(np.zeros((1, round((time_s - due_s) * SAMPLE_RATE)), np.float32))
             else:
                 yield from self._flush()
                 self._start_s = time_s
@@ -91,7 +101,7 @@ class Sound:
         given = (sound.format.name, sound.layout.name, sound.sample_rate)
         if self._resampler is None or given != self._format:
             self._drain()
-            self._resampler = AudioResampler("flt", "mono", SAMPLE_RATE)
+            self._resampler = AudioResampler("fltp", sound.layout, SAMPLE_RATE)
             self._format = given
         self._add_all(self._resampler.resample(sound))
 
@@ -103,14 +113,31 @@ class Sound:
     def _add_all(self, sounds: Sequence[AudioFrame | None]) -> None:
         for sound in sounds:
             if sound is not None:
-                self._add(sound.to_ndarray().reshape(-1).astype(np.float32, copy=False))
+                self._add(sound.to_ndarray().astype(np.float32, copy=False))
 
     def _add(self, samples: Samples) -> None:
         self._chunks.append(samples)
-        self._length += len(samples)
+        self._length += samples.shape[1]
 
     def _flush(self) -> Iterator[AudioBlock]:
         if self._length and self._start_s is not None:
-            yield AudioBlock(self._start_s, np.concatenate(self._chunks))
+            yield AudioBlock(self._start_s, np.concatenate([*map(mono, self._runs())]))
             self._start_s += self._length / SAMPLE_RATE
             self._chunks, self._length = [], 0
+
+    def _runs(self) -> Iterator[Samples]:
+        """What is held, float32[channels, n], in runs of the same number of channels."""
+        for _, chunks in groupby(self._chunks, len):
+            yield np.concatenate(list(chunks), axis=1)
+
+
+def mono(channels: Samples) -> Samples:
+    """Mix float32[channels, n] to float32[n], as loud as the loudest channel.
+
+    That is their mean, or where channels cancel each other out the loudest one.
+    """
+    loudness = np.sqrt(np.square(channels).mean(axis=1))
+    loudest: Samples = channels[int(loudness.argmax())]
+    mean: Samples = channels.mean(axis=0)
+    share = float(np.sqrt(np.square(mean).mean()) / max(loudness.max(), np.finfo(np.float32).tiny))
+    return loudest if share < CANCELLED else np.clip(mean / share, -1.0, 1.0)

@@ -36,6 +36,7 @@ from engine.media import (
     jpeg,
     pictures,
     probe,
+    streams,
 )
 from engine.media.sound import BLOCK_S
 from engine.models import Models, default_models
@@ -388,7 +389,7 @@ def test_refuses_pictures_of_absurd_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     path = write_video(tmp_path / "a.mp4", seconds=0.2)
-    monkeypatch.setattr(files, limit, 150)
+    monkeypatch.setattr(streams, limit, 150)
     with pytest.raises(MediaError, match="has pictures of 160 x 96 pixels: at most ") as caught:
         probe(path)
     assert caught.value.code == "video_resolution_too_high"
@@ -532,11 +533,12 @@ class Unreadable:
 
 
 def test_reads_on_past_places_that_cannot_be_read() -> None:
-    some, error = SimpleNamespace(size=1), av.error.InvalidDataError(1, "invalid")
+    some = SimpleNamespace(size=1, has_sidedata=lambda kind: False)
+    error = av.error.InvalidDataError(1, "invalid")
     media = SimpleNamespace(container=Unreadable(error, error, [some, some]), streams=[])
-    assert list(files.packets(media)) == [some, some]
+    assert list(streams.packets(media)) == [some, some]
     media.container = Unreadable(*[error] * 1000)
-    assert list(files.packets(media)) == []
+    assert list(streams.packets(media)) == []
 
 
 def test_a_file_that_is_mostly_broken_is_given_up(

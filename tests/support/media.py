@@ -10,7 +10,9 @@ and the twelve between are the bits of its number. Read upside down or mirrored 
 
 from __future__ import annotations
 
+import contextlib
 import random
+import struct
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -52,6 +54,7 @@ def write_video(
     container_options: Mapping[str, str] | None = None,
     container_format: str | None = None,
     first_number: int = 0,
+    gains: Sequence[float] | None = None,
 ) -> Path:
     """Write a video and return its path.
 
@@ -61,7 +64,7 @@ def write_video(
     the picture by `rotation` degrees counterclockwise, and then to mirror it, to be as `size` says;
     `aspect` is the shape of its pixels; `fill` a colour to show instead of numbers; `matrix` the
     color space to write it in, 1 for BT.709; `colors` sets attributes of the codec context, which
-    tell players of it.
+    tell players of it. `gains` are those of each channel of sound, by default 1.
     """
     if times is None:
         times = [float(Fraction(i) / fps) for i in range(round(seconds * fps))]
@@ -107,7 +110,7 @@ def write_video(
             packets += video.encode(None)
         if audio is not None:
             for start_s, end_s in sound:
-                for piece in _sound(start_s, end_s, audio.codec_context):
+                for piece in _sound(start_s, end_s, audio.codec_context, gains):
                     packets += audio.encode(piece)
             packets += audio.encode(None)
         packets.sort(key=lambda p: float((p.dts if p.dts is not None else p.pts) * p.time_base))
@@ -144,6 +147,104 @@ def write_song(path: Path, *, cover: bool = True, seconds: float = 1.0) -> Path:
         packets += audio.encode(None)
         for packet in packets:
             container.mux(packet)
+    return path
+
+
+def join_tracks(
+    path: Path,
+    sources: Sequence[Path],
+    *,
+    languages: Mapping[int, str] | None = None,
+    dispositions: Mapping[int, Disposition] | None = None,
+) -> Path:
+    """Put all streams of several files into one, in order, without encoding them again.
+
+    `languages` and `dispositions` are by the number of the stream in the new file.
+    """
+    with contextlib.ExitStack() as stack:
+        joined = stack.enter_context(av.open(str(path), "w"))
+        packets = []
+        for source in sources:
+            container = stack.enter_context(av.open(str(source)))
+            streams = {}
+            for stream in container.streams:
+                streams[stream.index] = new = joined.add_stream_from_template(stream)
+                if language := (languages or {}).get(new.index):
+                    new.metadata["language"] = language
+                new.disposition = (dispositions or {}).get(new.index, Disposition.default)
+            for packet in container.demux():
+                if packet.size:
+                    packet.stream = streams[packet.stream_index]
+                    packets.append(packet)
+        packets.sort(key=lambda packet: packet.dts * packet.time_base)
+        for packet in packets:
+            joined.mux(packet)
+    return path
+
+
+def set_edits(path: Path, edits: Sequence[tuple[float, float]]) -> Path:
+    """Give every track of an MP4 an edit list: what is shown, from and to in seconds of its media.
+
+    The table of contents has to be at the end of the file, where FFmpeg puts it.
+    """
+    data = path.read_bytes()
+    start = data.index(b"moov") - 4
+    moov = _with_edits(data[start:], edits, scale=_movie_scale(data))
+    path.write_bytes(data[:start] + moov)
+    return path
+
+
+def _movie_scale(data: bytes) -> int:
+    at = data.index(b"mvhd")
+    return int.from_bytes(data[at + 16 : at + 20], "big")
+
+
+def _with_edits(boxes: bytes, edits: Sequence[tuple[float, float]], scale: int) -> bytes:
+    written, at = b"", 0
+    media_scale = int.from_bytes(boxes[(m := boxes.find(b"mdhd")) + 16 : m + 20], "big")
+    total = round(sum(end - start for start, end in edits) * scale)
+    while at < len(boxes):
+        length, kind = int.from_bytes(boxes[at : at + 4], "big"), boxes[at + 4 : at + 8]
+        content = boxes[at + 8 : at + length]
+        if kind == b"moov" or kind == b"trak":
+            content = _with_edits(content, edits, scale)
+        elif kind == b"mvhd":
+            content = content[:16] + total.to_bytes(4, "big") + content[20:]
+        elif kind == b"tkhd":
+            content = content[:20] + total.to_bytes(4, "big") + content[24:]
+        elif kind == b"edts":
+            first = int.from_bytes(content[20:24], "big", signed=True)  # of the encoder's delay
+            rows = b"".join(
+                round((end - start) * scale).to_bytes(4, "big")
+                + (first + round(start * media_scale)).to_bytes(4, "big")
+                + (1 << 16).to_bytes(4, "big")
+                for start, end in edits
+            )
+            elst = b"elst" + bytes(4) + len(edits).to_bytes(4, "big") + rows
+            content = (len(elst) + 4).to_bytes(4, "big") + elst
+        written += (len(content) + 8).to_bytes(4, "big") + kind + content
+        at += length
+    return written
+
+
+def set_header_duration(path: Path, seconds: float) -> Path:
+    """Make the header of a Matroska, WebM or Flash file promise another duration."""
+    data = path.read_bytes()
+    if path.suffix == ".flv":
+        at, value = data.index(b"duration") + 9, struct.pack(">d", seconds)
+    else:
+        at, value = data.index(b"\x44\x89\x88") + 3, struct.pack(">d", 1000 * seconds)
+    path.write_bytes(data[:at] + value + data[at + 8 :])
+    return path
+
+
+def make_sound_unknown(path: Path, track: int = 0) -> Path:
+    """Give a sound track of an MP4 or MOV a kind that no decoder knows."""
+    data = path.read_bytes()
+    traks = data[data.index(b"moov") :].split(b"trak")
+    at = [place for place, trak in enumerate(traks) if b"soun" in trak][track]
+    traks[at] = traks[at].replace(b"mp4a", b"apac").replace(b"esds", b"free")
+    path.write_bytes(data[: data.index(b"moov")] + b"trak".join(traks))
     return path
 
 
@@ -227,7 +328,12 @@ def _laid_down(
     return np.ascontiguousarray(np.rot90(image, -round((rotation or 0) / 90)))
 
 
-def _sound(start_s: float, end_s: float, context: av.AudioCodecContext) -> list[AudioFrame]:
+def _sound(
+    start_s: float,
+    end_s: float,
+    context: av.AudioCodecContext,
+    gains: Sequence[float] | None = None,
+) -> list[AudioFrame]:
     """Beeps in one stretch of time, cut to frames that an encoder takes."""
     rate = context.sample_rate
     first, last = round(start_s * rate), round(end_s * rate)
@@ -237,6 +343,7 @@ def _sound(start_s: float, end_s: float, context: av.AudioCodecContext) -> list[
     frames = []
     for at in range(0, len(wave), 1024):
         part = np.repeat(wave[None, at : at + 1024].astype(np.float32), channels, axis=0)
+        part *= np.array(gains or [1] * channels, np.float32)[:, None]
         frame = AudioFrame.from_ndarray(part, "fltp", context.layout.name)
         frame.sample_rate = rate
         frame.time_base = Fraction(1, rate)
