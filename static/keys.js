@@ -60,7 +60,7 @@ export function listenToKeys() {
   document.addEventListener("keydown", onKey);
   const help = document.createElement("button");
   help.type = "button";
-  help.textContent = "Keys";
+  help.textContent = "Shortcuts";
   help.addEventListener("click", () => document.getElementById("help").showModal());
   document.querySelector(".tools").append(help);
 }

@@ -31,7 +31,7 @@ function addLoopButton(actions) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "loop";
-  button.textContent = "Loop the clip";
+  button.textContent = "Loop clip";
   button.setAttribute("aria-pressed", "false");
   button.addEventListener("click", () => {
     button.setAttribute("aria-pressed", String(toggleLoop(video)));

@@ -24,7 +24,7 @@ export function enhanceTimelines(root) {
     if (!video) continue;
     timeline.tabIndex = 0;
     timeline.setAttribute("role", "slider");
-    timeline.setAttribute("aria-label", "Time in the video");
+    timeline.setAttribute("aria-label", "Playback position");
     timeline.setAttribute("aria-valuemin", "0");
     timeline.setAttribute("aria-valuemax", String(duration(timeline, video)));
     showTime(video);

@@ -2,7 +2,7 @@
 import { fetchDocument } from "./fetching.js";
 
 const PATIENCE_MS = 60;
-const SWAPPED = ["#counts", "#chips", "#groups", "#take-along"];
+const SWAPPED = ["#counts", "#chips", "#groups", "#export"];
 
 let shown = window.location.search;
 let pending = null;

@@ -96,7 +96,7 @@ def test_sliders_rejudge_while_a_video_plays(open_page: Callable[..., Any]) -> N
     assert (
         page.locator(".slider", has_text="Class score").locator("output").inner_text() == "from 99"
     )
-    page.get_by_text("Back to the thresholds of the run").click()
+    page.get_by_text("Reset to the thresholds of the run").click()
     page.wait_for_function("() => !location.search.includes('min_')")
     page.locator("#counts", has_text="2").wait_for()
     assert "2 with a class" in counts.inner_text().replace("\n", " ")
@@ -127,7 +127,7 @@ def test_lanes_seek_by_click_and_keys(open_page: Callable[..., Any]) -> None:
     page.locator("#video-1 .lane a").first.click(force=True)
     page.wait_for_function("() => document.querySelector('#video-1 video').currentTime < 11")
     page.eval_on_selector("#video-1 video", "(video) => video.pause()")
-    slider = page.get_by_role("slider", name="Time in the video").first
+    slider = page.get_by_role("slider", name="Playback position").first
     slider.focus()
     page.keyboard.press("Home")
     assert moment(page, "#video-1") == 0
@@ -172,7 +172,7 @@ def test_clip_is_looped(open_page: Callable[..., Any]) -> None:
     page = open_page()
     page.locator("#video-1 a.clip").first.click()
     wait_until_playing(page, "#video-1", 3)
-    loop = page.locator("#video-1").get_by_role("button", name="Loop the clip")
+    loop = page.locator("#video-1").get_by_role("button", name="Loop clip")
     loop.click()
     assert loop.get_attribute("aria-pressed") == "true"
     page.eval_on_selector("#video-1 video", "(video) => { video.currentTime = 4.8; }")
@@ -225,7 +225,7 @@ def test_keys(open_page: Callable[..., Any]) -> None:
     wait_until_playing(page, "#video-1", 8)
     page.keyboard.press("k")
     page.keyboard.press("?")
-    assert page.get_by_role("dialog", name="Keys").is_visible()
+    assert page.get_by_role("dialog", name="Keyboard shortcuts").is_visible()
     page.keyboard.press("Escape")
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.name") == "q"
@@ -280,7 +280,7 @@ def test_comparison_keeps_words_and_numbers_whole(
     page = open_page("lab/compare", viewport={"width": width, "height": 800})
     assert page.locator(".wide td", has_text="short").count() > 0
     assert page.evaluate(BROKEN_WORDS) == []
-    frame = page.get_by_role("region", name="Hits of each prompt")
+    frame = page.get_by_role("region", name="Prompts before and after")
     last = frame.locator("thead th").last
     last.scroll_into_view_if_needed()
     assert last.bounding_box()["x"] < width
@@ -303,7 +303,7 @@ def test_filters_work_without_javascript(browser: Any, url: str) -> None:
     page.locator("input[type=search]").fill("sofa")
     page.get_by_role("button", name="Apply").click()
     assert page.locator("article").count() == 1
-    page.get_by_role("link", name="Clips that fell short").or_(
+    page.get_by_role("link", name="Clips below the thresholds").or_(
         page.get_by_role("link", name="All clips")
     ).click()
     assert page.locator("a.clip").get_attribute("href") == "/videos/sofa.mp4#t=6,9"

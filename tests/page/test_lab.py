@@ -215,12 +215,12 @@ def test_draft_about_other_videos_is_not_promoted_and_said_to_be_outdated(tmp_pa
     client = page.create_app({"RESULTS_DIR": tmp_path, "TESTING": True}).test_client()
     compared = client.get(f"/lab/compare?after={draft}").text
     assert "Outdated" not in compared
-    assert compared.count("Keep as the results") == 1
+    assert compared.count("Promote to results") == 1
 
     write_run(tmp_path, tmp_path, {**videos, "c.mp4": []})
     compared = client.get(f"/lab/compare?after={draft}").text
     assert compared.count("Outdated") == 1
-    assert "Keep as the results" not in compared
+    assert "Promote to results" not in compared
     answer = client.post("/lab/promote", data={"version": draft, "csrf_token": token_of(client)})
     assert answer.status_code == 409
     assert "about other videos than the results are now: ask its question again" in answer.text
@@ -330,7 +330,7 @@ def test_a_question_is_asked_compared_and_promoted(client: FlaskClient, tmp_path
     assert answer.status_code == 303, unescape(answer.text)
     (draft,) = lab.drafts(tmp_path / "results")
     shown = client.get(answer.headers["Location"]).text
-    assert "Keep as the results" in shown
+    assert "Promote to results" in shown
     assert "a very long prompt" in shown
     promoted = client.post("/lab/promote", data={"version": draft, "csrf_token": token})
     assert promoted.status_code == 303
@@ -366,7 +366,7 @@ def test_videos_gone_from_the_index_are_told(client: FlaskClient, tmp_path: Path
     answer = client.post("/lab", data=question, follow_redirects=True)
     assert answer.status_code == 200
     words = " ".join(unescape(re.sub(r"<[^>]*>", " ", answer.text)).split())
-    assert f"1 of 2 videos could not be asked gone.mp4 {lab.GONE}" in words
+    assert f"1 of 2 videos could not be classified gone.mp4 {lab.GONE}" in words
     (draft,) = lab.drafts(folder)
 
     results.write_results(folder, {"video_id_name_list": [gone], **answers}, run)

@@ -1,4 +1,4 @@
-"""The overview, the clips of a video and the files to take along, over HTTP."""
+"""The overview, the clips of a video and the exports, over HTTP."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ def cards(html: str) -> list[str]:
 def test_filters_over_http(client: FlaskClient, query: str, shown: list[str]) -> None:
     html = client.get(f"/?{query}").text
     assert cards(html) == shown
-    assert ("No video is like that" in html) == (not shown)
+    assert ("No matches" in html) == (not shown)
 
 
 def test_thresholds_rejudge_every_card_and_count(client: FlaskClient) -> None:
     assert "2 with a class 1 without one" in words(client.get("/").text)
     low = words(client.get("/?min_clip_score=40&min_video_score=10").text)
     assert "3 with a class 0 without one" in low
-    assert "Back to the thresholds of the run" in low
+    assert "Reset to the thresholds of the run" in low
     high = words(client.get("/?min_clip_score=99").text)
     assert "0 with a class 3 without one" in high
 
@@ -152,14 +152,14 @@ def test_lanes_link_to_the_moment_of_each_clip(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("query", "nearest"),
     [
-        ("", {"id2": "Pets, its best clip scores 60"}),
-        ("?min_clip_score=60", {"id2": "Pets, score 56, 25% of the video"}),
+        ("", {"id2": "Pets (its best clip scores 60)"}),
+        ("?min_clip_score=60", {"id2": "Pets (score 56, 25% of the video)"}),
         (
             "?min_video_score=99.9",
             {
-                "id0": "Pets, score 91, 17% of the video",
-                "id1": "Home, sweet, score 84, 10% of the video",
-                "id2": "Pets, its best clip scores 60",
+                "id0": "Pets (score 91, 17% of the video)",
+                "id1": "Home, sweet (score 84, 10% of the video)",
+                "id2": "Pets (its best clip scores 60)",
             },
         ),
     ],
@@ -172,18 +172,16 @@ def test_card_without_a_class_shows_the_one_that_comes_nearest(
         client.get(f"/{query}").text,
         re.DOTALL,
     )
-    said = "No class applies to this video. Nearest, though it does not apply:"
-    assert {video_id: words(html).replace(" ,", ",") for video_id, html in shown} == {
+    said = "No class applies to this video. The closest is"
+    assert {video_id: words(html) for video_id, html in shown} == {
         video_id: f"{said} {near}." for video_id, near in nearest.items()
     }
 
 
 @pytest.mark.parametrize("query", ["", "?min_clip_score=90"])
-def test_clips_that_fell_short_are_shown_below_the_threshold_too(
-    client: FlaskClient, query: str
-) -> None:
+def test_clips_below_the_thresholds_are_listed(client: FlaskClient, query: str) -> None:
     (card,) = re.findall(r'data-video="id2".*?</article>', client.get(f"/{query}").text, re.DOTALL)
-    (address,) = re.findall(r'class="all-clips" href="([^"]*)">Clips that fell short', card)
+    (address,) = re.findall(r'class="all-clips" href="([^"]*)">Clips below the thresholds', card)
     shown = client.get(unescape(address), headers={"Accept": "text/html"}).text
     assert "1 found" in words(shown)
     assert "score 60" in words(shown)
@@ -268,7 +266,7 @@ def test_picture(client: FlaskClient) -> None:
     assert (answer.data, answer.mimetype) == (b"jpeg", "image/jpeg")
 
 
-# Files to take along
+# Exports
 
 
 def test_json_is_as_the_api_gave_it(client: FlaskClient, folder: Path) -> None:
