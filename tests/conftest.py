@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.browsing import browser as browser
 from tests.support.browsing import open_page as open_page
 
 CORPUS = Path(__file__).parent.parent.parent / "shared" / "corpus"
+
+# The same examples every time, and no verdict that hangs on how busy the machine is.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +41,14 @@ def no_errors_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
         if record.levelno >= logging.ERROR
     ]
     assert not errors, f"logged as errors: {errors}"
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[signal.Signals]:
+    """The signal of Ctrl-C, which programs that the test starts heed.
+
+    A shell starts its background jobs with the signal ignored, and children inherit that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.SIGINT
+    signal.signal(signal.SIGINT, before)

@@ -564,12 +564,12 @@ def test_command_serves_no_other_file(server: http.client.HTTPConnection, path: 
     assert b"create_app" not in body
 
 
-def test_interrupt_stops_it_quietly(folder: Path) -> None:
+def test_interrupt_stops_it_quietly(folder: Path, ctrl_c: signal.Signals) -> None:
     command = [sys.executable, str(Path(page.__file__)), "--results", str(folder), "--port", "0"]
     with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ctrl_c)
         _, complaints = process.communicate(timeout=20)
     assert (process.returncode, complaints) == (0, "")
 

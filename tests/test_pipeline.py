@@ -359,11 +359,11 @@ def wait_until_indexing(place: Path, rows_before: int) -> None:
 
 
 def test_interrupted_runs_are_gone_on_with(
-    place: Path, start: Callable[..., subprocess.Popen[str]]
+    place: Path, start: Callable[..., subprocess.Popen[str]], ctrl_c: signal.Signals
 ) -> None:
     stopped = start()
     wait_until_indexing(place, rows_before=0)
-    stopped.send_signal(signal.SIGINT)
+    stopped.send_signal(ctrl_c)
     _, err = stopped.communicate(timeout=60)
     assert stopped.returncode == 130
     assert err.endswith("Stopped. Run the same command again: it goes on from here.\n")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -22,12 +22,7 @@ from tests.support.api_calls import create_index, upload, wait_for
 from tests.support.fakes import quick_models
 from tests.support.media import write_video
 
-QUICKLY = settings(
-    max_examples=25,
-    deadline=5000,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+QUICKLY = settings(max_examples=25)
 TEXTS = st.text(max_size=20) | st.sampled_from(
     ["\x00", "\ud800", "../../etc", "-1", "1e999", "nan", "9" * 400, "true", "null", "%", "[gte]"]
 )

@@ -18,7 +18,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -234,7 +234,6 @@ def test_takes_any_step(tmp_path: Path, step_s: float, gop: int) -> None:
         assert_sampled(path, times, step_s)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     gaps=st.lists(st.integers(1, 2000), min_size=1, max_size=30),
     gop=st.sampled_from([5, 12, 250]),
