@@ -43,8 +43,9 @@ from engine import media
 from engine import pooling as moments
 from engine.evidence import Evidence, TextSpan, read_evidence, write_evidence
 from engine.indexing.extract import build_evidence
-from engine.models import Models, attributes, default_models, imagenet, text_encoder
+from engine.models import attributes, imagenet, text_encoder
 from engine.models.calibration import BEND, Calibration
+from engine.models.choice import Models, default_models
 from engine.retrieval import prompts as scoring
 from engine.retrieval import segments as stretches
 from engine.retrieval.prompts import Question

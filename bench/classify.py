@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from core.classification import Thresholds
 from engine.catalog.tables import Video
 from engine.evidence import Evidence, TextSpan, write_evidence
-from engine.models import Models, default_models
+from engine.models.choice import Models, default_models
 from engine.pooling import ready
 from engine.retrieval.classify import ClassQuery
 from engine.service import EngineSpec, Service

@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from engine import media
 from engine.evidence import Evidence, write_evidence
 from engine.indexing.extract import STEP_S, build_evidence
-from engine.models import Models, default_models
+from engine.models.choice import Models, default_models
 from steps.folder import find_videos
 
 ROOT = Path(__file__).parent.parent

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from bench.upload import MEBIBYTE, peak_memory
 from engine import media
 from engine.indexing.extract import build_evidence
-from engine.models import default_models
+from engine.models.choice import default_models
 
 FPS = 25
 PIECE_S = 10

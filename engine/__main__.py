@@ -12,7 +12,7 @@ from pathlib import Path
 from core.classification import Thresholds
 from core.errors import UserError
 from core.settings import Settings, load_settings
-from engine.models import ModelChoice
+from engine.models.choice import ModelChoice
 from engine.server import EngineOptions, running_engine
 
 

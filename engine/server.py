@@ -18,7 +18,7 @@ from core.errors import UserError
 from engine.api import ApiOptions, create_app
 from engine.catalog.tables import CatalogError
 from engine.indexing.tasks import API_MAX_VIDEO_BYTES
-from engine.models import ModelChoice, chosen_models
+from engine.models.choice import ModelChoice, chosen_models
 from engine.models.store import ModelError
 from engine.service import Service
 

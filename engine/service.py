@@ -41,7 +41,7 @@ from engine.errors import PlatformError, not_there
 from engine.evidence import FORMAT, Evidence, TextSpan
 from engine.indexing.download import FetchLimits, fetch
 from engine.indexing.tasks import API_MAX_VIDEO_BYTES, Indexer, Progress, Upload
-from engine.models import Models
+from engine.models.choice import Models
 from engine.retrieval.classify import Classifier
 from engine.retrieval.matcher import Matcher
 from engine.retrieval.search import Picture, Searcher, read_picture

@@ -66,7 +66,7 @@ def open_platform(
 @contextmanager
 def _embedded_engine(settings: Settings) -> Iterator[Platform]:
     # These take most of a second to import, and a hosted platform, or --help, needs neither.
-    from engine.models import ModelChoice
+    from engine.models.choice import ModelChoice
     from engine.server import EngineError, EngineOptions, running_engine
 
     options = EngineOptions(

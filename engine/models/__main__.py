@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.settings import SettingError, Settings, load_settings
-from engine.models import ModelChoice, chosen_models
+from engine.models.choice import ModelChoice, chosen_models
 from engine.models.fetch import check_licence, fetch, look_up
 from engine.models.store import (
     AUTO,

@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from core.classification import Clip
 from engine.evidence import Evidence
-from engine.models import Models, calibration
+from engine.models import calibration
 from engine.models.calibration import LOG_ODDS, Calibration
+from engine.models.choice import Models
 from engine.models.prompts import products
 from engine.pooling import is_ready, ready
 from engine.retrieval.segments import AgreedLikeness, Classes, Rows, Stretches, find_stretches

@@ -19,8 +19,8 @@ from onnx import TensorProto, helper
 
 import engine.models.clip as clip_module
 import engine.models.prompts as prompts_module
-from engine.models import ModelChoice, chosen_models
 from engine.models.calibration import LOG_ODDS
+from engine.models.choice import ModelChoice, chosen_models
 from engine.models.clip import ClipEncoder, background_prompts
 from engine.models.clip_inputs import PromptTokens, read_picture_rules
 from engine.models.imagenet import ImageNetEncoder

@@ -18,7 +18,7 @@ from engine.indexing.extract import build_evidence
 from engine.indexing.screen_text import CHANGED_CELL, PACE_S, ScreenText
 from engine.indexing.transcript import PIECE_S, Piece, Pieces, Transcript, quiet_cut
 from engine.media import AudioBlock, Frame, MediaError, MediaInfo
-from engine.models import default_models
+from engine.models.choice import default_models
 from tests.support.fakes import BeepRecogniser, NumberEncoder, quick_models
 from tests.support.media import write_video
 

@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 
 import engine.models.fetch as fetch_module
-from engine.models import ModelChoice, chosen_models
 from engine.models.__main__ import main
+from engine.models.choice import ModelChoice, chosen_models
 from engine.models.fetch import (
     FetchError,
     HubUnreachable,

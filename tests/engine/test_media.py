@@ -39,7 +39,7 @@ from engine.media import (
     streams,
 )
 from engine.media.sound import BLOCK_S
-from engine.models import Models, default_models
+from engine.models.choice import Models, default_models
 from engine.retrieval.prompts import Question
 from tests.support.media import (
     beeps,

@@ -13,8 +13,8 @@ import pytest
 import skimage.data
 import skimage.io
 
-from engine.models import default_models
 from engine.models.attributes import FACE, attributes
+from engine.models.choice import default_models
 from engine.models.imagenet import read_labels
 from engine.models.lazy import Lazy
 from engine.models.prompts import products

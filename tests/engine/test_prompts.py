@@ -24,7 +24,7 @@ from engine.evidence import (
     read_evidence,
     write_evidence,
 )
-from engine.models import default_models
+from engine.models.choice import default_models
 from engine.pooling import cut, is_ready, ready, windows
 from engine.retrieval import prompts as scoring
 from engine.retrieval.prompts import Question

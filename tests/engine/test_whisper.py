@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from engine.evidence import TextSpan
-from engine.models import ModelChoice, chosen_models
+from engine.models.choice import ModelChoice, chosen_models
 from engine.models.store import ModelError, fetched
 from engine.models.whisper import WhisperRecogniser
 from engine.server import EngineError, EngineOptions, running_engine

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.evidence import TextSpan
-from engine.models import Models
 from engine.models.background import Background, read_background
 from engine.models.calibration import LOG_ODDS
+from engine.models.choice import Models
 from engine.models.prompts import products
 from tests.support.media import beeps, number_of
 
