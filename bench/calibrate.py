@@ -200,7 +200,7 @@ def predict(
                 "name": each.name,
                 "score": each.score,
                 "duration_ratio": each.duration_ratio,
-                "clips": [clip._asdict() for clip in each.clips],
+                "clips": [clip.as_json() for clip in each.clips],
             }
             for each in classify(clips, evidence.duration_s, least)
         ]

@@ -45,7 +45,7 @@ def answer(videos: dict[str, dict[str, list[Clip]]], thresholds: Thresholds) -> 
                 "name": found.name,
                 "score": found.score,
                 "duration_ratio": found.duration_ratio,
-                "clips": [clip._asdict() for clip in found.clips],
+                "clips": [clip.as_json() for clip in found.clips],
             }
             for found in judged
         ]

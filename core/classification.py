@@ -8,10 +8,18 @@ the same verdict on every platform.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple
+from itertools import islice, pairwise
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, structs
+
+# What a value may be; held wherever one is read from a file or about to be written to one.
+Seconds = Annotated[float, Meta(ge=0.0, le=sys.float_info.max)]  # from the start of the video
+Score = Annotated[float, Meta(ge=0.0, le=100.0)]
+Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 # What a class gains or loses over its best clip for the share of the video it covers, as
 # (duration ratio, points). The vendor never published its formula; these are the steps read off
@@ -35,35 +43,42 @@ ROOM_FROM = 95.0
 MOST_ROUNDED = 0.01
 
 
-class Clip(NamedTuple):
-    """A part of a video that matches a prompt; times in seconds, score 0-100."""
+class Clip(Struct, frozen=True, gc=False):
+    """A part of a video that matches a prompt; it does not end before it starts.
 
-    start: float
-    end: float
-    score: float
+    A struct and no dataclass, because results hold a hundred thousand clips.
+    """
+
+    start: Seconds
+    end: Seconds
+    score: Score
     option: str
     prompt: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The clip as the API and the results files give it."""
+        return structs.asdict(self)
 
 
 @dataclass(frozen=True)
 class Thresholds:
     """What a class needs to apply; the defaults are those the v1.1.2 documentation prints."""
 
-    min_video_score: float = 75.0
-    min_clip_score: float = 65.0
-    min_duration_ratio: float = 0.5
+    min_video_score: Score = 75.0
+    min_clip_score: Score = 65.0
+    min_duration_ratio: Ratio = 0.5
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """A class that applies to a video, with its proof; scores 0-100, ratio 0-1."""
+    """A class that applies to a video, with its proof."""
 
     name: str
-    score: float
-    duration_ratio: float
+    score: Score
+    duration_ratio: Ratio
     clips: tuple[Clip, ...]
-    max_score: float
-    avg_score: float
+    max_score: Score
+    avg_score: Score
 
 
 def union(intervals: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -170,6 +185,28 @@ def classify(
     return sorted(
         (result for result in judged if result), key=lambda result: (-result.score, result.name)
     )
+
+
+def top_clips(classes: Iterable[ClassScore], count: int = 3) -> tuple[Clip, ...]:
+    """The best clips of these classes, each of another prompt, best first.
+
+    Of equal scores the earlier start goes first, then the shorter clip, then the prompt and the
+    option in alphabetical order, so that the choice never depends on the order of the clips.
+    """
+    ranked = sorted(
+        (clip for found in classes for clip in found.clips),
+        key=lambda clip: (
+            -clip.score,
+            clip.start,
+            clip.end - clip.start,
+            clip.prompt,
+            clip.option,
+        ),
+    )
+    best_by_prompt: dict[str, Clip] = {}
+    for clip in ranked:
+        best_by_prompt.setdefault(clip.prompt, clip)
+    return tuple(islice(best_by_prompt.values(), count))
 
 
 def normalized_scores(scores: Sequence[float]) -> list[float]:

@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from core.classification import ClassScore, Clip
+from core.classification import ClassScore, Clip, top_clips
 from page.formatting import counted, end_clock, evidence_word, plain_seconds, span
 from page.query import ClipQuery, ViewQuery, filtered_classes, filtered_clips, query_clips
-from store import results
 from store.results import VideoResult
 
 CLIPS_PER_PAGE = 50
@@ -136,8 +135,7 @@ def video_card(
         duration_s=plain_seconds(duration_s),
         classes=tuple(score_view(found, hues) for found in video.classes),
         clips=tuple(
-            clip_view(clip, by_prompt[clip.prompt], hues, words_of)
-            for clip in results.top_clips(classes)
+            clip_view(clip, by_prompt[clip.prompt], hues, words_of) for clip in top_clips(classes)
         ),
         lanes=tuple(lane_view(found, duration_s, hues) for found in classes if found.clips),
         clip_count=counted(total, "clip"),

@@ -119,7 +119,7 @@ def class_answer(found: ClassScore) -> dict[str, Any]:
         "name": found.name,
         "score": found.score,
         "duration_ratio": found.duration_ratio,
-        "clips": [clip._asdict() for clip in found.clips],
+        "clips": [clip.as_json() for clip in found.clips],
         "detailed_scores": {"max_score": found.max_score, "avg_score": found.avg_score},
     }
 

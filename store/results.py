@@ -10,7 +10,6 @@ content, `run.json` says how they were made. Errors:
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import pickle
@@ -404,28 +403,3 @@ def _merged(answers: Iterable[Iterable[ClassScore]]) -> tuple[ClassScore, ...]:
     """One video's classes from several answers, best first; a later answer knows more."""
     by_name = {found.name: found for answer in answers for found in answer}
     return tuple(sorted(by_name.values(), key=lambda found: (-found.score, found.name)))
-
-
-# Choosing
-
-
-def top_clips(classes: Iterable[ClassScore], count: int = 3) -> tuple[Clip, ...]:
-    """The best clips of these classes, each of another prompt, best first.
-
-    Of equal scores the earlier start goes first, then the shorter clip, then the prompt and the
-    option in alphabetical order, so that the choice never depends on the order of the answer.
-    """
-    ranked = sorted(
-        (clip for found in classes for clip in found.clips),
-        key=lambda clip: (
-            -clip.score,
-            clip.start,
-            clip.end - clip.start,
-            clip.prompt,
-            clip.option,
-        ),
-    )
-    best_by_prompt: dict[str, Clip] = {}
-    for clip in ranked:
-        best_by_prompt.setdefault(clip.prompt, clip)
-    return tuple(itertools.islice(best_by_prompt.values(), count))

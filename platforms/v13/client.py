@@ -411,7 +411,7 @@ def _as_json(
             "duration_ratio": found.duration_ratio,
         }
         if include_clips:
-            entry["clips"] = [clip._asdict() for clip in found.clips]
+            entry["clips"] = [clip.as_json() for clip in found.clips]
         if show_detailed_score:
             entry["detailed_scores"] = {
                 "max_score": found.max_score,

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.classification import (
+    ClassScore,
     Clip,
     Thresholds,
     classify,
@@ -17,6 +18,7 @@ from core.classification import (
     judge,
     least_seconds,
     normalized_scores,
+    top_clips,
     union,
 )
 
@@ -160,3 +162,38 @@ def test_normalized_scores_are_shares_of_the_sum() -> None:
     assert normalized_scores([96.23, 90.78]) == pytest.approx([51.457, 48.543], abs=0.001)
     assert normalized_scores([37.83]) == [100.0]
     assert normalized_scores([0.0, 0.0]) == [0.0, 0.0]
+
+
+def scored(*clips: Clip, name: str = "Pets") -> ClassScore:
+    return ClassScore(name, 90.0, 0.5, clips, 90.0, 80.0)
+
+
+def test_top_clips_have_distinct_prompts() -> None:
+    classes = [
+        scored(clip(0, 1, 90, "dog"), clip(2, 3, 89, "dog"), clip(0, 1, 70, "cat")),
+        scored(clip(0, 1, 80, "soup"), clip(0, 1, 66, "bread"), name="Food"),
+    ]
+    assert [(c.prompt, c.score) for c in top_clips(classes)] == [
+        ("dog", 90),
+        ("soup", 80),
+        ("cat", 70),
+    ]
+    assert [c.prompt for c in top_clips(classes[:1])] == ["dog", "cat"]
+    assert [c.prompt for c in top_clips(classes, count=1)] == ["dog"]
+    assert top_clips([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (clip(9, 20, 91, "z"), clip(0, 1, 90, "a")),
+        (clip(1, 20, 90, "z"), clip(2, 3, 90, "a")),
+        (clip(1, 2, 90, "z"), clip(1, 3, 90, "a")),
+        (clip(1, 2, 90, "a"), clip(1, 2, 90, "z")),
+        (Clip(1, 2, 90, "conversation", "a"), Clip(1, 2, 90, "visual", "a")),
+    ],
+    ids=["score", "start", "length", "prompt", "option"],
+)
+def test_top_clips_tie_breaks(first: Clip, second: Clip) -> None:
+    for order in ([first, second], [second, first]):
+        assert top_clips([scored(*order)])[0] == first

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.classification import Thresholds
+from core.classification import Clip, Thresholds
 from platforms.v13.client import TwelveLabsV13Client
 from platforms.v13.search import DISTRACTORS, Hit, best_ranks, cut, kinds_of, queries_in
 from platforms.v13.segments import Part, clips_of, definition
@@ -391,7 +391,7 @@ def segment(start: Any = 1.0, end: Any = 4.0, **metadata: Any) -> dict[str, Any]
 )
 def test_segments_become_clips(given: dict[str, Any], clip: tuple[Any, ...] | None) -> None:
     (clips,) = clips_of(part(), json.dumps({"class_0": [given]})).values()
-    assert [tuple(each) for each in clips] == ([clip] if clip else [])
+    assert clips == ([Clip(*clip)] if clip else [])
 
 
 @pytest.mark.parametrize(

@@ -79,10 +79,6 @@ def clip(score: float, start: float, end: float, prompt: str, option: str = "vis
     return Clip(start, end, score, option, prompt)
 
 
-def scored(*clips: Clip, name: str = "Pets") -> ClassScore:
-    return ClassScore(name, 90.0, 0.5, clips, 90.0, 80.0)
-
-
 def test_load_run_joins_both_answers_with_the_names(folder: Path) -> None:
     run = results.load_run(folder)
     assert run.classes == (results.PromptClass("Pets", ("dog", "cat")),)
@@ -369,34 +365,3 @@ def test_pickles_of_other_programs_are_read(tmp_path: Path, protocol: int) -> No
 def test_json_is_preferred_to_the_pickle(folder: Path) -> None:
     (folder / "clips_data.pickle").write_bytes(b"broken")
     assert results.load_run(folder).videos[0].classes[1].clips
-
-
-def test_top_clips_have_distinct_prompts() -> None:
-    classes = [
-        scored(clip(90, 0, 1, "dog"), clip(89, 2, 3, "dog"), clip(70, 0, 1, "cat")),
-        scored(clip(80, 0, 1, "soup"), clip(66, 0, 1, "bread"), name="Food"),
-    ]
-    assert [(c.prompt, c.score) for c in results.top_clips(classes)] == [
-        ("dog", 90),
-        ("soup", 80),
-        ("cat", 70),
-    ]
-    assert [c.prompt for c in results.top_clips(classes[:1])] == ["dog", "cat"]
-    assert [c.prompt for c in results.top_clips(classes, count=1)] == ["dog"]
-    assert results.top_clips([]) == ()
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        (clip(91, 9, 20, "z"), clip(90, 0, 1, "a")),
-        (clip(90, 1, 20, "z"), clip(90, 2, 3, "a")),
-        (clip(90, 1, 2, "z"), clip(90, 1, 3, "a")),
-        (clip(90, 1, 2, "a"), clip(90, 1, 2, "z")),
-        (clip(90, 1, 2, "a", "conversation"), clip(90, 1, 2, "a", "visual")),
-    ],
-    ids=["score", "start", "length", "prompt", "option"],
-)
-def test_top_clips_tie_breaks(first: Clip, second: Clip) -> None:
-    for order in ([first, second], [second, first]):
-        assert results.top_clips([scored(*order)])[0] == first
