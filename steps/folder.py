@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.settings import Settings
-from engine.media import fingerprint
 from steps.errors import PipelineError
 
 # Containers that FFmpeg reads and people keep videos in. GIF is a picture to every player.
@@ -50,10 +49,13 @@ class VideoFile:
             return False
         return (now.st_size, now.st_mtime_ns) == (self.size, self.changed_ns)
 
-    def has_fingerprint(self, wanted: str) -> bool:
-        """Whether it is the file of that fingerprint; taken to be where it cannot be read."""
+    def has_fingerprint(self, expected: str) -> bool:
+        """Whether the file has this fingerprint; assumed to be so where it cannot be read."""
+        # Imported here because it loads PyAV and NumPy, which `pipeline.py --help` does without.
+        from engine.media import fingerprint
+
         try:
-            return fingerprint(self.path) == wanted
+            return fingerprint(self.path) == expected
         except OSError:
             return True
 

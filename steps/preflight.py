@@ -6,11 +6,14 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from engine.media import MediaError, MediaInfo, probe
 from steps.folder import STILL_WRITTEN, Refused, VideoFile, unreadable
 from steps.job import Job
 from steps.pool import thread_pool
+
+if TYPE_CHECKING:
+    from engine.media import MediaError, MediaInfo
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,9 @@ def check_all(
 
 def check(video: VideoFile, limits: Limits) -> MediaInfo | Refused:
     """Open one video and decode a picture; Refused with the rule that it breaks and the repair."""
+    # Imported here because it loads PyAV and NumPy, which `pipeline.py --help` does without.
+    from engine.media import MediaError, probe
+
     if video.size == 0:
         return Refused(video.name, "is empty (0 bytes): copy it again")
     if video.size > limits.max_bytes:

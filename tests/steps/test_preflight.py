@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from engine import media
 from engine.media import MediaInfo
-from steps import preflight
 from steps.folder import STILL_WRITTEN, Refused, VideoFile, find_videos
 from steps.preflight import ENGINE, HOSTED, Limits, check, check_all
 from tests.support.media import cut, write_video
@@ -134,7 +134,7 @@ def test_holds_files_to_the_limits_of_a_hosted_platform(
 ) -> None:
     path = put(tmp_path, "clip.mp4")
     os.truncate(path, size)  # sparse: no byte of it is written
-    monkeypatch.setattr(preflight, "probe", lambda _: MediaInfo(seconds, 25.0, *sides, True))
+    monkeypatch.setattr(media, "probe", lambda _: MediaInfo(seconds, 25.0, *sides, True))
     answer = check(found(path), HOSTED)
     assert reason(answer).startswith(words) if words else isinstance(answer, MediaInfo)
 
