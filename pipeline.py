@@ -2,10 +2,10 @@
 
     python pipeline.py --videos classify --classes classes.json --results results
 
-Only what is new or changed is uploaded, so a run may be stopped at any moment and simply started
-again. Results are written at the end and together: a run that fails leaves the earlier ones whole.
-Exit codes: 0 all videos classified; 1 results written, but some video was refused or failed;
-2 nothing done, earlier results untouched; 130 stopped with Ctrl-C.
+Only new and changed videos are uploaded, so a run can be stopped at any time and started again.
+All results are written together at the end: a run that fails leaves earlier results untouched.
+Exit codes: 0 all videos classified; 1 results written, but some videos were refused or failed;
+2 no results, earlier ones untouched; 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(read_settings(argv), console)
     except KeyboardInterrupt:
-        console.say("Stopped. Run the same command again: it goes on from here.")
+        console.say("Stopped. Run the same command again to continue.")
         return STOPPED
     except UserError as error:
         console.say(f"No new results: {error}")
@@ -106,7 +106,7 @@ def read_settings(argv: Sequence[str] | None = None) -> Settings:
 
 
 def run(settings: Settings, console: Console) -> int:
-    """Run all steps in order; returns the exit code, raises where nothing can be done."""
+    """Run all steps in order; returns the exit code, raises UserError if nothing can be done."""
     stopwatch = Stopwatch()
     classes = load_classes(settings.classes_file)
     videos, refused = list_folder(settings)
@@ -124,17 +124,17 @@ def run(settings: Settings, console: Console) -> int:
 
 
 def update_index(job: Job) -> SyncPlan:
-    """Upload what the index lacks of the folder, and wait until it is indexed.
+    """Upload the files that the index lacks, and wait until they are indexed.
 
-    One round does it, unless a file has changed since an earlier run uploaded it: tasks do not tell
-    sizes, so that shows only when its task has ended.
+    One round is enough, unless an earlier run uploaded a file that has changed since: a task does
+    not tell the size of its file, so this shows only when the task has ended.
     """
     job.settings.results_dir.mkdir(parents=True, exist_ok=True)
     with status_log(job.settings.results_dir / "upload_status.csv") as log:
         plan = make_sync_plan(job)
         while plan.missing:
             running = find_running_tasks(job, plan.missing)
-            plan = make_sync_plan(job)  # again: a task may have ended just before the look at them
+            plan = make_sync_plan(job)  # a task may have ended just before they were listed
             awaited = set(running.values())
             files = preflight(job, [file for file in plan.missing if file.name not in awaited])
             agree_to_upload(job, plan, files)
@@ -146,9 +146,9 @@ def update_index(job: Job) -> SyncPlan:
 
 
 def agree_to_upload(job: Job, plan: SyncPlan, files: Mapping[VideoFile, float]) -> None:
-    """Tell what it costs to index the files, of those seconds, and to classify; ask if it is much.
+    """Show what it costs to index these files, with their seconds, and to classify all videos.
 
-    Raises ApiError where the answer is no.
+    If that is much, the user is asked; raises ApiError if the answer is no.
     """
     if budget := job.platform.budget:
         minutes = sum(files.values()) / 60
@@ -158,7 +158,7 @@ def agree_to_upload(job: Job, plan: SyncPlan, files: Mapping[VideoFile, float]) 
 def classify(job: Job, plan: SyncPlan) -> tuple[SyncPlan, dict[str, Json]]:
     """The platform's responses by result name, and the plan without what it could not classify.
 
-    Raises PipelineError where that leaves no video.
+    Raises PipelineError if that leaves no video.
     """
     require_any(job, plan, f"no video of {job.settings.videos_dir} could be indexed")
     job.console.say(f"Classifying {len(plan.matched)} videos by {len(job.classes)} classes")
@@ -170,7 +170,7 @@ def classify(job: Job, plan: SyncPlan) -> tuple[SyncPlan, dict[str, Json]]:
 
 
 def require_any(job: Job, plan: SyncPlan, otherwise: str) -> None:
-    """Raises PipelineError where no video is left to go on with."""
+    """Raises PipelineError if no video is left to continue with."""
     if not plan.matched:
         print_left_out(job.console.say, job.refused, job.failed)
         raise PipelineError(f"{otherwise}; see above")

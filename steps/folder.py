@@ -1,8 +1,8 @@
 """Lists the videos folder: which files are videos, and which only look like one.
 
-It lists and opens nothing, so it is cheap. A file that cannot be classified is not an error but a
-`Refused`, so that the others go on. Reasons are written to follow the name of the file:
-"clip.mp4: is empty".
+Files are listed here and opened later, so this is fast even for a large folder. A file that cannot
+be classified does not stop the run; it becomes a `Refused`, whose reason reads on from the name of
+the file: "clip.mp4: is empty".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from core.settings import Settings
 from steps.errors import PipelineError
 
-# Containers that FFmpeg reads and people keep videos in. GIF is a picture to every player.
+# Container formats that FFmpeg reads and people keep videos in. Players treat a GIF as a picture.
 SUFFIXES = frozenset(
     (
         *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2ts", ".m2v"),
@@ -24,15 +24,16 @@ SUFFIXES = frozenset(
         *(".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m"),
     )
 )
-STILL_WRITTEN = "changed while it was read: run again when it has been copied whole"
+STILL_CHANGING = "changed while it was being read: run again once it is copied completely"
 
 
 @dataclass(frozen=True)
 class VideoFile:
-    """A file that calls itself a video.
+    """A file with the suffix of a video format.
 
-    `name` is its path relative to the videos folder, with "/" on every system; size in bytes. What
-    is in it was last written at `changed_ns`; it was written, renamed or put there at `touched_ns`.
+    `name` is its path relative to the videos folder, with "/" on every system; the size is in
+    bytes. Its content was last written at `changed_ns`; it was last written, renamed or moved here
+    at `touched_ns`, both in nanoseconds since 1970.
     """
 
     name: str
@@ -42,7 +43,7 @@ class VideoFile:
     touched_ns: int
 
     def is_unchanged(self) -> bool:
-        """Whether the file on the disk is still the one that was found."""
+        """Whether the file on disk is still the one that was listed."""
         try:
             now = self.path.stat()
         except OSError:
@@ -50,7 +51,7 @@ class VideoFile:
         return (now.st_size, now.st_mtime_ns) == (self.size, self.changed_ns)
 
     def has_fingerprint(self, expected: str) -> bool:
-        """Whether the file has this fingerprint; assumed to be so where it cannot be read."""
+        """Whether the file has this fingerprint; assumed to be so if it cannot be read."""
         # Imported here because it loads PyAV and NumPy, which `pipeline.py --help` does without.
         from engine.media import fingerprint
 
@@ -71,73 +72,60 @@ class Refused:
         return f"{self.name}: {self.reason}"
 
     def as_json(self) -> dict[str, str]:
-        """The file as `run.json` tells it."""
+        """The file as an entry of `run.json`."""
         return {"video_name": self.name, "reason": self.reason}
 
 
 def list_folder(settings: Settings) -> tuple[list[VideoFile], list[Refused]]:
-    """What the videos folder holds; raises PipelineError where that is no video at all."""
-    how = "name your videos folder with --videos"
+    """List the videos folder; raises PipelineError if it cannot be read or holds no video."""
+    repair = "name your videos folder with --videos"
     if settings.videos_dir == Settings().videos_dir:
-        how = "put your videos there, or make samples with: python -m steps.samples"
+        repair = "put your videos there, or make samples with: python -m steps.samples"
     try:
         videos, refused = find_videos(settings.videos_dir)
     except OSError as error:
         raise PipelineError(
-            f"the videos folder {settings.videos_dir} cannot be read: {error.strerror}: {how}"
+            f"the videos folder {settings.videos_dir} cannot be read: {error.strerror}: {repair}"
         ) from None
     if not videos and not refused:
-        raise PipelineError(f"the videos folder {settings.videos_dir} holds no video: {how}")
+        raise PipelineError(f"the videos folder {settings.videos_dir} holds no video: {repair}")
     return videos, refused
 
 
 def find_videos(folder: Path) -> tuple[list[VideoFile], list[Refused]]:
-    """All videos of a folder and its subfolders by name, and what looks like one and cannot be.
+    """All videos of a folder and its subfolders, and the files that only look like videos, by name.
 
-    Hidden files and folders are passed over, also the "._" files that macOS leaves on other disks.
-    Raises OSError where `folder` itself is missing, no folder, or cannot be listed.
+    Hidden files and folders are skipped, and with them the "._" files that macOS leaves on other
+    disks. Raises OSError if `folder` is missing, is not a folder, or cannot be listed.
     """
     root = folder.resolve()
     os.scandir(root).close()
-    videos: list[VideoFile] = []
-    refused: list[Refused] = []
-    for path in _walk(root, refused):
-        found = _look_at(path, root)
-        if isinstance(found, Refused):
-            refused.append(found)
-        else:
-            videos.append(found)
-    videos.sort(key=lambda video: video.name)
-    refused.sort(key=lambda entry: entry.name)
+    found = [
+        entry if isinstance(entry, Refused) else _examined(entry, root) for entry in _walk(root)
+    ]
+    found.sort(key=lambda entry: entry.name)
+    videos = [entry for entry in found if isinstance(entry, VideoFile)]
+    refused = [entry for entry in found if isinstance(entry, Refused)]
     return videos, refused
 
 
-def _walk(root: Path, refused: list[Refused]) -> Iterator[Path]:
-    """Paths with a video's suffix; folders that cannot be entered are added to `refused`."""
-
-    def closed(error: OSError) -> None:
-        name = _name(Path(error.filename), root)
-        refused.append(Refused(name, f"is a folder that cannot be read: {error.strerror}"))
-
-    for parent, folders, files in os.walk(root, onerror=closed):
+def _walk(root: Path) -> Iterator[Path | Refused]:
+    """Paths of the files with a video suffix, and the folders that cannot be entered."""
+    errors: list[OSError] = []
+    for parent, folders, files in os.walk(root, onerror=errors.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for link in (Path(parent, name) for name in folders):
-            if link.is_symlink() and not link.resolve().is_relative_to(root):
-                refused.append(Refused(_name(link, root), _points_out("folder")))
+        for folder in (Path(parent, name) for name in folders):
+            if _leads_outside(folder, root):
+                yield Refused(_name(folder, root), _outside_reason("folder"))
         for name in files:
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
                 yield Path(parent, name)
+    for error in errors:
+        name = _name(Path(error.filename), root)
+        yield Refused(name, f"is a folder that cannot be read: {error.strerror}")
 
 
-def _name(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
-
-
-def _points_out(what: str) -> str:
-    return f"is a link to a {what} outside the videos folder: put the {what} itself there"
-
-
-def _look_at(path: Path, root: Path) -> VideoFile | Refused:
+def _examined(path: Path, root: Path) -> VideoFile | Refused:
     name = _name(path, root)
     try:
         name.encode()
@@ -145,16 +133,29 @@ def _look_at(path: Path, root: Path) -> VideoFile | Refused:
     except UnicodeEncodeError:
         return Refused(name, "has a name that is not valid UTF-8: rename it")
     except FileNotFoundError:
-        return Refused(name, "is a link to a file that is not there")
+        return Refused(name, "is a link to a file that does not exist")
     except OSError as error:
         return Refused(name, unreadable(error))
-    if path.is_symlink() and not path.resolve().is_relative_to(root):
-        return Refused(name, _points_out("file"))
+    if _leads_outside(path, root):
+        return Refused(name, _outside_reason("file"))
     if not stat.S_ISREG(found.st_mode):
         return Refused(name, "is not a regular file")
     touched_ns = max(found.st_mtime_ns, found.st_ctime_ns)
     return VideoFile(name, path, found.st_size, found.st_mtime_ns, touched_ns)
 
 
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _leads_outside(path: Path, root: Path) -> bool:
+    return path.is_symlink() and not path.resolve().is_relative_to(root)
+
+
+def _outside_reason(what: str) -> str:
+    return f"is a link to a {what} outside the videos folder: put the {what} itself there"
+
+
 def unreadable(error: OSError) -> str:
+    """The reason to refuse a file that the system cannot read."""
     return f"cannot be read: {error.strerror}"

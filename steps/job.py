@@ -19,7 +19,10 @@ Json = dict[str, Any]
 
 @dataclass
 class Job:
-    """One run: what its steps work with, and what became of the files of the folder."""
+    """One run: what its steps work with, and what became of the folder's files.
+
+    `uploaded` are the files of this run by name, with the video id once the video is ready, or "".
+    """
 
     settings: Settings
     console: Console
@@ -29,7 +32,7 @@ class Job:
     videos: list[VideoFile]
     refused: list[Refused]
     failed: list[Refused] = field(default_factory=list)
-    uploaded: dict[str, str] = field(default_factory=dict)  # name to video id, "" until ready
+    uploaded: dict[str, str] = field(default_factory=dict)
 
     @property
     def client(self) -> TwelveLabsClient:
@@ -45,9 +48,9 @@ class Job:
 
     @property
     def is_engine(self) -> bool:
-        """Whether the platform is the engine, here or elsewhere: only its indexes name models."""
+        """Whether the platform is the engine, on any machine; only the engine names its models."""
         return self.platform.embedded or "models" in self.index
 
     def left_out(self) -> set[str]:
-        """Names that will not be classified in this run."""
+        """Names of the files that this run does not classify."""
         return {entry.name for entry in (*self.refused, *self.failed)}

@@ -19,9 +19,9 @@ WORKERS = 4
 
 
 def fetch_media(job: Job, plan: SyncPlan) -> None:
-    """Fetch the media that the results folder lacks; the page does without what cannot be had.
+    """Fetch what the results folder lacks; the page does without what cannot be fetched.
 
-    The media of a video never change, so they are fetched once.
+    The media of a video never change, so they are fetched only once.
     """
     durations = plan.durations()
     missing = missing_media(job.settings.results_dir, durations)
@@ -45,16 +45,16 @@ def fetch_media(job: Job, plan: SyncPlan) -> None:
 
 
 def missing_media(results_dir: Path, video_ids: Iterable[str]) -> dict[str, Path]:
-    """The videos whose media are not in the results folder, with the file each will be kept in."""
+    """The videos whose media are not in the results folder yet, each with the file to keep them."""
     paths = {video_id: media_path(results_dir, video_id) for video_id in video_ids}
     return {video_id: path for video_id, path in paths.items() if path and not path.exists()}
 
 
 def fetch_video(job: Job, video_id: str, duration_s: float, path: Path) -> str:
-    """Fetch one video's media into a file; returns why some are missing, "" where none are.
+    """Fetch one video's media into a file; returns why some are missing, "" if none are.
 
-    The text is kept alone only where thumbnails will never come, as on v1.3; otherwise the next run
-    fetches both. The engine is near and free; any other platform is asked for one thumbnail.
+    Text without thumbnails is kept only if there will never be any, as on v1.3; otherwise the next
+    run tries again. Any platform but the engine, which is near and free, is asked for just one.
     """
     times = thumbnail_times(duration_s, MOST_THUMBNAILS if job.is_engine else 1)
     try:
@@ -68,7 +68,7 @@ def fetch_video(job: Job, video_id: str, duration_s: float, path: Path) -> str:
 
 
 def fetch_text(client: TwelveLabsClient, index_id: str, video_id: str) -> list[Words]:
-    """The transcript and OCR text of a video; an index without these options has none."""
+    """The transcript and OCR text of a video; none in an index without these options."""
     found = []
     for option, list_text in ((HEARD, client.words_heard), (READ, client.words_read)):
         found += [
@@ -81,7 +81,7 @@ def fetch_text(client: TwelveLabsClient, index_id: str, video_id: str) -> list[W
 def fetch_thumbnails(
     client: TwelveLabsClient, index_id: str, video_id: str, times: Sequence[float]
 ) -> tuple[dict[float, bytes], ApiError | NotSupported | None]:
-    """JPEG files by time in seconds, up to the first that the platform does not give, and why."""
+    """JPEG files by time in seconds, until one cannot be fetched, and the error of that one."""
     thumbnails = {}
     for time_s in times:
         try:

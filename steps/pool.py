@@ -1,4 +1,4 @@
-"""Threads that work side by side and stop soon."""
+"""Threads for work that spends its time waiting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def thread_pool(workers: int, name: str) -> Iterator[ThreadPoolExecutor]:
-    """A thread pool that drops what has not begun when the body ends, by Ctrl-C for example."""
+    """A thread pool that drops what has not started when the body ends, for example by Ctrl-C."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
     try:
         yield pool

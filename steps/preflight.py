@@ -1,4 +1,4 @@
-"""Checks videos before a byte is sent: can they be read, and would the platform take them?"""
+"""Checks videos before they are uploaded: can they be read, and does the platform accept them?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from steps.folder import STILL_WRITTEN, Refused, VideoFile, unreadable
+from steps.folder import STILL_CHANGING, Refused, VideoFile, unreadable
 from steps.job import Job
 from steps.pool import thread_pool
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a platform takes; sides in pixels, either way round."""
+    """What a platform accepts; sides in pixels, the longer one first."""
 
     min_duration_s: float = 0.0
     max_duration_s: float = math.inf
     max_bytes: float = math.inf
     min_sides: tuple[int, int] = (1, 1)
     max_sides: tuple[float, float] = (math.inf, math.inf)
-    max_ratio: float = math.inf  # of the longer side to the shorter
+    max_ratio: float = math.inf  # aspect ratio, longer side to shorter
 
 
-# The engine takes videos of any length, and of any size where it runs for this program alone; one
-# that serves others says itself what it takes.
+# The engine accepts any length, and any size when only this program uses it; an engine that serves
+# others checks sizes itself.
 ENGINE = Limits()
-# v1.1.2 and v1.2: 4 s to 2 h, 2 GB, 480x360 to 4K. Taken at their widest (GiB, the 4096x2160 of
-# the cinema), because at the border the platform itself has the last word.
+# v1.1.2 and v1.2: 4 s to 2 h, up to 2 GB, 480x360 to 4K. Read generously (GiB, and 4096x2160, the
+# 4K of the cinema): at the border the platform itself has the last word.
 HOSTED = Limits(4.0, 7200.0, 2 * 1024**3, (480, 360), (4096, 2160))
-# v1.3: 4 s up, 360x360 to 5184x2160, sides no further apart than 2.4 to 1, 10 GB in chunks. What
-# classifies sets the longest: analyses take 2 h, the index for search 4 h.
+# v1.3: from 4 s, 360x360 to 5184x2160, aspect ratio up to 2.4, 10 GB in chunks. The longest video
+# depends on what classifies it: analysis takes up to 2 h, a search index up to 4 h.
 V13_SEGMENTATION = Limits(4.0, 7200.0, 10 * 1024**3, (360, 360), (5184, 2160), 2.4)
 V13_SEARCH = replace(V13_SEGMENTATION, max_duration_s=14_400.0)
 
 
 def limits_of(*, is_engine: bool, is_v13: bool, by_search: bool) -> Limits:
-    """What a platform takes: the engine, or a hosted one by version and what classifies there."""
+    """The limits of the engine, or of a hosted platform by its version and its classifier."""
     if is_engine:
         return ENGINE
     if not is_v13:
@@ -50,9 +50,9 @@ def limits_of(*, is_engine: bool, is_v13: bool, by_search: bool) -> Limits:
 
 
 def preflight(job: Job, videos: Sequence[VideoFile]) -> dict[VideoFile, float]:
-    """The videos that the platform would take, each with its length in seconds.
+    """The videos that the platform accepts, each with its length in seconds, 0.0 if unknown.
 
-    The others are refused with their reason. A length of 0 is one that the file does not tell.
+    The others are added to the job's refused files, with their reason.
     """
     accepted: dict[VideoFile, float] = {}
     limits = limits_of(
@@ -81,7 +81,7 @@ def check_all(
 
 
 def check(video: VideoFile, limits: Limits) -> MediaInfo | Refused:
-    """Open one video and decode a picture; Refused with the rule that it breaks and the repair."""
+    """Open one video and decode a frame; refused with the broken rule and how to repair it."""
     # Imported here because it loads PyAV and NumPy, which `pipeline.py --help` does without.
     from engine.media import MediaError, probe
 
@@ -90,8 +90,8 @@ def check(video: VideoFile, limits: Limits) -> MediaInfo | Refused:
     if video.size > limits.max_bytes:
         return Refused(
             video.name,
-            f"has {video.size / 1024**3:.2f} GB; the platform takes up to"
-            f" {limits.max_bytes / 1024**3:g} GB: cut it or make it smaller",
+            f"is {video.size / 1024**3:.2f} GB large; the platform accepts up to"
+            f" {limits.max_bytes / 1024**3:g} GB: shorten it or compress it more",
         )
     try:
         with video.path.open("rb") as file:
@@ -101,37 +101,37 @@ def check(video: VideoFile, limits: Limits) -> MediaInfo | Refused:
         return Refused(video.name, unreadable(error))
     except MediaError as error:
         if not video.is_unchanged():
-            return Refused(video.name, STILL_WRITTEN)
-        return Refused(video.name, _why_broken(head, error))
+            return Refused(video.name, STILL_CHANGING)
+        return Refused(video.name, _broken_reason(head, error))
     if not video.is_unchanged():
-        return Refused(video.name, STILL_WRITTEN)
-    reason = _outside(info, limits)
+        return Refused(video.name, STILL_CHANGING)
+    reason = _limit_broken(info, limits)
     return Refused(video.name, reason) if reason else info
 
 
-def _why_broken(head: bytes, error: MediaError) -> str:
+def _broken_reason(head: bytes, error: MediaError) -> str:
     if head[4:8] == b"ftyp" and error.__cause__:
-        # It begins as an MP4 and FFmpeg finds no table of contents, which cameras write last.
-        return "is cut off, its table of contents is missing: copy or export it again"
+        # It begins like an MP4, but FFmpeg finds no moov atom, which cameras write at the end.
+        return "is incomplete, its moov atom is missing: copy or export it again"
     return error.message
 
 
-def _outside(info: MediaInfo, limits: Limits) -> str:
-    """Which limit a video breaks, or nothing. A length of 0 is one that the file does not tell."""
+def _limit_broken(info: MediaInfo, limits: Limits) -> str:
+    """Which limit a video breaks and how to repair it, or "". An unknown length breaks none."""
     shortest, longest = limits.min_duration_s, limits.max_duration_s
     if info.duration_s and not shortest <= info.duration_s <= longest:
         return (
-            f"is {info.duration_s:.1f} s long; the platform takes {shortest:g} s to"
-            f" {longest:g} s: " + ("drop it" if info.duration_s < shortest else "cut it")
+            f"is {info.duration_s:.1f} s long; the platform accepts {shortest:g} s to"
+            f" {longest:g} s: " + ("remove it" if info.duration_s < shortest else "shorten it")
         )
     sides = (max(info.width, info.height), min(info.width, info.height))
     if sides[0] < limits.min_sides[0] or sides[1] < limits.min_sides[1]:
         least = f"{limits.min_sides[0]}x{limits.min_sides[1]}"
-        return f"is {info.width}x{info.height}; the platform takes {least} and more: drop it"
+        return f"is {info.width}x{info.height}; the platform accepts {least} and larger: remove it"
     if sides[0] > limits.max_sides[0] or sides[1] > limits.max_sides[1]:
         most = f"{limits.max_sides[0]:g}x{limits.max_sides[1]:g}"
-        return f"is {info.width}x{info.height}; the platform takes up to {most}: make it smaller"
+        return f"is {info.width}x{info.height}; the platform accepts up to {most}: scale it down"
     if sides[0] > limits.max_ratio * sides[1]:
-        ratio = f"{limits.max_ratio:g} to 1"
-        return f"is {info.width}x{info.height}; the platform takes sides up to {ratio}: crop it"
+        widest = f"aspect ratios up to {limits.max_ratio:g}:1"
+        return f"is {info.width}x{info.height}; the platform accepts {widest}: crop it"
     return ""

@@ -1,4 +1,4 @@
-"""Describes a run in `run.json`, and prints its summary: videos, what was left out, counts."""
+"""The report of a run: the content of `run.json`, and the summary that the command prints."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Json = dict[str, Any]
 
 
 class Stopwatch:
-    """The times of a run, from the moment that this is made."""
+    """Times a run, from the moment it is created."""
 
     def __init__(self) -> None:
         self._started_at = utc_now()
         self._begun = time.monotonic()
 
     def as_json(self) -> Json:
-        """The times until now as `run.json` has them."""
+        """Start, end and length of the run until now, as entries of `run.json`."""
         return {
             "started_at": self._started_at,
             "finished_at": utc_now(),
@@ -65,7 +65,7 @@ def describe_run(job: Job, plan: SyncPlan, stopwatch: Stopwatch) -> Json:
 
 
 def print_report(job: Job, plan: SyncPlan, classified: Iterable[Json], report: Json) -> None:
-    """Print what a run found; `classified` is `data` of the response with clips."""
+    """Print the summary of a run; `classified` is the `data` of the response with clips."""
     names = plan.names()
     print_summary(job.console, names, classified)
     print_damaged(job.console, names, report["details"])
@@ -74,7 +74,7 @@ def print_report(job: Job, plan: SyncPlan, classified: Iterable[Json], report: J
 
 
 def print_summary(console: Console, names: Iterable[Json], classified: Iterable[Json]) -> None:
-    """A row for every video with its best class; `classified` is `data` of the clips' answer."""
+    """Print a row for every video with its best class."""
     classes = {video["video_id"]: video["classes"] for video in classified}
     rows = [_row(entry["video_name"], classes.get(entry["video_id"], ())) for entry in names]
     console.answer_table(HEADER, rows)
@@ -92,26 +92,26 @@ def _row(name: str, classes: Sequence[Json]) -> tuple[str, ...]:
 def print_left_out(
     say: Callable[[str], None], refused: Iterable[Refused], failed: Iterable[Refused]
 ) -> None:
-    """Every refused and failed file with its reason."""
+    """Print every refused and failed file with its reason."""
     for what, entries in (("Refused", refused), ("Failed", failed)):
         for entry in entries:
             say(f"{what} {entry}")
 
 
 def print_damaged(console: Console, names: Iterable[Json], details: Mapping[str, Json]) -> None:
-    """Every video whose file is damaged, and in what way."""
+    """Print every video whose file is damaged, and how."""
     for entry in names:
         if damage := details[entry["video_id"]]["damage"]:
             console.answer(f"Damaged {entry['video_name']}: {damage}")
 
 
 def print_counts(console: Console, report: Json) -> None:
-    """The counts and the time of `run.json` in words."""
+    """Print the counts and the duration of a run in words."""
     counts, index = report["counts"], report["index"]["name"]
     if others := counts["other_videos_in_index"]:
         console.answer(
-            f"Left out {others} other videos of the index {index!r}: this folder does not hold"
-            " them, or not as they were indexed"
+            f"Left out {others} other videos of the index {index!r}: their files are not in this"
+            " folder, or have changed"
         )
     console.answer(
         f"{counts['classified']} of {counts['videos']} videos classified"

@@ -1,4 +1,4 @@
-"""Uploads videos side by side."""
+"""Uploads videos, several at a time."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, as_completed
 
 from steps.console import Bars
-from steps.folder import STILL_WRITTEN, Refused, VideoFile
+from steps.folder import STILL_CHANGING, Refused, VideoFile
 from steps.job import Job
 from steps.pool import thread_pool
 from twelvelabs_client import ApiConnectionError, ApiError
 
 
 def upload_videos(job: Job, videos: Sequence[VideoFile]) -> dict[str, str]:
-    """Upload several videos side by side; returns the file names by task id.
+    """Upload videos, several at a time; returns the file names by task id.
 
-    A file that cannot be uploaded is noted as failed and the others go on. Raises ApiError where
-    the platform is out of reach altogether.
+    A file that cannot be uploaded is added to the job's failed files, and the others go on. Raises
+    ApiError if the platform cannot be reached at all.
     """
     stopping = threading.Event()
     tasks: dict[str, str] = {}
@@ -27,9 +27,9 @@ def upload_videos(job: Job, videos: Sequence[VideoFile]) -> dict[str, str]:
     ):
         try:
             uploads = {pool.submit(upload, job, video, bars, stopping): video for video in videos}
-            for ended in as_completed(uploads):
-                video = uploads[ended]
-                outcome = outcome_of(job, video, ended)
+            for finished in as_completed(uploads):
+                video = uploads[finished]
+                outcome = outcome_of(job, video, finished)
                 if isinstance(outcome, Refused):
                     job.failed.append(outcome)
                     bars.done(video.name, f"Failed {outcome}")
@@ -54,9 +54,10 @@ def upload(job: Job, video: VideoFile, bars: Bars, stopping: threading.Event) ->
 
 
 def outcome_of(job: Job, video: VideoFile, upload: Future[str]) -> str | Refused:
-    """The task id of an upload that has ended, or why it failed.
+    """The task id of a finished upload, or why it failed.
 
-    Raises ApiError where the platform is out of reach, and not just this upload broken off.
+    After a broken connection the platform is asked for its index, which raises ApiError if the
+    platform cannot be reached at all.
     """
     try:
         task_id = upload.result()
@@ -65,4 +66,4 @@ def outcome_of(job: Job, video: VideoFile, upload: Future[str]) -> str | Refused
         return Refused(video.name, str(error))
     except (ApiError, OSError) as error:
         return Refused(video.name, str(error))
-    return task_id if video.is_unchanged() else Refused(video.name, STILL_WRITTEN)
+    return task_id if video.is_unchanged() else Refused(video.name, STILL_CHANGING)

@@ -302,7 +302,7 @@ def test_an_index_without_an_option_is_no_use(
     clip(place / "videos" / "a.mp4")
     done = run()
     assert done.code == 2
-    assert "was made without conversation, text_in_video: take another one with --index" in done.err
+    assert "was made without conversation, text_in_video: name another one with --index" in done.err
     assert run("--options", "visual").code == 0
 
 
@@ -366,7 +366,7 @@ def test_interrupted_runs_are_gone_on_with(
     stopped.send_signal(ctrl_c)
     _, err = stopped.communicate(timeout=60)
     assert stopped.returncode == 130
-    assert err.endswith("Stopped. Run the same command again: it goes on from here.\n")
+    assert err.endswith("Stopped. Run the same command again to continue.\n")
 
     killed = start()
     wait_until_indexing(place, rows_before=len(status_rows(place)))
@@ -589,7 +589,9 @@ def test_another_model_is_noticed_and_indexes_again_when_told_to(
     assert "--reindex yes" in capsys.readouterr().err
     assert contents(place / "results") == before
     assert main([*command, "--reindex", "yes"]) == 0
-    assert "which is emptied (videos: 1, of other folders too)" in capsys.readouterr().err
+    assert (
+        "is emptied first (videos: 1, including those of other folders)" in capsys.readouterr().err
+    )
     models = report(place)["platform"]["models"]
     assert "imagenet" not in models["visual"]
     assert "not measured on video" in report(place)["platform"]["scores"]

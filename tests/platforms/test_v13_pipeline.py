@@ -196,8 +196,10 @@ def test_limits_are_those_of_the_version(
     clip(place / "videos" / "wide.mp4", size=(1000, 360))
     done = run()
     assert done.code == 1
-    assert "Refused short.mp4: is 2.0 s long; the platform takes 4 s to 7200 s" in done.out
-    assert "Refused wide.mp4: is 1000x360; the platform takes sides up to 2.4 to 1" in done.out
+    assert "Refused short.mp4: is 2.0 s long; the platform accepts 4 s to 7200 s" in done.out
+    assert (
+        "Refused wide.mp4: is 1000x360; the platform accepts aspect ratios up to 2.4:1" in done.out
+    )
 
 
 def test_an_expired_key_leaves_earlier_results(

@@ -71,7 +71,7 @@ def test_links_count_only_inside_the_folder(tmp_path: Path) -> None:
     videos, refused = find_videos(folder)
     assert [video.name for video in videos] == ["again.mp4", "inside.mp4"]
     assert [(entry.name, entry.reason.split(":")[0]) for entry in refused] == [
-        ("dangling.mp4", "is a link to a file that is not there"),
+        ("dangling.mp4", "is a link to a file that does not exist"),
         ("elsewhere", "is a link to a folder outside the videos folder"),
         ("loop.mp4", "cannot be read"),
         ("stolen.mp4", "is a link to a file outside the videos folder"),

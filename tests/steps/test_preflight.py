@@ -1,4 +1,4 @@
-"""Videos before a byte is sent: which are refused, and in which words."""
+"""Videos before they are uploaded: which are refused, and for which reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from engine import media
 from engine.media import MediaInfo
-from steps.folder import STILL_WRITTEN, Refused, VideoFile, find_videos
+from steps.folder import STILL_CHANGING, Refused, VideoFile, find_videos
 from steps.preflight import ENGINE, HOSTED, Limits, check, check_all
 from tests.support.media import cut, write_video
 
@@ -76,7 +76,7 @@ def test_says_what_is_wrong_with_a_file(tmp_path: Path, clip: bytes) -> None:
     assert reasons["empty"] == "is empty (0 bytes): copy it again"
     assert reasons["text"].startswith("cannot be read as a video")
     assert reasons["noise"].startswith("cannot be read as a video")
-    assert reasons["cut"].startswith("is cut off, its table of contents is missing")
+    assert reasons["cut"].startswith("is incomplete, its moov atom is missing")
     assert reasons["sound"] == "is not a video: it has no picture stream"
 
 
@@ -99,7 +99,7 @@ def test_a_file_that_changes_is_left_for_the_next_run(
     path = put(tmp_path, "clip.mp4", clip)
     video = found(path)
     path.write_bytes(clip + rest if rest else clip[:100])
-    assert reason(check(video, ENGINE)) == STILL_WRITTEN
+    assert reason(check(video, ENGINE)) == STILL_CHANGING
 
 
 def test_a_file_that_is_gone_is_refused(tmp_path: Path, clip: bytes) -> None:
@@ -116,12 +116,22 @@ def test_a_file_that_is_gone_is_refused(tmp_path: Path, clip: bytes) -> None:
         (1, 7200.0, (360, 640), ""),
         (2 * 1024**3, 60.0, (3840, 2160), ""),
         (1, 0.0, (640, 480), ""),
-        (2 * 1024**3 + 1, 60.0, (640, 480), "has 2.00 GB; the platform takes up to 2 GB"),
-        (1, 3.9, (640, 480), "is 3.9 s long; the platform takes 4 s to 7200 s: drop it"),
-        (1, 7201.0, (640, 480), "is 7201.0 s long; the platform takes 4 s to 7200 s: cut it"),
-        (1, 60.0, (480, 352), "is 480x352; the platform takes 480x360 and more: drop it"),
-        (1, 60.0, (360, 470), "is 360x470; the platform takes 480x360 and more: drop it"),
-        (1, 60.0, (7680, 4320), "is 7680x4320; the platform takes up to 4096x2160"),
+        (
+            2 * 1024**3 + 1,
+            60.0,
+            (640, 480),
+            "is 2.00 GB large; the platform accepts up to 2 GB: shorten",
+        ),
+        (1, 3.9, (640, 480), "is 3.9 s long; the platform accepts 4 s to 7200 s: remove it"),
+        (1, 7201.0, (640, 480), "is 7201.0 s long; the platform accepts 4 s to 7200 s: shorten it"),
+        (1, 60.0, (480, 352), "is 480x352; the platform accepts 480x360 and larger: remove it"),
+        (1, 60.0, (360, 470), "is 360x470; the platform accepts 480x360 and larger: remove it"),
+        (
+            1,
+            60.0,
+            (7680, 4320),
+            "is 7680x4320; the platform accepts up to 4096x2160: scale it down",
+        ),
     ],
 )
 def test_holds_files_to_the_limits_of_a_hosted_platform(

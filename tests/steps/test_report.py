@@ -48,7 +48,7 @@ def test_the_summary_lists_reasons_counts_and_the_rest_of_the_index() -> None:
     assert out.getvalue().splitlines() == [
         "Refused a.mp4: is empty",
         "Failed b.mp4: stalled",
-        "Left out 7 other videos of the index 'demo': this folder does not hold them, or not as"
-        " they were indexed",
+        "Left out 7 other videos of the index 'demo': their files are not in this folder, or have"
+        " changed",
         "3 of 5 videos classified (1 uploaded, 2 already indexed, 1 refused, 1 failed) in 61.2 s",
     ]

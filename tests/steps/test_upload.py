@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from steps import upload
-from steps.folder import STILL_WRITTEN
+from steps.folder import STILL_CHANGING
 from steps.job import Job
 from tests.support.jobs import job_on
 from twelvelabs_client import ApiConnectionError, BadRequest
@@ -45,7 +45,7 @@ def test_one_bad_upload_stops_no_other(tmp_path: Path) -> None:
     assert reasons.keys() == {"1.mp4", "2.mp4", "3.mp4", "4.mp4"}
     assert "The file is broken" in reasons["1.mp4"]
     assert "Permission denied" in reasons["3.mp4"]
-    assert reasons["4.mp4"] == STILL_WRITTEN
+    assert reasons["4.mp4"] == STILL_CHANGING
 
 
 def test_uploads_end_with_the_platform(tmp_path: Path) -> None:
