@@ -26,5 +26,5 @@ def outdated_evidence(code: str, index_name: str, kinds: Iterable[str]) -> Platf
     return PlatformError(
         code,
         f"The evidence of index {index_name!r} ({', '.join(kinds)}) was made by other models than "
-        "those in use, or in another format version: index its videos again, in a new index.",
+        "those in use, or has another format version: index its videos again, in a new index.",
     )

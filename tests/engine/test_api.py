@@ -131,7 +131,7 @@ def test_classify_pages_follow_the_token(client: FlaskClient, video: bytes) -> N
 def test_no_video_is_lost_where_one_table_of_rows_ends(
     client: FlaskClient, video: bytes, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    monkeypatch.setattr(classifying, "ROWS_AT_ONCE", rows)
+    monkeypatch.setattr(classifying, "BATCH_ROWS", rows)
     index_id = create_index(client)
     tasks = [upload(client, index_id, video, f"{number}.mp4") for number in range(3)]
     videos = {wait_for(client, task)["video_id"] for task in tasks}

@@ -156,16 +156,16 @@ def write_format(service: Service, index_id: str, evidence_format: str | None) -
     return service.index(index_id)
 
 
-def test_evidence_of_another_edition_is_outdated_as_that_of_other_models_is(tmp_path: Path) -> None:
+def test_evidence_of_another_format_is_outdated_as_that_of_other_models_is(tmp_path: Path) -> None:
     index_id, _ = indexed(tmp_path, "a.mp4")
     query = ClassQuery("Early", ("early",), ("visual",))
     with Service(tmp_path, quick_models(), workers=1) as service:
         assert service.index(index_id).evidence_format == FORMAT_VERSION
         assert service.outdated(write_format(service, index_id, None)) == []  # made before records
         assert service.outdated(write_format(service, index_id, "1")) == ["visual"]
-        with pytest.raises(PlatformError, match="another edition of the engine"):
+        with pytest.raises(PlatformError, match="has another format version"):
             service.classifier.index(index_id, [query], Thresholds())
-        with pytest.raises(PlatformError, match=r"another edition .* in a new index"):
+        with pytest.raises(PlatformError, match=r"another format version: .* in a new index"):
             submit(service, index_id, tmp_path, "b.mp4")
 
 
