@@ -23,6 +23,7 @@ from core.errors import UserError
 from core.settings import Settings, load_settings, parse_setting
 from page import downloads, routes
 from page.errors import add_error_pages
+from page.formatting import FILTERS
 from page.lab import routes as lab
 from page.results_cache import ResultsCache, attach_cache
 from page.security import is_loopback, protect
@@ -54,6 +55,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
             app.config["SETTINGS"],
         ),
     )
+    app.jinja_env.filters.update(FILTERS)
     for blueprint in (routes.blueprint, downloads.blueprint, lab.blueprint):
         app.register_blueprint(blueprint)
     add_error_pages(app)

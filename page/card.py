@@ -2,57 +2,38 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.classification import ClassScore, Clip, top_clips
-from page.formatting import counted, end_clock, evidence_word, plain_seconds, span
+from page.links import ExportLink, VideoLinks, ViewUrls, clip_url
 from page.query import ClipQuery, ViewQuery, filtered_classes, filtered_clips, query_clips
+from store.judged_run import JudgedRun
 from store.results import VideoResult
 
 CLIPS_PER_PAGE = 50
-MOST_BARS = 400  # in one lane; more would be narrower than a pixel
-
-WordsOf = Callable[[Clip], str]
-
-
-@dataclass(frozen=True)
-class ScoreView:
-    """A class that applies to one video; percentages are lengths of bars, 0-100."""
-
-    name: str
-    hue: int
-    score: str
-    score_percent: float
-    ratio: str
-    ratio_percent: float
+MAX_BARS = 400  # in one lane; more would be narrower than a pixel
+MIN_BAR_PERCENT = 0.4  # narrower ones could not be seen
 
 
 @dataclass(frozen=True)
 class ClipView:
-    """A clip as a link into its video; `start` and `end` are seconds, `span` is for people."""
+    """A clip with the classes it proves; a URL is "" if there is no file or no picture."""
 
-    start: str
-    end: str
-    span: str
-    middle: str
-    prompt: str
-    option: str
-    evidence: str
-    class_names: str
+    clip: Clip
+    class_names: tuple[str, ...]
     hue: int
-    score: str
-    exact_score: float
-    names: tuple[str, ...]
+    url: str
+    picture_url: str
     words: str = ""
 
 
 @dataclass(frozen=True)
 class BarView:
-    """A clip in a lane: where it stands, per cent of the video, and how opaque, 0-1."""
+    """A clip in a lane: its start and length in per cent of the video, its opacity 0-1."""
 
-    clip: ClipView
+    clip: Clip
+    url: str
     left: float
     width: float
     opacity: float
@@ -60,7 +41,7 @@ class BarView:
 
 @dataclass(frozen=True)
 class LaneView:
-    """A class of one video as a lane of a timeline."""
+    """A class of one video as a lane of its timeline."""
 
     name: str
     hue: int
@@ -68,30 +49,35 @@ class LaneView:
 
 
 @dataclass(frozen=True)
-class NearestClass:
-    """The class that comes nearest to applying, of a video without one, and what it reached."""
+class CardLinks:
+    """Where a card leads; `clips` is the list of all clips, the tracks are for the player."""
 
-    name: str
-    hue: int
-    reached: str
+    clips: str
+    chapters: str
+    captions: str
+    exports: tuple[ExportLink, ...]
 
 
 @dataclass(frozen=True)
 class Card:
-    """One video with its classes, its best clips and its timeline."""
+    """One video with its best clips and its timeline; `nearest` is set if no class applies.
+
+    `clips` are the best three with distinct prompts over all classes; `clip_count` counts all.
+    """
 
     anchor: str
-    video_id: str
-    name: str
+    video: VideoResult
     folder: str
     file_name: str
-    duration: str
-    duration_s: str
-    classes: tuple[ScoreView, ...]
+    duration_s: float
+    damage: str
+    video_url: str
+    poster_url: str
     clips: tuple[ClipView, ...]
+    clip_count: int
     lanes: tuple[LaneView, ...]
-    clip_count: str
-    nearest: NearestClass | None = None
+    nearest: ClassScore | None
+    links: CardLinks
 
 
 @dataclass(frozen=True)
@@ -104,41 +90,70 @@ class ClipPage:
     total: int
 
 
-def video_card(
-    place: int,
-    video: VideoResult,
-    duration_s: float,
-    hues: Mapping[str, int],
-    query: ViewQuery | None = None,
-    words_of: WordsOf | None = None,
-) -> Card:
-    """One video's card; its clips are the best three with distinct prompts, over all classes.
+@dataclass(frozen=True)
+class ViewContext:
+    """What all parts of one view of the results share."""
 
-    A filter by class or by evidence leaves only what it names among clips and lanes.
-    """
+    judged_run: JudgedRun
+    query: ViewQuery
+    hues: Mapping[str, int]
+    videos: VideoLinks
+    urls: ViewUrls
+
+
+def video_card(number: int, video: VideoResult, context: ViewContext) -> Card:
+    """The card of a video; a filter by class or evidence leaves out other clips and lanes."""
+    judged_run, query, hues = context.judged_run, context.query, context.hues
     folder, slash, file_name = video.name.rpartition("/")
-    classes = list(video.classes)
-    if query is not None:
-        classes = [
-            replace(found, clips=tuple(filtered_clips(found.clips, query)))
-            for found in filtered_classes(classes, query)
-        ]
-    by_prompt = classes_by_prompt(classes)
-    total = len({clip for found in classes for clip in found.clips})
+    duration_s = judged_run.duration_s(video.video_id)
+    video_url = context.videos.video(video.name)
+    classes = [
+        replace(found, clips=tuple(filtered_clips(found.clips, query)))
+        for found in filtered_classes(video.classes, query)
+    ]
+    is_unclassified = not video.classes
     return Card(
-        anchor=f"video-{place}",
-        video_id=video.video_id,
-        name=video.name,
+        anchor=f"video-{number}",
+        video=video,
         folder=folder + slash,
         file_name=file_name,
-        duration=end_clock(duration_s),
-        duration_s=plain_seconds(duration_s),
-        classes=tuple(score_view(found, hues) for found in video.classes),
-        clips=tuple(
-            clip_view(clip, by_prompt[clip.prompt], hues, words_of) for clip in top_clips(classes)
+        duration_s=duration_s,
+        damage=judged_run.damage(video.video_id),
+        video_url=video_url,
+        poster_url=context.videos.picture(video.video_id),
+        clips=best_clips(replace(video, classes=tuple(classes)), hues, context.videos),
+        clip_count=len({clip for found in classes for clip in found.clips}),
+        lanes=tuple(
+            lane_view(found, duration_s, hues, video_url) for found in classes if found.clips
         ),
-        lanes=tuple(lane_view(found, duration_s, hues) for found in classes if found.clips),
-        clip_count=counted(total, "clip"),
+        nearest=judged_run.nearest(video.video_id, query.thresholds.min_clip_score)
+        if is_unclassified
+        else None,
+        links=card_links(video, context.urls),
+    )
+
+
+def card_links(video: VideoResult, urls: ViewUrls) -> CardLinks:
+    """Where the card of a video leads; without a class the clips below the thresholds, too."""
+    below = {} if video.classes else {"min_score": "0", "sort": "score"}
+    return CardLinks(
+        clips=urls.clips(video.video_id, **below),
+        chapters=urls.track("vtt", video.video_id),
+        captions=urls.track("captions.vtt", video.video_id),
+        exports=urls.video_exports(video.video_id),
+    )
+
+
+def best_clips(
+    video: VideoResult, hues: Mapping[str, int], videos: VideoLinks
+) -> tuple[ClipView, ...]:
+    """The best three clips of a video with distinct prompts, each with all classes it proves."""
+    names = classes_by_prompt(video.classes)
+    return clip_views(
+        video,
+        [(clip, names[clip.prompt]) for clip in top_clips(video.classes)],
+        hues,
+        videos,
     )
 
 
@@ -151,81 +166,60 @@ def classes_by_prompt(classes: Sequence[ClassScore]) -> dict[str, list[str]]:
     return names
 
 
-def score_view(found: ClassScore, hues: Mapping[str, int]) -> ScoreView:
-    """One class of one video, rounded to whole points and per cent."""
-    return ScoreView(
-        name=found.name,
-        hue=hues.get(found.name, 0),
-        score=f"{found.score:.0f}",
-        score_percent=found.score,
-        ratio=f"{found.duration_ratio:.0%}",
-        ratio_percent=100 * found.duration_ratio,
+def clip_views(
+    video: VideoResult,
+    clips: Sequence[tuple[Clip, Sequence[str]]],
+    hues: Mapping[str, int],
+    videos: VideoLinks,
+    words_of: Callable[[Clip], str] | None = None,
+) -> tuple[ClipView, ...]:
+    """Clips of a video, given with the names of the classes that they prove."""
+    video_url = videos.video(video.name)
+    return tuple(
+        ClipView(
+            clip,
+            tuple(names),
+            hues.get(names[0], 0),
+            clip_url(video_url, clip),
+            videos.picture(video.video_id, (clip.start + clip.end) / 2),
+            words_of(clip) if words_of else "",
+        )
+        for clip, names in clips
     )
 
 
-def nearest_class(
-    found: ClassScore, min_clip_score: float, hues: Mapping[str, int]
-) -> NearestClass:
-    """A class that does not apply; rounded down, so that it does not seem to reach a threshold."""
-    if found.max_score < min_clip_score:
-        reached = f"its best clip scores {math.floor(found.max_score)}"
-    else:
-        reached = f"score {math.floor(found.score)}, {found.duration_ratio:.0%} of the video"
-    return NearestClass(found.name, hues.get(found.name, 0), reached)
-
-
-def clip_view(
-    clip: Clip, class_names: Sequence[str], hues: Mapping[str, int], words_of: WordsOf | None = None
-) -> ClipView:
-    """One clip with the classes that its prompt proves."""
-    return ClipView(
-        start=plain_seconds(clip.start),
-        end=plain_seconds(clip.end),
-        span=span(clip.start, clip.end),
-        middle=plain_seconds((clip.start + clip.end) / 2),
-        prompt=clip.prompt,
-        option=clip.option,
-        evidence=evidence_word(clip.option),
-        class_names=", ".join(class_names),
-        hue=hues.get(class_names[0], 0),
-        score=f"{clip.score:.0f}",
-        exact_score=clip.score,
-        names=tuple(class_names),
-        words=words_of(clip) if words_of else "",
-    )
-
-
-def lane_view(found: ClassScore, duration_s: float, hues: Mapping[str, int]) -> LaneView:
-    """The clips of a class along the video; of too many the best."""
-    best = sorted(found.clips, key=lambda clip: -clip.score)[:MOST_BARS]
+def lane_view(
+    found: ClassScore, duration_s: float, hues: Mapping[str, int], video_url: str
+) -> LaneView:
+    """The clips of a class along the video; if there are too many, the best."""
+    best = sorted(found.clips, key=lambda clip: -clip.score)[:MAX_BARS]
     percent = 100 / duration_s if duration_s else 0.0
-    # The weakest first: where clips overlap the strongest is the one that is seen.
-    return LaneView(
-        found.name,
-        hues.get(found.name, 0),
-        tuple(
-            BarView(
-                clip_view(clip, [found.name], hues),
-                left=round(clip.start * percent, 3),
-                width=round(max((clip.end - clip.start) * percent, 0.4), 3),
-                opacity=round(0.25 + 0.75 * (clip.score / 100) ** 2, 2),
-            )
-            for clip in reversed(best)
-        ),
+    bars = (
+        BarView(
+            clip,
+            clip_url(video_url, clip),
+            left=round(clip.start * percent, 3),
+            width=round(max((clip.end - clip.start) * percent, MIN_BAR_PERCENT), 3),
+            opacity=round(0.25 + 0.75 * (clip.score / 100) ** 2, 2),
+        )
+        # The weakest first: where clips overlap, the strongest is drawn on top.
+        for clip in reversed(best)
     )
+    return LaneView(found.name, hues.get(found.name, 0), tuple(bars))
 
 
 def clip_page(
-    video: VideoResult, query: ClipQuery, hues: Mapping[str, int], words_of: WordsOf
+    video: VideoResult,
+    query: ClipQuery,
+    hues: Mapping[str, int],
+    videos: VideoLinks,
+    words_of: Callable[[Clip], str],
 ) -> ClipPage:
     """One page of the clips that a query asks for."""
     found = query_clips(video.classes, query)
     first = (query.page - 1) * CLIPS_PER_PAGE
     return ClipPage(
-        clips=tuple(
-            clip_view(clip, names, hues, words_of)
-            for clip, names in found[first : first + CLIPS_PER_PAGE]
-        ),
+        clips=clip_views(video, found[first : first + CLIPS_PER_PAGE], hues, videos, words_of),
         page=query.page,
         pages=max(-(-len(found) // CLIPS_PER_PAGE), 1),
         total=len(found),

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import quote
 
 from flask import Blueprint, Response, abort, request
 
 from core.classification import ClassScore
 from page.query import ViewQuery, filtered_classes, filtered_clips, matching_videos, read_view_query
+from page.responses import attachment
 from page.results_cache import ResultsCache, current_cache
 from store import exports
 from store.exports import NoFrameRate, VideoClips
@@ -26,10 +26,10 @@ MEDIA_TYPES = {
     "json": "application/json",
     "vtt": "text/vtt",
     "captions.vtt": "text/vtt",
-    "srt": "application/x-subrip",
+    "srt": "application/x-subrip; charset=utf-8",
     "edl": "text/plain",
 }
-# Where it is not the kind: of one video, chapters and captions would have the same name.
+# Of one video, chapters and captions would otherwise have the same name.
 ENDINGS = {"vtt": "chapters.vtt"}
 
 blueprint = Blueprint("downloads", __name__)
@@ -37,34 +37,38 @@ blueprint = Blueprint("downloads", __name__)
 
 @blueprint.get("/export/<kind>")
 def export(kind: str) -> Response:
-    """One video (`id`) or all that the query shows: one file, or a ZIP of one per video."""
+    """One video (`id`) or all that match the query: one file, or a ZIP with one file per video."""
     if kind not in MEDIA_TYPES:
         abort(404)
     cache = current_cache()
     judged_run = cache.judged_run()
     query = read_view_query(request.args, judged_run.run.thresholds)
-    judged = judged_run.judge(query.thresholds)
     video_id = request.args.get("id", "")
-    chosen = (
-        [v for v in judged if v.video_id == video_id]
-        if video_id
-        else matching_videos(judged, query)
-    )
-    if video_id and not chosen:
-        abort(404)
-    filtered = [filter_video(video, query) for video in chosen]
-    stem = PurePosixPath(filtered[0].name).stem if video_id else "clips"
+    videos = exported_videos(judged_run, query, video_id)
+    stem = PurePosixPath(videos[0].name).stem if video_id else "clips"
     ending = ENDINGS.get(kind, kind)
-    name = f"{stem}.{ending}"
+    name, media_type = f"{stem}.{ending}", MEDIA_TYPES[kind]
     if kind == "json":
-        return attachment(name, kind, as_json(cache, judged_run, filtered, query))
-    videos = [as_clips(judged_run, video) for video in filtered]
+        return attachment(as_json(cache, judged_run, videos, query), name, media_type)
+    clips = [as_clips(judged_run, video) for video in videos]
     if kind == "csv":
-        return attachment(name, kind, exports.to_csv(videos))
+        return attachment(exports.to_csv(clips), name, media_type)
     if video_id:
-        text = writer_of(kind, cache, video_id)(videos[0])
-        return attachment(name, kind, text)
-    return zipped(kind, ending, cache, [video for video in videos if video.classes])
+        return attachment(writer_of(kind, cache, video_id)(clips[0]), name, media_type)
+    content = zipped(kind, ending, cache, [video for video in clips if video.classes])
+    return attachment(content, f"clips-{ending.partition('.')[0]}.zip", "application/zip")
+
+
+def exported_videos(judged_run: JudgedRun, query: ViewQuery, video_id: str) -> list[VideoResult]:
+    """One video or all that match the query, without filtered classes and clips; may abort."""
+    judged = judged_run.judge(query.thresholds)
+    if video_id:
+        chosen = [video for video in judged if video.video_id == video_id]
+        if not chosen:
+            abort(404)
+    else:
+        chosen = matching_videos(judged, query)
+    return [filter_video(video, query) for video in chosen]
 
 
 def filter_video(video: VideoResult, query: ViewQuery) -> VideoResult:
@@ -124,8 +128,8 @@ def class_answer(found: ClassScore) -> dict[str, Any]:
     }
 
 
-def zipped(kind: str, ending: str, cache: ResultsCache, videos: Sequence[VideoClips]) -> Response:
-    """One file per video. Videos of unknown frame rate are named in a note and left out."""
+def zipped(kind: str, ending: str, cache: ResultsCache, videos: Sequence[VideoClips]) -> bytes:
+    """A ZIP with one file per video; those of unknown frame rate are named in a note instead."""
     content = io.BytesIO()
     without: list[str] = []
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -140,23 +144,4 @@ def zipped(kind: str, ending: str, cache: ResultsCache, videos: Sequence[VideoCl
         if without:
             note = "Left out, their frame rate is not known:\n" + "\n".join(without) + "\n"
             archive.writestr("LEFT-OUT.txt", note.encode(errors="replace"))
-    response = Response(content.getvalue(), mimetype="application/zip")
-    name = f"clips-{ending.partition('.')[0]}.zip"
-    response.headers["Content-Disposition"] = f"attachment; filename={name}"
-    return response
-
-
-def attachment(name: str, kind: str, text: str) -> Response:
-    """A file to keep, under the name of its video."""
-    response = Response(
-        text.encode(errors="replace"), content_type=f"{MEDIA_TYPES[kind]}; charset=utf-8"
-    )
-    plain = "".join(
-        char if (char.isascii() and char.isalnum()) or char in "-_. " else "_" for char in name
-    )
-    full = quote(name, safe="", errors="replace")
-    response.headers["Content-Disposition"] = (
-        f"attachment; filename=\"{plain}\"; filename*=UTF-8''{full}"
-    )
-    response.cache_control.no_cache = True
-    return response
+    return content.getvalue()

@@ -1,244 +1,218 @@
 """The page as plain values, made from a judged run and a view query by plain functions.
 
-Everything is rounded, worded and put in order here, so that the templates only lay it out.
+Everything is chosen, put in order and linked here; the templates lay it out and format numbers.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from core.classification import Thresholds
-from page.card import Card, ScoreView, nearest_class, score_view, video_card
+from core.classification import ClassScore
+from page.card import Card, ViewContext, video_card
 from page.charts import HeatRow, ThresholdView, heat_rows, threshold_views
-from page.formatting import CONVERSATION_WORDS, counted, evidence_word, spoken_duration, spoken_time
-from page.query import CLASS_PREFIX, ViewQuery, matching_videos
-from store import results
+from page.formatting import evidence_word
+from page.links import ExportLink, VideoLinks, ViewUrls
+from page.query import NO_CLASS, ViewQuery, class_filter, matching_videos
+from page.summary import ClassView, RunSummary, class_hues, run_summary
 from store.judged_run import JudgedRun
 from store.results import VideoResult
 
-HUES = 8  # class colours in the stylesheet
-PER_PAGE = {"video": 12, "heat": 100, "class": 1}
+PER_PAGE = {"video": 12, "heat": 100}  # the classes are all on one page
 TILES_PER_CLASS = 12
 
 
 @dataclass(frozen=True)
-class ClassView:
-    """A class with its prompts, its colour, and how many videos it applies to."""
+class Chip:
+    """A filter by class; `described` is None for all videos and for those without a class."""
 
-    name: str
-    filter: str
-    prompts: tuple[str, ...]
-    hue: int
-    number: int
-    videos: str
+    label: str
+    url: str
+    is_current: bool
+    described: ClassView | None = None
 
 
 @dataclass(frozen=True)
-class TileView:
+class Tile:
     """One video in the group of a class."""
 
-    video_id: str
+    video: VideoResult
     file_name: str
-    name: str
-    middle_s: str
-    score: ScoreView
+    score: ClassScore
+    url: str
+    picture_url: str
 
 
 @dataclass(frozen=True)
-class GroupView:
+class Group:
     """A class with the videos it applies to, best first; `more` is how many are not shown."""
 
     described: ClassView
-    tiles: tuple[TileView, ...]
+    tiles: tuple[Tile, ...]
     more: int
+    more_url: str
+
+
+@dataclass(frozen=True)
+class ViewLinks:
+    """Other views of the same results; `previous` and `next` are "" if there is no such page."""
+
+    by_video: str
+    by_class: str
+    heat_map: str
+    all_videos: str
+    run_thresholds: str
+    previous: str
+    next: str
+    exports: tuple[ExportLink, ...]
 
 
 @dataclass(frozen=True)
 class PageView:
-    """Everything on the page but the state of the video files."""
+    """The whole page; of `cards`, `groups` and `heat` it has those of the view.
 
-    headline: str
-    classes: tuple[ClassView, ...]
-    facts: tuple[tuple[str, tuple[str, ...]], ...]
-    counts: tuple[tuple[int, str], ...]
-    left_out: tuple[tuple[str, str, str], ...]
-    thresholds_adjustable: bool
-    is_changed: bool
-    thresholds: tuple[ThresholdView, ...]
+    `options` are the kinds of evidence with their labels; `found` of `total` videos match the
+    query.
+    """
+
+    query: ViewQuery
+    run: RunSummary
+    hues: Mapping[str, int]
+    chips: tuple[Chip, ...]
     options: tuple[tuple[str, str], ...]
-    summary: str
-    page: int
-    pages: int
+    thresholds: tuple[ThresholdView, ...]
+    has_adjustable_thresholds: bool
+    has_changed_thresholds: bool
+    found: int
+    total: int
     cards: tuple[Card, ...]
-    groups: tuple[GroupView, ...]
+    groups: tuple[Group, ...]
     heat: tuple[HeatRow, ...]
-    min_video_score: float
-    min_ratio_percent: float
+    links: ViewLinks
 
 
-def page_view(judged_run: JudgedRun, query: ViewQuery, per_page: int = 0) -> PageView:
-    """The view of a judged run that a query asks for; `per_page` overrides the usual number."""
-    run, hues = judged_run.run, class_hues(judged_run.run)
+def page_view(judged_run: JudgedRun, query: ViewQuery, videos: VideoLinks) -> PageView:
+    """The view of a judged run that a query asks for."""
+    run = judged_run.run
     judged = judged_run.judge(query.thresholds)
-    chosen = matching_videos(judged, query)
-    size = per_page or PER_PAGE[query.group]
-    page, pages = find_page(chosen, query, size)
-    shown = chosen[(page - 1) * size : page * size]
-    classes = class_views(run, judged, hues)
-    candidates = judged_run.candidates(query.thresholds.min_clip_score)
+    matching = matching_videos(judged, query)
+    page, page_count = find_page(matching, query)
+    summary = run_summary(run, judged)
+    urls = ViewUrls(query, run.thresholds)
+    context = ViewContext(judged_run, query, class_hues(run), videos, urls)
     return PageView(
-        headline=f"{counted(len(run.videos), 'video')}, {counted(len(run.classes), 'class')}",
-        classes=classes,
-        facts=run_facts(run),
-        counts=run_counts(run, judged),
-        left_out=tuple(
-            (entry.video_name, what, entry.reason)
-            for what, entries in (("Refused", run.refused), ("Failed", run.failed))
-            for entry in entries
-        ),
-        thresholds_adjustable=judged_run.has_all_clips,
-        is_changed=query.thresholds != run.thresholds,
-        thresholds=threshold_views(judged_run, query.thresholds),
+        query=query,
+        run=summary,
+        hues=context.hues,
+        chips=class_chips(summary.classes, query, urls),
         options=tuple((option, evidence_word(option)) for option in run.options),
-        summary=f"{len(chosen):,} of {counted(len(judged), 'video')}",
-        page=page,
-        pages=pages,
-        cards=tuple(
-            card_of(judged_run, (page - 1) * size + place, video, hues, query)
-            for place, video in enumerate(shown, start=1)
-        )
-        if query.group == "video"
-        else (),
-        groups=group_views(classes, chosen) if query.group == "class" else (),
-        heat=heat_rows(shown, candidates, hues) if query.group == "heat" else (),
-        min_video_score=query.thresholds.min_video_score,
-        min_ratio_percent=100 * query.thresholds.min_duration_ratio,
+        thresholds=threshold_views(judged_run, query.thresholds),
+        has_adjustable_thresholds=judged_run.has_all_clips,
+        has_changed_thresholds=query.thresholds != run.thresholds,
+        found=len(matching),
+        total=len(judged),
+        cards=page_cards(matching, page, context) if query.group == "video" else (),
+        groups=page_groups(summary.classes, matching, context) if query.group == "class" else (),
+        heat=page_heat(matching, page, context) if query.group == "heat" else (),
+        links=view_links(urls, page, page_count),
     )
 
 
-def card_of(
-    judged_run: JudgedRun, place: int, video: VideoResult, hues: Mapping[str, int], query: ViewQuery
-) -> Card:
-    """One video's card; if no class applies, with the nearest class."""
-    card = video_card(place, video, judged_run.duration_s(video.video_id), hues, query)
-    least = query.thresholds.min_clip_score
-    nearest = None if video.classes else judged_run.nearest(video.video_id, least)
-    return replace(card, nearest=nearest_class(nearest, least, hues)) if nearest else card
-
-
-def class_hues(run: results.Run) -> dict[str, int]:
-    """The colour of each class, in the order of the classes."""
-    return {prompt_class.name: place % HUES for place, prompt_class in enumerate(run.classes)}
-
-
-def find_page(chosen: Sequence[VideoResult], query: ViewQuery, size: int) -> tuple[int, int]:
-    """The number of the page to show (by default the one with the video) and the page count."""
-    pages = 1 if query.group == "class" else max(-(-len(chosen) // size), 1)
-    page = query.page
+def find_page(matching: Sequence[VideoResult], query: ViewQuery) -> tuple[int, int]:
+    """The number of the page to show (by default the one with the linked video), and of pages."""
+    if query.group == "class":
+        return 1, 1
+    size, page = PER_PAGE[query.group], query.page
+    page_count = max(-(-len(matching) // size), 1)
     if not page and query.video_id:
-        places = (at for at, video in enumerate(chosen) if video.video_id == query.video_id)
-        page = next(places, 0) // size + 1
-    return min(max(page, 1), pages), pages
+        ids = (video.video_id for video in matching)
+        position = next((at for at, each in enumerate(ids) if each == query.video_id), 0)
+        page = position // size + 1
+    return min(max(page, 1), page_count), page_count
 
 
-def class_views(
-    run: results.Run, judged: Iterable[VideoResult], hues: Mapping[str, int]
-) -> tuple[ClassView, ...]:
-    """The classes of the run, with the number of videos they apply to."""
-    applied = Counter(found.name for video in judged for found in video.classes)
+def class_chips(classes: Sequence[ClassView], query: ViewQuery, urls: ViewUrls) -> tuple[Chip, ...]:
+    """The filters by class."""
+
+    def chip(label: str, chosen: str, described: ClassView | None = None) -> Chip:
+        url = urls.view(class_filter=chosen)
+        return Chip(label, url, chosen == query.class_filter, described)
+
+    by_name = (chip(each.name, class_filter(each.name), each) for each in classes)
+    return (chip("All", ""), *by_name, chip("No class", NO_CLASS))
+
+
+def page_cards(
+    matching: Sequence[VideoResult], page: int, context: ViewContext
+) -> tuple[Card, ...]:
+    """The cards of one page, numbered through all pages."""
+    first = (page - 1) * PER_PAGE["video"]
+    shown = matching[first : first + PER_PAGE["video"]]
     return tuple(
-        ClassView(
-            name=prompt_class.name,
-            filter=CLASS_PREFIX + prompt_class.name,
-            prompts=prompt_class.prompts,
-            hue=hues[prompt_class.name],
-            number=applied[prompt_class.name],
-            videos=counted(applied[prompt_class.name], "video"),
-        )
-        for prompt_class in run.classes
+        video_card(number, video, context) for number, video in enumerate(shown, start=first + 1)
     )
 
 
-def group_views(
-    classes: Iterable[ClassView], chosen: Sequence[VideoResult]
-) -> tuple[GroupView, ...]:
-    """The chosen videos by class; classes that apply to none of them are left out."""
+def page_groups(
+    classes: Sequence[ClassView], matching: Sequence[VideoResult], context: ViewContext
+) -> tuple[Group, ...]:
+    """The videos by class; classes that apply to none of them are left out."""
     groups = []
     for described in classes:
-        members = sorted(
-            (
-                (found, video)
-                for video in chosen
-                for found in video.classes
-                if found.name == described.name
-            ),
-            key=lambda member: (-member[0].score, member[1].name),
-        )
+        members = [
+            (found, video)
+            for video in matching
+            for found in video.classes
+            if found.name == described.name
+        ]
+        members.sort(key=lambda member: (-member[0].score, member[1].name))
         if members:
-            tiles = tuple(
-                TileView(
-                    video.video_id,
-                    video.name.rpartition("/")[2],
-                    video.name,
-                    f"{(found.clips[0].start + found.clips[0].end) / 2:.3f}"
-                    if found.clips
-                    else "0",
-                    score_view(found, {described.name: described.hue}),
+            groups.append(
+                Group(
+                    described,
+                    tuple(tile(*member, context) for member in members[:TILES_PER_CLASS]),
+                    max(len(members) - TILES_PER_CLASS, 0),
+                    context.urls.view(group="video", class_filter=class_filter(described.name)),
                 )
-                for found, video in members[:TILES_PER_CLASS]
             )
-            groups.append(GroupView(described, tiles, len(members) - len(tiles)))
     return tuple(groups)
 
 
-def run_facts(run: results.Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """How the videos were judged, as terms with one or more lines each."""
-    speech = CONVERSATION_WORDS.get(run.conversation_option, run.conversation_option)
-    evidence = (
-        f"{evidence_word(option)} ({speech})" if option == "conversation" else evidence_word(option)
-        for option in run.options
-    )
-    platform = run.platform
-    where = "on this machine" if platform.embedded else platform.url
-    others = run.counts.get("other_videos_in_index", 0)
-    facts = {
-        "Evidence": (", ".join(evidence),),
-        "Thresholds": threshold_lines(run.thresholds),
-        "Platform": (
-            f"{platform.name}, {where}",
-            f"index {run.index_name}",
-            *([f"{counted(others, 'other video')} in it left out"] if others else []),
-        ),
-        "Models": tuple(f"{evidence_word(kind)}: {name}" for kind, name in platform.models.items()),
-        "Scores": (platform.scores,) if platform.scores else (),
-        "Run": (
-            f"finished {spoken_time(run.finished_at)}",
-            f"took {spoken_duration(run.elapsed_s)}",
-            f"{run.counts.get('uploaded', 0)} uploaded, "
-            f"{run.counts.get('already_indexed', 0)} indexed before",
-        ),
-    }
-    return tuple((term, lines) for term, lines in facts.items() if lines)
-
-
-def threshold_lines(thresholds: Thresholds) -> tuple[str, ...]:
-    """The thresholds as sentences."""
-    return (
-        f"a class applies from score {thresholds.min_video_score:g} "
-        f"and {thresholds.min_duration_ratio:.0%} of the video",
-        f"a clip counts from score {thresholds.min_clip_score:g}",
+def tile(found: ClassScore, video: VideoResult, context: ViewContext) -> Tile:
+    """A video with the class that it is grouped by, pictured by its best clip."""
+    middle_s = (found.clips[0].start + found.clips[0].end) / 2 if found.clips else 0.0
+    return Tile(
+        video,
+        video.name.rpartition("/")[2],
+        found,
+        context.urls.view(group="video", video_id=video.video_id),
+        context.videos.picture(video.video_id, middle_s),
     )
 
 
-def run_counts(run: results.Run, judged: Sequence[VideoResult]) -> tuple[tuple[int, str], ...]:
-    """How many videos came to what end."""
-    with_class = sum(bool(video.classes) for video in judged)
-    return (
-        (len(judged), "classified"),
-        (with_class, "with a class"),
-        (len(judged) - with_class, "without one"),
-        (len(run.refused), "refused"),
-        (len(run.failed), "failed"),
+def page_heat(
+    matching: Sequence[VideoResult], page: int, context: ViewContext
+) -> tuple[HeatRow, ...]:
+    """The rows of one page of the heat map."""
+    first = (page - 1) * PER_PAGE["heat"]
+    shown = matching[first : first + PER_PAGE["heat"]]
+    candidates = context.judged_run.candidates(context.query.thresholds.min_clip_score)
+    return heat_rows(
+        [(video, context.urls.view(group="video", video_id=video.video_id)) for video in shown],
+        candidates,
+        context.hues,
+    )
+
+
+def view_links(urls: ViewUrls, page: int, page_count: int) -> ViewLinks:
+    """The links of a page to other views."""
+    return ViewLinks(
+        by_video=urls.view(group="video"),
+        by_class=urls.view(group="class"),
+        heat_map=urls.view(group="heat"),
+        all_videos=urls.view(search="", class_filter="", evidence=""),
+        run_thresholds=urls.view(thresholds=urls.defaults),
+        previous=urls.view(page=page - 1) if page > 1 else "",
+        next=urls.view(page=page + 1) if page < page_count else "",
+        exports=urls.exports(),
     )

@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlencode
 
 from core.classification import ClassScore, Clip, Thresholds
 from core.errors import UserError
 from store.results import VideoResult
 
-NO_CLASS = "none"
-CLASS_PREFIX = "is:"  # before a class name, so that a class may be called "none"
+ANY_CLASS, NO_CLASS = "any", "none"
+CLASS_PREFIX = "is:"  # before the name of a class that is called "any" or "none"
 SORTS = ("score", "ratio", "name")
 GROUPS = ("video", "class", "heat")
 CLIP_SORTS = ("start", "score", "prompt")
@@ -29,12 +28,25 @@ class QueryError(UserError):
     title = "The address has a mistake"
 
 
+def class_filter(name: str) -> str:
+    """The value of the parameter `class` that stands for the class of this name."""
+    is_ambiguous = name in (ANY_CLASS, NO_CLASS) or name.startswith(CLASS_PREFIX)
+    return CLASS_PREFIX + name if is_ambiguous else name
+
+
+def read_class_filter(given: Mapping[str, str]) -> str:
+    """The parameter `class` as `class_filter` writes it."""
+    text = given.get("class", "")
+    is_prefixed = text.startswith(CLASS_PREFIX)
+    return class_filter(text.removeprefix(CLASS_PREFIX)) if is_prefixed else text
+
+
 @dataclass(frozen=True)
 class ViewQuery:
     """What the page shows. A text filter that is "" filters nothing.
 
-    `class_filter` is NO_CLASS, CLASS_PREFIX with a name, or "any" for videos with some class;
-    `evidence` is an option of classification.
+    `class_filter` is ANY_CLASS, NO_CLASS or that of a class; `evidence` is an option of
+    classification.
     """
 
     thresholds: Thresholds
@@ -49,25 +61,25 @@ class ViewQuery:
     @property
     def class_name(self) -> str:
         """The class that must apply to the videos, or ""."""
-        is_class = self.class_filter.startswith(CLASS_PREFIX)
-        return self.class_filter.removeprefix(CLASS_PREFIX) if is_class else ""
+        is_name = self.class_filter not in (ANY_CLASS, NO_CLASS)
+        return self.class_filter.removeprefix(CLASS_PREFIX) if is_name else ""
 
-    def query_string(self, defaults: Thresholds, **changes: object) -> str:
-        """The query string for this view with `changes`; what is at its default is left out."""
-        asked = replace(self, **changes)  # type: ignore[arg-type]
+    def parameters(self, defaults: Thresholds, **changes: object) -> dict[str, str]:
+        """The query parameters of this view with changes; those at their defaults are left out."""
+        changed = replace(self, **changes)  # type: ignore[arg-type]
         given = {
-            "q": asked.search,
-            "class": asked.class_filter,
-            "evidence": asked.evidence,
-            "sort": "" if asked.sort == "score" else asked.sort,
-            "group": "" if asked.group == "video" else asked.group,
-            "video": asked.video_id,
-            "page": "" if asked.page < 2 else str(asked.page),
+            "q": changed.search,
+            "class": changed.class_filter,
+            "evidence": changed.evidence,
+            "sort": "" if changed.sort == SORTS[0] else changed.sort,
+            "group": "" if changed.group == GROUPS[0] else changed.group,
+            "video": changed.video_id,
+            "page": "" if changed.page < 2 else str(changed.page),
         }
         for name in LIMITS:
-            value = getattr(asked.thresholds, name)
+            value = getattr(changed.thresholds, name)
             given[name] = "" if value == getattr(defaults, name) else f"{value:g}"
-        return urlencode({name: value for name, value in given.items() if value}, errors="replace")
+        return {name: value for name, value in given.items() if value}
 
 
 def read_view_query(given: Mapping[str, str], defaults: Thresholds) -> ViewQuery:
@@ -75,7 +87,7 @@ def read_view_query(given: Mapping[str, str], defaults: Thresholds) -> ViewQuery
     return ViewQuery(
         thresholds=read_thresholds(given, defaults),
         search=given.get("q", "").strip(),
-        class_filter=given.get("class", ""),
+        class_filter=read_class_filter(given),
         evidence=given.get("evidence", ""),
         sort=word_of(given, "sort", SORTS),
         group=word_of(given, "group", GROUPS),
@@ -88,14 +100,14 @@ def read_thresholds(given: Mapping[str, str], defaults: Thresholds) -> Threshold
     """The thresholds given by query parameters or a form; raises QueryError."""
     return Thresholds(
         **{
-            name: number_of(given, name, getattr(defaults, name), most)
-            for name, most in LIMITS.items()
+            name: number_of(given, name, getattr(defaults, name), maximum)
+            for name, maximum in LIMITS.items()
         }
     )
 
 
-def number_of(given: Mapping[str, str], name: str, default: float, most: float) -> float:
-    """A number from 0 to `most`; raises QueryError."""
+def number_of(given: Mapping[str, str], name: str, default: float, maximum: float) -> float:
+    """A number from 0 to `maximum`; raises QueryError."""
     text = given.get(name, "").strip()
     if not text:
         return default
@@ -103,8 +115,8 @@ def number_of(given: Mapping[str, str], name: str, default: float, most: float) 
         number = float(text)
     except ValueError:
         number = math.nan
-    if not 0 <= number <= most:
-        raise QueryError(f"{name} must be a number from 0 to {most:g}, not {text!r:.40}")
+    if not 0 <= number <= maximum:
+        raise QueryError(f"{name} must be a number from 0 to {maximum:g}, not {text!r:.40}")
     return number
 
 
@@ -120,14 +132,14 @@ def matching_videos(videos: Sequence[VideoResult], query: ViewQuery) -> list[Vid
     """The videos to show, in order; their classes stay as they are."""
     words = query.search.casefold().split()
     order: Callable[[VideoResult], tuple[float, str]] = {
-        "score": lambda video: (-_most(video, query, "score"), video.name),
-        "ratio": lambda video: (-_most(video, query, "duration_ratio"), video.name),
+        "score": lambda video: (-_highest(video, query, "score"), video.name),
+        "ratio": lambda video: (-_highest(video, query, "duration_ratio"), video.name),
         "name": lambda video: (0.0, video.name.casefold()),
     }[query.sort]
     kept = (
         video
         for video in videos
-        if all(word in video.name.casefold() for word in words) and _has(video, query)
+        if all(word in video.name.casefold() for word in words) and _matches(video, query)
     )
     return sorted(kept, key=order)
 
@@ -143,7 +155,7 @@ def filtered_clips(clips: Sequence[Clip], query: ViewQuery) -> list[Clip]:
     return [clip for clip in clips if not query.evidence or clip.option == query.evidence]
 
 
-def _has(video: VideoResult, query: ViewQuery) -> bool:
+def _matches(video: VideoResult, query: ViewQuery) -> bool:
     if query.class_filter == NO_CLASS:
         return not video.classes
     classes = filtered_classes(video.classes, query)
@@ -152,7 +164,7 @@ def _has(video: VideoResult, query: ViewQuery) -> bool:
     return bool(classes) or not query.class_filter
 
 
-def _most(video: VideoResult, query: ViewQuery, what: str) -> float:
+def _highest(video: VideoResult, query: ViewQuery, what: str) -> float:
     values = (getattr(found, what) for found in filtered_classes(video.classes, query))
     return max(values, default=-1.0)
 
@@ -172,9 +184,9 @@ class ClipQuery:
 def read_clip_query(given: Mapping[str, str], min_score: float) -> ClipQuery:
     """The clips that query parameters ask for; `min_score` is the default; raises QueryError."""
     return ClipQuery(
-        class_name=given.get("class", ""),
+        class_name=given.get("class", "").removeprefix(CLASS_PREFIX),
         prompt=given.get("prompt", ""),
-        evidence=given.get("option", ""),
+        evidence=given.get("evidence", ""),
         min_score=number_of(given, "min_score", min_score, 100),
         sort=word_of(given, "sort", CLIP_SORTS),
         page=max(int(number_of(given, "page", 1, LAST_PAGE)), 1),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Response, jsonify, render_template, request
+import io
+import re
+
+from flask import Response, jsonify, render_template, request, send_file
 
 
 def wants_json() -> bool:
@@ -27,3 +30,11 @@ def problem(status: int, title: str, explanation: str) -> Response:
     response.cache_control.no_cache = True
     response.vary.add("Accept")
     return response
+
+
+def attachment(content: bytes | str, name: str, media_type: str) -> Response:
+    """A file to save under a name; characters that UTF-8 cannot encode become question marks."""
+    data = content if isinstance(content, bytes) else content.encode(errors="replace")
+    # Neither has a place in a header: control characters, and halves of a surrogate pair.
+    plain = re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "_", name)
+    return send_file(io.BytesIO(data), media_type, as_attachment=True, download_name=plain)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Blueprint, Response, abort, jsonify, request, url_for
 
-from page.card import ClipView, clip_page, video_card
+from page.card import ClipPage, ClipView, clip_page
 from page.formatting import evidence_word
-from page.overview import class_hues, page_view
-from page.query import LIMITS, ClipQuery, read_clip_query, read_thresholds, read_view_query
+from page.links import ServedVideos, with_parameters
+from page.overview import page_view
+from page.query import (
+    LIMITS,
+    ClipQuery,
+    class_filter,
+    read_clip_query,
+    read_thresholds,
+    read_view_query,
+)
 from page.responses import html, wants_json
-from page.results_cache import ResultsCache, current_cache
+from page.results_cache import current_cache
+from page.summary import class_hues
 from page.video_files import send_video, video_file, video_type
 from store.judged_run import JudgedRun
 from store.results import VideoResult
@@ -25,26 +32,18 @@ blueprint = Blueprint("page", __name__)
 
 @blueprint.get("/")
 def show_page() -> Response:
+    """The videos, by card, by class or as a heat map, as the query parameters ask for."""
     cache = current_cache()
     judged_run = cache.judged_run()
     query = read_view_query(request.args, judged_run.run.thresholds)
-    view = page_view(judged_run, query)
-    names = [card.name for card in view.cards]
     videos_dir = cache.videos_dir(judged_run.run)
-    return html(
-        "page.html",
-        page=view,
-        query=query,
-        defaults=judged_run.run.thresholds,
-        addresses=addresses(videos_dir, names),
-        pictured=cache.media.has_pictures,
-        damage=judged_run.damage,
-        folder=videos_dir,
-    )
+    view = page_view(judged_run, query, ServedVideos(videos_dir, cache.media))
+    return html("page.html", page=view, videos_dir=videos_dir)
 
 
 @blueprint.get("/videos/<path:name>")
 def serve_video(name: str) -> Response:
+    """A video file, or a range of it."""
     cache = current_cache()
     judged_run = cache.judged_run()
     if name not in judged_run.video_names:
@@ -73,85 +72,90 @@ def serve_picture(video_id: str) -> Response:
 
 @blueprint.get("/api/videos/<video_id>/clips")
 def list_clips(video_id: str) -> Response:
-    """A page of the clips of one video: JSON for programs, a page for who prefers HTML."""
+    """One page of the clips of a video: JSON for programs, HTML for browsers."""
     cache = current_cache()
     judged_run = cache.judged_run()
-    video = video_or_404(judged_run, video_id)
     thresholds = read_thresholds(request.args, judged_run.run.thresholds)
     query = read_clip_query(request.args, thresholds.min_clip_score)
-    if judged_run.has_all_clips:
-        everything = judged_run.candidates(query.min_score)
-        video = next(each for each in everything if each.video_id == video_id)
-    words_of = cache.media.words_of(video_id)
+    video = video_or_404(judged_run, video_id, query.min_score)
+    videos = ServedVideos(cache.videos_dir(judged_run.run), cache.media)
     hues = class_hues(judged_run.run)
-    page = clip_page(video, query, hues, words_of)
-    following = None
+    page = clip_page(video, query, hues, videos, cache.media.words_of(video_id))
+    next_url = ""
     if page.page < page.pages:
-        given = {**request.args.to_dict(), "page": str(page.page + 1)}
-        following = f"{request.path}?{urlencode(given, errors='replace')}"
-    if not wants_json():
+        next_url = with_parameters(
+            request.path, {**request.args.to_dict(), "page": str(page.page + 1)}
+        )
+    if wants_json():
+        response = clips_as_json(video_id, page, next_url)
+    else:
         response = html(
             "clips.html",
-            card=video_card(1, video, judged_run.duration_s(video_id), hues),
-            player="",
+            video=video,
+            video_url=videos.video(video.name),
+            back_url=url_for("page.show_page", video=video_id),
+            next_url=next_url,
             clips=page,
-            query=query,
-            classes=[prompt_class.name for prompt_class in judged_run.run.classes],
-            prompts=prompts_of(judged_run, query),
-            options=[(option, evidence_word(option)) for option in judged_run.run.options],
-            kept={name: request.args[name] for name in LIMITS if request.args.get(name)},
-            address=addresses(cache.videos_dir(judged_run.run), [video.name]).get(video.name),
-            pictured=cache.media.has_pictures,
-            next_address=following,
+            filters=clip_filters(judged_run, query),
         )
-    else:
-        clips = [clip_answer(cache, video_id, clip) for clip in page.clips]
-        info = {"page": page.page, "total_pages": page.pages, "total_results": page.total}
-        response = jsonify({"data": clips, "page_info": {**info, "next": following}})
     response.vary.add("Accept")
     return response
 
 
-def clip_answer(cache: ResultsCache, video_id: str, clip: ClipView) -> dict[str, Any]:
-    """A clip as the API of the page gives it."""
-    answer = {
-        "start": float(clip.start),
-        "end": float(clip.end),
-        "score": clip.exact_score,
-        "option": clip.option,
-        "prompt": clip.prompt,
-        "classes": list(clip.names),
-        "words": clip.words,
-    }
-    if cache.media.has_pictures(video_id):
-        answer["thumbnail_url"] = url_for("page.serve_picture", video_id=video_id, t=clip.middle)
-    return answer
-
-
-def video_or_404(judged_run: JudgedRun, video_id: str) -> VideoResult:
-    """A video of the results; aborts where there is none of that id."""
-    video = judged_run.videos.get(video_id)
-    if video is None:
+def video_or_404(judged_run: JudgedRun, video_id: str, min_clip_score: float) -> VideoResult:
+    """A video with its clips from a score on; aborts if there is none of that id."""
+    if video_id not in judged_run.videos:
         abort(404)
-    return video
+    if judged_run.has_all_clips:
+        return judged_run.candidate(video_id, min_clip_score)
+    return judged_run.videos[video_id]
 
 
-def prompts_of(judged_run: JudgedRun, query: ClipQuery) -> list[str]:
-    """The prompts that a list of clips can be narrowed to."""
-    return list(
-        dict.fromkeys(
-            prompt
-            for prompt_class in judged_run.run.classes
-            if query.class_name in ("", prompt_class.name)
-            for prompt in prompt_class.prompts
-        )
+def clips_as_json(video_id: str, page: ClipPage, next_url: str) -> Response:
+    """A page of clips as the page's API gives it."""
+    info = {"page": page.page, "total_pages": page.pages, "total_results": page.total}
+    return jsonify(
+        {
+            "data": [clip_as_json(shown) for shown in page.clips],
+            "page_info": {**info, "next": next_url or None},
+        }
     )
 
 
-def addresses(videos_dir: Path, names: list[str]) -> dict[str, str]:
-    """The URLs of the videos whose files are there, by name."""
-    return {
-        name: url_for("page.serve_video", name=name)
-        for name in names
-        if video_file(videos_dir, name)
+def clip_as_json(shown: ClipView) -> dict[str, Any]:
+    """A clip as the page's API gives it."""
+    clip = shown.clip
+    answer = {
+        "start": round(clip.start, 3),
+        "end": round(clip.end, 3),
+        "score": clip.score,
+        "option": clip.option,
+        "prompt": clip.prompt,
+        "classes": list(shown.class_names),
+        "words": shown.words,
     }
+    return answer | ({"thumbnail_url": shown.picture_url} if shown.picture_url else {})
+
+
+def clip_filters(judged_run: JudgedRun, query: ClipQuery) -> dict[str, Any]:
+    """The form above a list of clips: what can be chosen, what is, and what is kept unseen."""
+    run = judged_run.run
+    return {
+        "query": query,
+        "classes": [(class_filter(found.name), found.name) for found in run.classes],
+        "prompts": prompts_of(judged_run, query),
+        "evidence": [(option, evidence_word(option)) for option in run.options],
+        "hidden": [(name, request.args[name]) for name in LIMITS if request.args.get(name)],
+    }
+
+
+def prompts_of(judged_run: JudgedRun, query: ClipQuery) -> list[str]:
+    """The prompts that a list of clips can be filtered by, each once."""
+    return list(
+        dict.fromkeys(
+            prompt
+            for found in judged_run.run.classes
+            if query.class_name in ("", found.name)
+            for prompt in found.prompts
+        )
+    )

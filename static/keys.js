@@ -1,48 +1,43 @@
-// Keyboard shortcuts of the whole page; they rest where somebody types or a control uses keys itself.
-import { playNext, playPrevious } from "./clips.js";
-import { moveBy, toggle } from "./player.js";
+// Keys for the whole page; where one types or a control has its own use for a key, they rest.
+import { moveBy, playNeighbour, toggle } from "./player.js";
 
 const OWN_KEYS = "input, select, textarea, video, [contenteditable], dialog[open] *";
 
-let lastUsed = null;
+let lastPlayed = null;
 
-/** Remembers the player that was used last: shortcuts act on it. */
+/** Remembers the player that was used last: keys speak to it. */
 export function noteUse(video) {
-  lastUsed = video;
+  lastPlayed = video;
 }
 
-function focusedCard() {
-  return document.activeElement.closest("article.card");
-}
-
-/** The card that shortcuts act on: the focused one, else the one used last, else the first in view. */
+/** The card that keys speak to: where the focus is, else where one played last, else the first in view. */
 function currentCard() {
-  if (focusedCard()) return focusedCard();
-  if (lastUsed?.isConnected) return lastUsed.closest("article");
+  const focused = document.activeElement.closest("article.card");
+  if (focused) return focused;
+  if (lastPlayed?.isConnected) return lastPlayed.closest("article");
   const cards = [...document.querySelectorAll("article.card")];
   return cards.find((card) => card.getBoundingClientRect().bottom > 80) ?? null;
 }
 
-/** Moves the focus to the card after (1) or before (-1) the focused one; without one, to the current. */
-function focusCard(direction) {
+function step(direction) {
   const cards = [...document.querySelectorAll("article.card")];
-  const current = cards.indexOf(currentCard());
-  const card = cards[focusedCard() ? current + direction : Math.max(current, 0)];
+  const now = cards.indexOf(currentCard());
+  const focused = document.activeElement.closest("article.card");
+  const card = cards[focused ? now + direction : Math.max(now, 0)];
   if (!card) return;
   card.tabIndex = -1;
   card.focus({ preventScroll: true });
   card.scrollIntoView({ block: "nearest" });
 }
 
-// By the key: what is done with the player of the current card.
 const ACTIONS = {
   k: toggle,
   j: (video) => moveBy(video, -10),
   l: (video) => moveBy(video, 10),
   ArrowLeft: (video) => moveBy(video, -1),
   ArrowRight: (video) => moveBy(video, 1),
-  "[": playPrevious,
-  "]": playNext,
+  "[": (video) => playNeighbour(video, -1),
+  "]": (video) => playNeighbour(video, 1),
   o: (video) => video.closest("article").querySelector("button.loop")?.click(),
 };
 
@@ -52,14 +47,15 @@ function onKey(event) {
   const video = currentCard()?.querySelector("video");
   if (key === "/") document.querySelector("#view input[type=search]").focus();
   else if (key === "?") document.getElementById("help").showModal();
-  else if (key === "ArrowUp") focusCard(-1);
-  else if (key === "ArrowDown") focusCard(1);
-  else if (key in ACTIONS && video && !video.hidden) ACTIONS[key](video);
-  else return;
+  else if (key === "ArrowUp") step(-1);
+  else if (key === "ArrowDown") step(1);
+  else if (key in ACTIONS && video && !video.hidden) {
+    ACTIONS[key](video);
+  } else return;
   event.preventDefault();
 }
 
-/** Listens to the shortcuts, and adds a button that lists them. */
+/** Listens to keys, and adds a button that tells them. */
 export function listenToKeys() {
   document.addEventListener("keydown", onKey);
   const help = document.createElement("button");

@@ -128,13 +128,18 @@ class JudgedRun:
         """Every video with every class that has a clip from this score on."""
         return self.judge(Thresholds(0.0, min_clip_score, 0.0))
 
+    def candidate(self, video_id: str, min_clip_score: float) -> results.VideoResult:
+        """One video with every class that has a clip from this score on."""
+        classes = self._classes(video_id, Thresholds(0.0, min_clip_score, 0.0))
+        return replace(self.videos[video_id], classes=classes)
+
     def nearest(self, video_id: str, min_clip_score: float) -> ClassScore | None:
         """The class that comes nearest to applying: the best with a clip from that score on.
 
         If no class has such a clip, the best of all; None if the video has no clips.
         """
         for least in (min_clip_score, 0.0):
-            if classes := self._classes(video_id, Thresholds(0.0, least, 0.0)):
+            if classes := self.candidate(video_id, least).classes:
                 return classes[0]
         return None
 

@@ -23,11 +23,11 @@ Item = TypeVar("Item")
 Links = Callable[[str, float], str]
 
 
-class IdResponse(TypedDict):
+class IdAnswer(TypedDict):
     _id: str
 
 
-class TaskIdResponse(IdResponse):
+class TaskIdAnswer(IdAnswer):
     video_id: str
 
 
@@ -39,7 +39,7 @@ class PageInfo(TypedDict):
     total_duration: NotRequired[float]
 
 
-class PageResponse(TypedDict, Generic[Item]):
+class PageAnswer(TypedDict, Generic[Item]):
     data: list[Item]
     page_info: PageInfo
 
@@ -50,7 +50,7 @@ class EngineOfIndex(TypedDict):
     addons: list[str]
 
 
-class IndexResponse(IdResponse):
+class IndexAnswer(IdAnswer):
     index_name: str
     engine_id: str
     index_options: list[str]
@@ -73,7 +73,7 @@ class TaskMetadata(TypedDict):
     height: NotRequired[int]
 
 
-class ProcessResponse(TypedDict):
+class ProcessAnswer(TypedDict):
     upload_percentage: int
     percentage: int
     remain_seconds: int
@@ -84,7 +84,7 @@ class TaskError(TypedDict):
     message: str
 
 
-class TaskResponse(IdResponse):
+class TaskAnswer(IdAnswer):
     index_id: str
     video_id: str
     type: str
@@ -93,7 +93,7 @@ class TaskResponse(IdResponse):
     estimated_time: NotRequired[str]
     created_at: str
     updated_at: str
-    process: NotRequired[ProcessResponse]
+    process: NotRequired[ProcessAnswer]
     error: NotRequired[TaskError]
 
 
@@ -119,26 +119,26 @@ class VideoMetadata(TypedDict):
     fingerprint: NotRequired[str]
 
 
-class VideoResponse(IdResponse):
+class VideoAnswer(IdAnswer):
     created_at: str
     updated_at: str
     indexed_at: str
     metadata: VideoMetadata
 
 
-class ValueResponse(TypedDict):
+class ValueAnswer(TypedDict):
     start: float
     end: float
     value: str
 
 
-class ValuesResponse(TypedDict):
+class ValuesAnswer(TypedDict):
     id: str
     index_id: str
-    data: list[ValueResponse] | None
+    data: list[ValueAnswer] | None
 
 
-class ThumbnailResponse(TypedDict):
+class ThumbnailAnswer(TypedDict):
     thumbnail: str
 
 
@@ -151,7 +151,7 @@ class TokenPageInfo(TypedDict):
     total_inner_matches: NotRequired[int]
 
 
-class ClipResponse(TypedDict):
+class ClipAnswer(TypedDict):
     start: float
     end: float
     score: float
@@ -166,61 +166,61 @@ class DetailedScores(TypedDict):
     normalized_score: float
 
 
-class ClassResponse(TypedDict):
+class ClassAnswer(TypedDict):
     name: str
     score: float
     duration_ratio: float
-    clips: NotRequired[list[ClipResponse]]
+    clips: NotRequired[list[ClipAnswer]]
     detailed_scores: NotRequired[DetailedScores]
 
 
-class LabelResponse(ClassResponse):
+class LabelAnswer(ClassAnswer):
     max_score: float
 
 
-class VideoClassesResponse(TypedDict):
+class VideoClassesAnswer(TypedDict):
     video_id: str
-    classes: list[ClassResponse]
+    classes: list[ClassAnswer]
 
 
-class VideoLabelsResponse(TypedDict):
+class VideoLabelsAnswer(TypedDict):
     video_id: str
-    labels: list[LabelResponse]
+    labels: list[LabelAnswer]
 
 
-class ClassifyResponse(TypedDict):
-    data: list[VideoClassesResponse] | list[VideoLabelsResponse]
+class ClassifyAnswer(TypedDict):
+    data: list[VideoClassesAnswer] | list[VideoLabelsAnswer]
     page_info: TokenPageInfo
 
 
-class LabelsResponse(TypedDict):
-    labels: list[LabelResponse]
+class LabelsAnswer(TypedDict):
+    labels: list[LabelAnswer]
 
 
-class SourceResponse(TypedDict):
+class SourceAnswer(TypedDict):
     type: str
     text: NotRequired[str]
 
 
-class ModuleResponse(TypedDict):
+class ModuleAnswer(TypedDict):
     type: str
     confidence: str
 
 
-class MatchResponse(TypedDict):
+class MatchAnswer(TypedDict):
     video_id: str
     start: float
     end: float
     score: float
     confidence: str
-    metadata: list[SourceResponse]
-    modules: list[ModuleResponse]
+    metadata: list[SourceAnswer]
+    modules: list[ModuleAnswer]
     thumbnail_url: NotRequired[str]
 
 
-class VideoMatchesResponse(TypedDict):
+class VideoMatchesAnswer(TypedDict):
     id: str
-    clips: list[MatchResponse]
+    clips: list[MatchAnswer]
 
 
 class SearchPool(TypedDict):
@@ -229,25 +229,25 @@ class SearchPool(TypedDict):
     total_duration: float
 
 
-class SearchResponse(TypedDict):
+class SearchAnswer(TypedDict):
     search_pool: SearchPool
-    data: list[MatchResponse] | list[VideoMatchesResponse]
+    data: list[MatchAnswer] | list[VideoMatchesAnswer]
     page_info: TokenPageInfo
 
 
-class EngineResponse(IdResponse):
+class EngineAnswer(IdAnswer):
     author: str
     allowed_engine_options: list[str]
     ready: bool
     finetune: bool
 
 
-class EnginesResponse(TypedDict):
-    data: list[EngineResponse]
+class EnginesAnswer(TypedDict):
+    data: list[EngineAnswer]
     page_info: PageInfo
 
 
-class ErrorResponse(TypedDict):
+class ErrorAnswer(TypedDict):
     code: str
     message: str
 
@@ -257,7 +257,7 @@ def timestamp(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def page_response(page: Page[Any], data: list[Item]) -> PageResponse[Item]:
+def page_answer(page: Page[Any], data: list[Item]) -> PageAnswer[Item]:
     """A numbered page."""
     info: PageInfo = {
         "page": page.request.page,
@@ -268,7 +268,7 @@ def page_response(page: Page[Any], data: list[Item]) -> PageResponse[Item]:
     return {"data": data, "page_info": info}
 
 
-def index_response(index: Index, usage: Usage, outdated: list[str], scores: str) -> IndexResponse:
+def index_answer(index: Index, usage: Usage, outdated: list[str], scores: str) -> IndexAnswer:
     """An index with the keys of v1.1 and of v1.2 together: each client reads its own.
 
     `outdated` are the kinds of evidence that other models made than those in use, or another
@@ -300,12 +300,12 @@ def index_response(index: Index, usage: Usage, outdated: list[str], scores: str)
     }
 
 
-def task_response(task: Task, progress: Progress | None) -> TaskResponse:
+def task_answer(task: Task, progress: Progress | None) -> TaskAnswer:
     """A task; `process` only while it runs, `error` only when it failed."""
     metadata: TaskMetadata = {"filename": task.filename}
     if task.duration is not None and task.width is not None and task.height is not None:
         metadata |= {"duration": task.duration, "width": task.width, "height": task.height}
-    response: TaskResponse = {
+    answer: TaskAnswer = {
         "_id": task.id,
         "index_id": task.index_id,
         "video_id": task.video_id,
@@ -316,19 +316,19 @@ def task_response(task: Task, progress: Progress | None) -> TaskResponse:
         "updated_at": timestamp(task.updated_at),
     }
     if task.estimated_time:
-        response["estimated_time"] = timestamp(task.estimated_time)
+        answer["estimated_time"] = timestamp(task.estimated_time)
     if progress:
-        response["process"] = {
+        answer["process"] = {
             "upload_percentage": progress.upload_percentage,
             "percentage": progress.percentage,
             "remain_seconds": progress.remain_seconds,
         }
     if task.error_code:
-        response["error"] = {"code": task.error_code, "message": task.error_message or ""}
-    return response
+        answer["error"] = {"code": task.error_code, "message": task.error_message or ""}
+    return answer
 
 
-def video_response(video: Video) -> VideoResponse:
+def video_answer(video: Video) -> VideoAnswer:
     """A video of an index; what a client stored with it stands beside its own fields."""
     own: VideoMetadata = {
         "filename": video.filename,
@@ -352,9 +352,9 @@ def video_response(video: Video) -> VideoResponse:
     }
 
 
-def values_response(video_id: str, index_id: str, spans: Sequence[TextSpan]) -> ValuesResponse:
+def values_answer(video_id: str, index_id: str, spans: Sequence[TextSpan]) -> ValuesAnswer:
     """What is said or written; null where there is nothing, as the hosted platform had it."""
-    data: list[ValueResponse] = [
+    data: list[ValueAnswer] = [
         {"start": round(span.start, 3), "end": round(span.end, 3), "value": span.text}
         for span in spans
     ]
@@ -375,43 +375,43 @@ def token_page_info(page: ResultPage[Any, Any], *, ends: bool) -> TokenPageInfo:
     return info
 
 
-def class_responses(
+def class_answers(
     result: VideoClasses, links: Links, *, clips: bool, details: bool
-) -> list[ClassResponse]:
+) -> list[ClassAnswer]:
     """The classes of one video; clips and detailed scores only where they were asked for."""
     shares = normalized_scores([each.score for each in result.classes])
-    responses = []
+    answers = []
     for each, share in zip(result.classes, shares, strict=True):
-        response: ClassResponse = {
+        answer: ClassAnswer = {
             "name": each.name,
             "score": each.score,
             "duration_ratio": each.duration_ratio,
         }
         if clips:
-            response["clips"] = [_clip_response(clip, result, links) for clip in each.clips]
+            answer["clips"] = [_clip_answer(clip, result, links) for clip in each.clips]
         if details:
-            response["detailed_scores"] = {
+            answer["detailed_scores"] = {
                 "max_score": round(each.max_score, 2),
                 "avg_score": each.avg_score,
                 "normalized_score": share,
             }
-        responses.append(response)
-    return responses
+        answers.append(answer)
+    return answers
 
 
-def label_responses(
+def label_answers(
     result: VideoClasses, links: Links, *, clips: bool, details: bool
-) -> list[LabelResponse]:
+) -> list[LabelAnswer]:
     """The same in v1.1's words, which knew a `max_score` of its own."""
-    responses = class_responses(result, links, clips=clips, details=details)
+    answers = class_answers(result, links, clips=clips, details=details)
     return [
-        {**response, "max_score": round(each.max_score, 2)}
-        for response, each in zip(responses, result.classes, strict=True)
+        {**answer, "max_score": round(each.max_score, 2)}
+        for answer, each in zip(answers, result.classes, strict=True)
     ]
 
 
-def _clip_response(clip: Clip, video: VideoClasses, links: Links) -> ClipResponse:
-    response: ClipResponse = {
+def _clip_answer(clip: Clip, video: VideoClasses, links: Links) -> ClipAnswer:
+    answer: ClipAnswer = {
         "start": round(clip.start, 3),
         "end": round(clip.end, 3),
         "score": round(clip.score, 2),
@@ -419,19 +419,19 @@ def _clip_response(clip: Clip, video: VideoClasses, links: Links) -> ClipRespons
         "prompt": clip.prompt,
     }
     if video.has_thumbnails:
-        response["thumbnail_url"] = links(video.video_id, (clip.start + clip.end) / 2)
-    return response
+        answer["thumbnail_url"] = links(video.video_id, (clip.start + clip.end) / 2)
+    return answer
 
 
-def match_response(match: Match, confidence: Confidence, links: Links | None) -> MatchResponse:
+def match_answer(match: Match, confidence: Confidence, links: Links | None) -> MatchAnswer:
     """One result of a search, with what was said or written there."""
-    sources: list[SourceResponse] = []
+    sources: list[SourceAnswer] = []
     for module in match.modules:
-        source: SourceResponse = {"type": module.option}
+        source: SourceAnswer = {"type": module.option}
         if module.text is not None:
             source["text"] = module.text
         sources.append(source)
-    response: MatchResponse = {
+    answer: MatchAnswer = {
         "video_id": match.video_id,
         "start": round(match.start, 3),
         "end": round(match.end, 3),
@@ -444,5 +444,5 @@ def match_response(match: Match, confidence: Confidence, links: Links | None) ->
         ],
     }
     if links:
-        response["thumbnail_url"] = links(match.video_id, (match.start + match.end) / 2)
-    return response
+        answer["thumbnail_url"] = links(match.video_id, (match.start + match.end) / 2)
+    return answer

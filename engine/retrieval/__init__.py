@@ -1,1 +1,1 @@
-"""Scores the evidence of indexed videos against prompts: classification and search."""
+"""From prompts and evidence to clips."""

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, redirect, request, url_for
 from flask.blueprints import BlueprintSetupState
 from werkzeug.wrappers import Response as AnyResponse
 
 from core.classes import ClassesError
 from core.errors import UserError
-from page.formatting import CONVERSATION_WORDS, counted, evidence_word, spoken_time
+from page.formatting import CONVERSATION_WORDS, counted, evidence_word, readable_time
 from page.lab import drafts as lab
 from page.lab import form as lab_form
 from page.lab.comparison import compare_versions
 from page.lab.drafts import CURRENT
 from page.lab.form import LabForm
-from page.overview import page_view
-from page.query import ViewQuery
-from page.responses import html
+from page.lab.report import report_html
+from page.responses import attachment, html
 from page.results_cache import current_cache
 from page.security import csrf_token, require_token
 from platforms.connect import open_platform
@@ -31,8 +29,6 @@ from store.judged_run import JudgedRun
 from store.results import Run
 
 RUNNING = "lab.running"
-REPORT_CARDS = 100_000
-
 
 blueprint = Blueprint("lab", __name__)
 
@@ -65,7 +61,8 @@ def post() -> AnyResponse:
         if action == "import":
             form = lab_form.imported(form, uploaded())
         elif action == "export":
-            return classes_file(lab_form.exported(form.classes()))
+            text = lab_form.exported(form.classes())
+            return attachment(text, "classes.json", "application/json")
         elif action == "run":
             return redirect(url_for("lab.compare", after=run(form.question())), 303)
         else:
@@ -107,17 +104,10 @@ def form_page(form: LabForm, problem: str = "", status: int = 200) -> Response:
         token=csrf_token(),
         hosted=cache.settings.api_url,
         options=[(option, evidence_word(option)) for option in lab_form.OPTIONS],
-        conversation_options=CONVERSATION_WORDS,
+        conversation_options=list(CONVERSATION_WORDS.items()),
         versions=version_names(cache.results_dir),
         videos=counted(len(cache.judged_run().run.videos), "video"),
     )
-
-
-def classes_file(text: str) -> Response:
-    """A classes file to keep."""
-    response = Response(text.encode(errors="replace"), mimetype="application/json")
-    response.headers["Content-Disposition"] = "attachment; filename=classes.json"
-    return response
 
 
 def question_of(found: Run) -> Question:
@@ -193,7 +183,7 @@ def moment_of(draft: str) -> str:
     """When a draft was made, by its id; to the second, as two are soon of the same minute."""
     day, time = draft[:8], draft[9:15]
     rfc3339 = f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}+00:00"
-    return spoken_time(rfc3339, "%H:%M:%S")
+    return readable_time(rfc3339, "%H:%M:%S")
 
 
 # One file
@@ -204,14 +194,4 @@ def report() -> Response:
     """A version as one HTML file that needs no server."""
     cache = current_cache()
     judged_run = lab.load_version(cache.results_dir, request.args.get("version", CURRENT))
-    view = page_view(judged_run, ViewQuery(judged_run.run.thresholds), per_page=REPORT_CARDS)
-
-    def picture(video_id: str, time_s: str) -> str:
-        content = cache.media.picture(video_id, float(time_s))
-        return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}" if content else ""
-
-    comparison = compare_versions(judged_run, judged_run)
-    text = render_template("report.html", page=view, picture=picture, comparison=comparison)
-    response = Response(text.encode(errors="replace"))
-    response.headers["Content-Disposition"] = "attachment; filename=classification.html"
-    return response
+    return attachment(report_html(judged_run, cache.media), "classification.html", "text/html")

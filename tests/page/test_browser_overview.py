@@ -160,7 +160,7 @@ def test_drawer_loads_all_clips_as_one_scrolls(open_page: Callable[..., Any]) ->
         page.wait_for_timeout(200)
     assert rows.count() == 122
     assert "good boy" in card.locator(".drawer").inner_text()
-    card.locator(".drawer select[name=option]").select_option("conversation")
+    card.locator(".drawer select[name=evidence]").select_option("conversation")
     card.locator(".drawer [role=status]", has_text="1 found").wait_for()
     card.locator(".drawer a.clip").click()
     wait_until_playing(page, "article[data-video=id0]", 8)

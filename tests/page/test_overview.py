@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from app import create_app
 from core.classification import ClassScore, Clip, Thresholds
 from page import formatting, overview
+from page.links import ServedVideos
 from page.query import ViewQuery
+from page.summary import HUES
 from store import results
 from store.judged_run import JudgedRun
+from store.media import Media
 
 STYLESHEET = Path(__file__).parents[2] / "static" / "page.css"
 
@@ -65,12 +69,15 @@ RUN = results.Run(
 
 
 def view(run: results.Run = RUN) -> overview.PageView:
-    return overview.page_view(JudgedRun(run, None), ViewQuery(run.thresholds))
+    app = create_app({"RESULTS_DIR": "nowhere"})
+    videos = ServedVideos(Path("nowhere"), Media(Path("nowhere")))
+    with app.test_request_context():
+        return overview.page_view(JudgedRun(run, None), ViewQuery(run.thresholds), videos)
 
 
 def test_videos_with_the_best_class_come_first_those_without_one_last() -> None:
     page = view()
-    assert [card.name for card in page.cards] == [
+    assert [card.video.name for card in page.cards] == [
         "a/b/pets.mp4",
         "home.mp4",
         "none a.mp4",
@@ -81,27 +88,24 @@ def test_videos_with_the_best_class_come_first_those_without_one_last() -> None:
 
 
 def test_headline_classes_and_counts() -> None:
-    page = view()
-    assert page.headline == "4 videos, 2 classes"
-    assert [(c.name, c.hue, c.videos) for c in page.classes] == [
-        ("Pets", 0, "1 video"),
-        ("Home", 1, "2 videos"),
-    ]
-    assert page.counts == (
+    run = view().run
+    assert run.headline == "4 videos, 2 classes"
+    assert [(c.name, c.hue, c.video_count) for c in run.classes] == [("Pets", 0, 1), ("Home", 1, 2)]
+    assert run.counts == (
         (4, "classified"),
         (2, "with a class"),
         (2, "without one"),
         (1, "refused"),
         (1, "failed"),
     )
-    assert page.left_out == (
+    assert run.left_out == (
         ("notes.mp4", "Refused", "not a video"),
         ("old/tape.avi", "Failed", "broken"),
     )
 
 
 def test_facts_say_how_the_videos_were_judged() -> None:
-    assert dict(view().facts) == {
+    assert dict(view().run.facts) == {
         "Evidence": ("picture, speech (by exact words), text on screen",),
         "Thresholds": (
             "a class applies from score 75 and 50% of the video",
@@ -119,7 +123,7 @@ def test_facts_say_how_the_videos_were_judged() -> None:
 
 def test_hosted_platform_is_shown_with_its_address() -> None:
     hosted = results.RunPlatform("Twelve Labs", "https://api.example/v1.2", False, {})
-    facts = dict(view(replace(RUN, platform=hosted)).facts)
+    facts = dict(view(replace(RUN, platform=hosted)).run.facts)
     assert facts["Platform"][0] == "Twelve Labs, https://api.example/v1.2"
     assert "Models" not in facts
     assert "Scores" not in facts
@@ -127,42 +131,59 @@ def test_hosted_platform_is_shown_with_its_address() -> None:
 
 def test_scores_that_are_not_the_platforms_own_are_labelled() -> None:
     derived = results.RunPlatform("T", "https://api.example/v1.3", False, {}, "self-rated")
-    facts = dict(view(replace(RUN, platform=derived)).facts)
+    facts = dict(view(replace(RUN, platform=derived)).run.facts)
     assert facts["Scores"] == ("self-rated",)
 
 
 def test_other_videos_in_the_index_are_counted() -> None:
-    facts = dict(view(replace(RUN, counts={"other_videos_in_index": 2})).facts)
+    facts = dict(view(replace(RUN, counts={"other_videos_in_index": 2})).run.facts)
     assert facts["Platform"][1:] == ("index mine", "2 other videos in it left out")
 
 
 def test_card_shows_every_class_and_the_three_best_clips_with_distinct_prompts() -> None:
     card = view().cards[0]
-    assert [(c.name, c.score, c.ratio) for c in card.classes] == [
-        ("Pets", "92", "75%"),
-        ("Home", "80", "50%"),
+    assert card.video.classes == (PETS, HOME)
+    assert [(shown.clip, shown.class_names) for shown in card.clips] == [
+        (clip(0.5, 4.2, 90.4, "a dog"), ("Pets",)),
+        (clip(1, 2, 85, "a pet"), ("Pets", "Home")),
+        (clip(61, 3725, 80.6, "a cat", "conversation"), ("Pets",)),
     ]
-    assert card.classes[0].score_percent == 91.5
-    assert [(c.prompt, c.evidence, c.score, c.span, c.class_names) for c in card.clips] == [
-        ("a dog", "picture", "90", "0:00\N{EN DASH}0:05", "Pets"),
-        ("a pet", "picture", "85", "0:01\N{EN DASH}0:02", "Pets, Home"),
-        ("a cat", "speech", "81", "1:01\N{EN DASH}1:02:05", "Pets"),
-    ]
-    assert (card.clips[0].start, card.clips[0].end) == ("0.5", "4.2")
+    assert card.clip_count == 7
+
+
+@pytest.mark.parametrize(
+    ("expression", "shown"),
+    [
+        ("{{ 91.5 | points }} {{ 90.4 | points }} {{ 80.6 | points }}", "92 90 81"),
+        ("{{ 79.9 | points_reached }}", "79"),
+        ("{{ 0.754 | percent }}", "75%"),
+        ("{{ 61 | span(3725) }}", "1:01\N{EN DASH}1:02:05"),
+        ("{{ 0.5 | seconds }}", "0.5"),
+        ("{{ 1234 | thousands }}", "1,234"),
+        ("{{ 65.0 | number }} {{ 0.25 | number }}", "65 0.25"),
+        ("{{ 2 | one_decimal }}", "2.0"),
+        ("{{ 1 | counted('class') }}", "1 class"),
+        ("{{ 'conversation' | evidence }}", "speech"),
+        ("{{ 30.03 | clock }}", "0:30"),
+    ],
+)
+def test_templates_format_numbers_by_filters(expression: str, shown: str) -> None:
+    app = create_app({"RESULTS_DIR": "nowhere"})
+    assert app.jinja_env.from_string(expression).render() == shown
 
 
 def test_many_classes_share_the_colours() -> None:
     many = tuple(results.PromptClass(f"class {n}", ("a",)) for n in range(30))
-    page = view(replace(RUN, classes=many))
-    assert {each.hue for each in page.classes} == set(range(overview.HUES))
+    run = view(replace(RUN, classes=many)).run
+    assert {each.hue for each in run.classes} == set(range(HUES))
 
 
 def test_stylesheet_has_every_hue_in_both_schemes() -> None:
     css = STYLESHEET.read_text(encoding="utf-8")
-    for hue in range(overview.HUES):
+    for hue in range(HUES):
         assert f".hue-{hue} {{ --hue: var(--hue-{hue}); }}" in css
         assert css.count(f"--hue-{hue}: #") == 2
-    assert f"hue-{overview.HUES}" not in css
+    assert f"hue-{HUES}" not in css
 
 
 @pytest.mark.parametrize(
@@ -205,15 +226,15 @@ def test_clips_and_videos_end_by_the_same_clock(seconds: float, shown: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("seconds", "spoken"),
+    ("seconds", "readable"),
     [(0.04, "0.0 s"), (59.9, "59.9 s"), (72.4, "1 min 12 s"), (7322, "2 h 2 min")],
 )
-def test_spoken_duration(seconds: float, spoken: str) -> None:
-    assert formatting.spoken_duration(seconds) == spoken
+def test_readable_duration(seconds: float, readable: str) -> None:
+    assert formatting.readable_duration(seconds) == readable
 
 
 @pytest.mark.parametrize(
-    ("time", "spoken"),
+    ("time", "readable"),
     [
         ("2026-11-22T15:00:22Z", "22 November 2026, 15:00 UTC"),
         ("2026-11-22T15:00:22.123456+00:00", "22 November 2026, 15:00 UTC"),
@@ -222,13 +243,13 @@ def test_spoken_duration(seconds: float, spoken: str) -> None:
         ("", ""),
     ],
 )
-def test_spoken_time(time: str, spoken: str) -> None:
-    assert formatting.spoken_time(time) == spoken
+def test_readable_time(time: str, readable: str) -> None:
+    assert formatting.readable_time(time) == readable
 
 
-def test_spoken_time_to_the_second() -> None:
-    spoken = formatting.spoken_time("2026-11-22T15:00:02Z", "%H:%M:%S")
-    assert spoken == "22 November 2026, 15:00:02 UTC"
+def test_readable_time_to_the_second() -> None:
+    readable = formatting.readable_time("2026-11-22T15:00:02Z", "%H:%M:%S")
+    assert readable == "22 November 2026, 15:00:02 UTC"
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote_plus
-
 import pytest
 from werkzeug.datastructures import MultiDict
 
@@ -12,6 +10,7 @@ from page.query import (
     ClipQuery,
     QueryError,
     ViewQuery,
+    class_filter,
     matching_videos,
     query_clips,
     read_clip_query,
@@ -48,8 +47,8 @@ def names(**asked: str) -> list[str]:
         ({"class_": "none"}, ["3"]),
         ({"class_": "is:Pets"}, ["1"]),
         ({"class_": "is:any"}, ["2"]),
-        ({"class_": "is:"}, ["2", "1"]),
-        ({"class_": "Pets"}, ["2", "1"]),
+        ({"class_": "Pets"}, ["1"]),
+        ({"class_": "Cats"}, []),
         ({"evidence": "conversation"}, ["1"]),
         ({"evidence": "conversation", "class_": "is:any"}, []),
         ({"evidence": "text_in_video"}, []),
@@ -59,15 +58,21 @@ def test_filters_and_order(asked: dict[str, str], shown: list[str]) -> None:
     assert names(**asked) == shown
 
 
-def test_query_string_gives_the_view_back() -> None:
+def test_parameters_give_the_view_back() -> None:
     query = ViewQuery(
-        Thresholds(10, 20.5, 0.25), "söme & words", "is:A/B", "visual", "name", "heat", "id1", 3
+        Thresholds(10, 20.5, 0.25), "söme & words", "A/B", "visual", "name", "heat", "id1", 3
     )
-    text = query.query_string(RUN)
-    given = MultiDict([part.split("=", 1) for part in text.split("&")])
-    plain = {key: unquote_plus(value) for key, value in given.items()}
-    assert read_view_query(plain, RUN) == query
-    assert ViewQuery(RUN).query_string(RUN) == ""
+    assert read_view_query(query.parameters(RUN), RUN) == query
+    assert ViewQuery(RUN).parameters(RUN) == {}
+
+
+@pytest.mark.parametrize("name", ["Pets", "any", "none", "is:", "is:any", "söme & words"])
+def test_filter_by_class_is_told_from_other_filters(name: str) -> None:
+    video = VideoResult("4", "c.mp4", (ClassScore(name, 90, 0.5, (), 0, 0),))
+    query = read_view_query({"class": class_filter(name)}, RUN)
+    assert query.class_name == read_clip_query({"class": class_filter(name)}, 0).class_name == name
+    assert video in matching_videos([*VIDEOS, video], query)
+    assert VIDEOS[2] not in matching_videos(VIDEOS, query)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +99,9 @@ def test_mistakes_in_an_address_are_named(asked: dict[str, str], rule: str) -> N
         ({"sort": "prompt"}, [HEARD, SEEN]),
         ({"sort": "score"}, [SEEN, HEARD]),
         ({"class": "any"}, [SEEN]),
+        ({"class": "is:any"}, [SEEN]),
         ({"prompt": "a cat"}, [HEARD]),
-        ({"option": "visual"}, [SEEN]),
+        ({"evidence": "visual"}, [SEEN]),
         ({"min_score": "85"}, [SEEN]),
         ({"min_score": "0", "class": "nothing"}, []),
     ],

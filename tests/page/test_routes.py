@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import zipfile
 from html import unescape
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.http import parse_options_header
+from werkzeug.test import TestResponse
 
 import app as page
 from store import media as video_media
@@ -64,6 +67,13 @@ def cards(html: str) -> list[str]:
     return re.findall(r'<article class="card" id="[^"]*" data-video="([^"]*)"', html)
 
 
+def file_name(answer: TestResponse) -> str | None:
+    """The name under which a browser saves an attachment."""
+    kind, options = parse_options_header(answer.headers["Content-Disposition"])
+    assert kind == "attachment"
+    return options["filename"]
+
+
 # The overview
 
 
@@ -73,6 +83,7 @@ def cards(html: str) -> list[str]:
         ("", ["id0", "id1", "id2"]),
         ("q=home", ["id1"]),
         ("class=none", ["id2"]),
+        ("class=Home, sweet", ["id1"]),
         ("class=is:Home, sweet", ["id1"]),
         ("evidence=conversation", ["id0"]),
         ("sort=ratio", ["id1", "id0", "id2"]),
@@ -219,7 +230,7 @@ def test_clips_come_in_pages_as_json(client: FlaskClient) -> None:
         ("", 2),
         ("min_clip_score=40&sort=start", 122),
         ("min_score=90", 1),
-        ("option=conversation", 1),
+        ("evidence=conversation", 1),
         ("prompt=a cat", 1),
         ("class=Home, sweet", 0),
     ],
@@ -306,13 +317,31 @@ def test_one_video_is_a_file_all_are_an_archive(
 ) -> None:
     one = client.get(f"/export/{kind}?id=id0")
     assert one.data.decode().startswith(begins)
-    assert f'filename="dogs.{ending}"' in one.headers["Content-Disposition"]
+    assert file_name(one) == f"dogs.{ending}"
     all_of_them = client.get(f"/export/{kind}")
-    zip_name = f"filename=clips-{ending.partition('.')[0]}.zip"
-    assert zip_name in all_of_them.headers["Content-Disposition"]
+    assert file_name(all_of_them) == f"clips-{ending.partition('.')[0]}.zip"
     archive = zipfile.ZipFile(io.BytesIO(all_of_them.data))
     assert archive.namelist() == [f"dogs.{ending}", f"home.{ending}"]
     assert archive.read(f"dogs.{ending}") == one.data
+
+
+@pytest.mark.parametrize(
+    ("name", "saved_as"),
+    [
+        ("sub/a \"quoted\" 'name'; x=y.mp4", "a \"quoted\" 'name'; x=y.csv"),
+        ("Ümläut ☃.mp4", "Ümläut ☃.csv"),
+        ("line\r\nX-Header: break.mp4", "line__X-Header: break.csv"),
+        (os.fsdecode(b"caf\xe9.mp4"), "caf_.csv"),
+        ("back\\slash.mp4", "back\\slash.csv"),
+    ],
+)
+def test_file_of_a_video_has_its_name(tmp_path: Path, name: str, saved_as: str) -> None:
+    write_run(tmp_path, tmp_path, {name: [found("Pets", DOG)]})
+    client = page.create_app({"RESULTS_DIR": tmp_path, "TESTING": True}).test_client()
+    answer = client.get("/export/csv?id=id0")
+    assert file_name(answer) == saved_as
+    assert answer.content_type == "text/csv; charset=utf-8"
+    assert "X-Header" not in answer.headers
 
 
 def test_edit_list_without_a_frame_rate_is_refused_in_words(tmp_path: Path) -> None:
