@@ -4,8 +4,10 @@
         index_id = client.create_index("demo", ["visual", "conversation"])
         task_id = client.upload_video(index_id, Path("clip.mp4"))
 
-Ids are strings; other answers are the API's JSON as it is. Failures are the errors drawn at the
-top of `transport.errors`, all of them ApiError; they can be imported from here:
+Ids are strings, and what a platform keeps comes as records of `core.types`. Only a classification
+is the API's JSON as it is: it is written to the results folder like that, and checked when it is
+read. Failures are the errors drawn at the top of `transport.errors`, all of them ApiError; they can
+be imported from here:
 
     ApiError > ApiSetupError, BadAnswer
     ApiError > ApiConnectionError > ApiTimeout
@@ -22,7 +24,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from core.types import FAILED, HEARD, READ, Index, Task, TimedText, Video
 from platforms.costs import Estimate
+from transport import fields
 from transport.errors import (
     ApiConnectionError,
     ApiError,
@@ -83,6 +87,7 @@ class TwelveLabsClient:
     """
 
     unclassified: Mapping[str, str] = MappingProxyType({})
+    _metadata = "metadata"  # the key under which this version tells what it knows of a file
 
     def __init__(
         self,
@@ -154,19 +159,19 @@ class TwelveLabsClient:
 
         def look() -> str | None:
             found = self._index_named(name, self._http.fetch)
-            return found["_id"] if found else None
+            return found.index_id if found else None
 
         return self._http.send_once(send, look)
 
-    def indexes(self, **filters: Any) -> Iterator[Json]:
+    def indexes(self, **filters: Any) -> Iterator[Index]:
         """All indexes that pass the filters (index_name, created_at, sort_by, ...)."""
         return map(self._index, self._http.items(self._http.call, ("indexes",), filters))
 
-    def find_index(self, name: str) -> Json | None:
+    def find_index(self, name: str) -> Index | None:
         """The index of exactly that name; None where there is none."""
         return self._index_named(name, self._http.call)
 
-    def index(self, index_id: str) -> Json:
+    def index(self, index_id: str) -> Index:
         """One index."""
         return self._index(self._http.json(self._http.call("GET", "indexes", index_id), "_id"))
 
@@ -198,31 +203,30 @@ class TwelveLabsClient:
         """
         name = checked_name(path.name if filename is None else filename)
         search = {"index_id": index_id, "filename": name}
-        seen = {task["_id"] for task in self.tasks(**search)}
+        seen = {task.task_id for task in self.tasks(**search)}
 
         def send() -> str:
-            fields = self._upload_fields(index_id, language)
-            return send_form(self._http, "tasks", fields, "video_file", path, name, on_progress)
+            form = self._upload_fields(index_id, language)
+            return send_form(self._http, "tasks", form, "video_file", path, name, on_progress)
 
         def look() -> str | None:
             tasks = self._http.items(self._http.fetch, ("tasks",), search)
-            return next(
-                (task["_id"] for task in map(self._task, tasks) if is_this_upload(task)), None
-            )
+            ids = (task.task_id for task in map(self._task, tasks) if is_this_upload(task))
+            return next(ids, None)
 
-        def is_this_upload(task: Json) -> bool:
-            of_this_name = (task.get("metadata") or {}).get("filename", name) == name
+        def is_this_upload(task: Task) -> bool:
+            of_this_name = task.filename in ("", name)
             # A failed one may be the half file of the broken try: it does not count.
-            return of_this_name and task["_id"] not in seen and task.get("status") != "failed"
+            return of_this_name and task.task_id not in seen and task.status != FAILED
 
         return self._http.send_once(send, look)
 
-    def tasks(self, index_id: str, **filters: Any) -> Iterator[Json]:
+    def tasks(self, index_id: str, **filters: Any) -> Iterator[Task]:
         """All tasks of an index that pass the filters (filename, created_at, ...)."""
         query = {"index_id": index_id, **filters}
         return map(self._task, self._http.items(self._http.call, ("tasks",), query))
 
-    def task(self, task_id: str) -> Json:
+    def task(self, task_id: str) -> Task:
         """One task."""
         return self._task(
             self._http.json(self._http.call("GET", "tasks", task_id), "_id", "status")
@@ -234,12 +238,12 @@ class TwelveLabsClient:
 
     # Videos
 
-    def videos(self, index_id: str, **filters: Any) -> Iterator[Json]:
+    def videos(self, index_id: str, **filters: Any) -> Iterator[Video]:
         """All videos of an index that pass the filters (filename, duration, ...)."""
         path = ("indexes", index_id, "videos")
         return map(self._video, self._http.items(self._http.call, path, filters))
 
-    def video(self, index_id: str, video_id: str) -> Json:
+    def video(self, index_id: str, video_id: str) -> Video:
         """One video."""
         response = self._http.call("GET", "indexes", index_id, "videos", video_id)
         return self._video(self._http.json(response, "_id"))
@@ -261,13 +265,13 @@ class TwelveLabsClient:
         """Delete a video."""
         self._http.call("DELETE", "indexes", index_id, "videos", video_id)
 
-    def words_heard(self, index_id: str, video_id: str) -> list[Json]:
-        """What is said in a video, as {"start", "end", "value"} in order; seconds."""
-        return self._values(index_id, video_id, "transcription")
+    def transcript(self, index_id: str, video_id: str) -> list[TimedText]:
+        """What is said in a video, in order."""
+        return self._timed_text(index_id, video_id, "transcription", HEARD)
 
-    def words_read(self, index_id: str, video_id: str) -> list[Json]:
-        """What is written in its picture, as `words_heard` gives what is said."""
-        return self._values(index_id, video_id, "text-in-video")
+    def ocr_text(self, index_id: str, video_id: str) -> list[TimedText]:
+        """What is written in a video's picture, in order."""
+        return self._timed_text(index_id, video_id, "text-in-video", READ)
 
     def thumbnail(self, index_id: str, video_id: str, time_s: float) -> bytes:
         """The picture nearest to a time, as the file that the platform keeps, mostly a JPEG."""
@@ -342,8 +346,8 @@ class TwelveLabsClient:
         """One further page of a classification, as it is; tokens live for about five minutes."""
         return self._http.json(self._http.call("GET", "classify", token))
 
-    def _classified(self, path: tuple[str, ...], **fields: Any) -> list[Json]:
-        body = {field: value for field, value in fields.items() if value is not None}
+    def _classified(self, path: tuple[str, ...], **content: Any) -> list[Json]:
+        body = {field: value for field, value in content.items() if value is not None}
         return all_pages(lambda: self._pages(path, body))
 
     def _pages(self, path: tuple[str, ...], body: Json) -> list[Json]:
@@ -386,33 +390,89 @@ class TwelveLabsClient:
     def _upload_fields(self, index_id: str, language: str) -> dict[str, str]:
         return {"index_id": index_id, "language": language}
 
-    def _index(self, answer: Json) -> Json:
-        return answer
+    def _index(self, answer: Json) -> Index:
+        models = fields.table(answer, "models")  # only the engine tells them
+        engines = fields.tables(answer, "engines")
+        return Index(
+            index_id=answer["_id"],
+            name=fields.text(answer, "index_name"),
+            options=frozenset(fields.texts(answer, "index_options")).union(
+                *(fields.texts(engine, "engine_options") for engine in engines)
+            ),
+            models={option: fields.text(models, option) for option in models},
+            outdated=tuple(fields.texts(answer, "outdated")),
+            scores=fields.text(answer, "scores"),
+            video_count=fields.whole_number(answer, "video_count") or 0,
+            is_engine=isinstance(answer.get("models"), dict),
+        )
 
-    def _task(self, answer: Json) -> Json:
-        return answer
+    def _task(self, answer: Json) -> Task:
+        process, status = fields.table(answer, "process"), fields.text(answer, "status")
+        return Task(
+            task_id=answer["_id"],
+            status=status,
+            index_id=fields.text(answer, "index_id"),
+            video_id=fields.text(answer, "video_id"),
+            filename=fields.text(fields.table(answer, self._metadata), "filename"),
+            percentage=fields.number(process, "percentage"),
+            upload_percentage=fields.number(process, "upload_percentage"),
+            remaining_s=fields.number(process, "remain_seconds"),
+            error=_reason(answer) if status == FAILED else "",
+        )
 
-    def _video(self, answer: Json) -> Json:
-        return answer
+    def _video(self, answer: Json) -> Video:
+        known = fields.table(answer, self._metadata)
+        return Video(
+            video_id=answer["_id"],
+            filename=fields.text(known, "filename"),
+            size=fields.whole_number(known, "size"),
+            duration_s=fields.number(known, "duration") or 0.0,
+            fps=fields.number(known, "fps") or 0.0,
+            damage=fields.text(known, "damage"),
+            fingerprint=fields.text(known, "fingerprint"),
+            asset_id=fields.text(answer, "asset_id"),
+            created_at=fields.moment(answer, "created_at"),
+        )
 
-    def _values(self, index_id: str, video_id: str, what: str) -> list[Json]:
+    def _timed_text(self, index_id: str, video_id: str, what: str, option: str) -> list[TimedText]:
         response = self._http.call("GET", "indexes", index_id, "videos", video_id, what)
-        return list(self._http.json(response).get("data") or [])
+        return timed_text_in(self._http.json(response), "data", option, call_of(response))
 
     def _made(self, collection: str, **content: Any) -> str:
         """One try to make an index or a task; its id."""
         answer = self._http.json(self._http.fetch("POST", collection, **content), "_id")
         return str(answer["_id"])
 
-    def _index_named(self, name: str, fetch: Fetch) -> Json | None:
-        for index in map(self._index, self._http.items(fetch, ("indexes",), {"index_name": name})):
+    def _index_named(self, name: str, fetch: Fetch) -> Index | None:
+        for answer in self._http.items(fetch, ("indexes",), {"index_name": name}):
             # v1.1 may still list an index that has been deleted.
-            if index.get("index_name") == name and not index.get("deleted"):
-                return index
+            if answer.get("index_name") == name and not answer.get("deleted"):
+                return self._index(answer)
         return None
 
 
-def _next_token(answer: Json) -> str | None:
-    page_info = answer.get("page_info")
-    token = page_info.get("next_page_token") if isinstance(page_info, dict) else None
-    return token if isinstance(token, str) else None
+def timed_text_in(answer: Json, key: str, option: str, call: str) -> list[TimedText]:
+    """The timed text under a key of an answer, null for none; else raises BadAnswer."""
+    entries = answer.get(key)
+    if not isinstance(entries, list | None):
+        raise BadAnswer(f"{call}: the answer has no list {key!r}")
+    found = []
+    for entry in entries or ():
+        known = entry if isinstance(entry, dict) else {}
+        start, end = fields.number(known, "start"), fields.number(known, "end")
+        value = known.get("value")
+        if start is None or end is None or not isinstance(value, str):
+            raise BadAnswer(f"{call}: an entry of {key!r} has no 'start', 'end' or 'value'")
+        found.append(TimedText(start, end, option, value))
+    return found
+
+
+def _reason(answer: Json) -> str:
+    """What an answer says under "error", as an object or in words."""
+    error = fields.table(answer, "error")
+    words = fields.text(error, "message") or fields.text(error, "code")
+    return words or fields.text(answer, "error")
+
+
+def _next_token(answer: Json) -> str:
+    return fields.text(fields.table(answer, "page_info"), "next_page_token")

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from core.settings import Settings
+from core.types import Index
 from steps.console import Console
 from steps.errors import PipelineError
 from twelvelabs_client import Conflict, TwelveLabsClient
 
-Json = dict[str, Any]
 
-
-def open_index(client: TwelveLabsClient, settings: Settings, console: Console) -> Json:
+def open_index(client: TwelveLabsClient, settings: Settings, console: Console) -> Index:
     """The index that the settings name, emptied first if it is outdated and `reindex` says so.
 
     Raises PipelineError if it cannot be used.
     """
     index = create_index(client, settings)
-    if settings.reindex == "yes" and index.get("outdated"):
+    if settings.reindex == "yes" and index.outdated:
         console.say(
             f"Reindexing: the evidence in the index {settings.index_name!r} was made by other"
             " models or in another format version. The index is emptied first (videos:"
-            f" {index.get('video_count', 0)}, including those of other folders)"
+            f" {index.video_count}, including those of other folders)"
         )
-        client.delete_index(index["_id"])
+        client.delete_index(index.index_id)
         index = create_index(client, settings)
     require_usable(index, settings)
     return index
 
 
-def create_index(client: TwelveLabsClient, settings: Settings) -> Json:
+def create_index(client: TwelveLabsClient, settings: Settings) -> Index:
     """The index that the settings name, created if there is none."""
     index = client.find_index(settings.index_name)
     if index is None:
@@ -43,20 +40,19 @@ def create_index(client: TwelveLabsClient, settings: Settings) -> Json:
     return index
 
 
-def require_usable(index: Json, settings: Settings) -> None:
+def require_usable(index: Index, settings: Settings) -> None:
     """Raises PipelineError for an index that lacks an option or was made by other models."""
-    held = set(index.get("index_options") or ()).union(
-        *(engine.get("engine_options") or () for engine in index.get("engines") or ())
-    )
+    held = index.options
     lacking = [option for option in settings.options if held and option not in held]
     if lacking:
         raise PipelineError(
             f"the index {settings.index_name!r} was made without {', '.join(lacking)}: name"
             f" another one with --index, or only {','.join(sorted(held))} with --options"
         )
-    if outdated := index.get("outdated"):
+    if index.outdated:
         raise PipelineError(
-            f"the evidence in the index {settings.index_name!r} ({', '.join(outdated)}) was made by"
-            " other models or in another format version: index its videos again with --reindex yes,"
-            " name another index with --index, or set VISUAL_MODEL and SPEECH_MODEL back"
+            f"the evidence in the index {settings.index_name!r} ({', '.join(index.outdated)}) was"
+            " made by other models or in another format version: index its videos again with"
+            " --reindex yes, name another index with --index, or set VISUAL_MODEL and SPEECH_MODEL"
+            " back"
         )

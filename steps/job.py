@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from core.settings import Settings
+from core.types import Index
 from platforms.connect import Platform
 from platforms.request import Question, question_of
 from steps.console import Console
 from steps.folder import Refused, VideoFile
 from store.results import PromptClass
 from twelvelabs_client import TwelveLabsClient
-
-Json = dict[str, Any]
 
 
 @dataclass
@@ -28,7 +26,7 @@ class Job:
     console: Console
     classes: Sequence[PromptClass]
     platform: Platform
-    index: Json
+    index: Index
     videos: list[VideoFile]
     refused: list[Refused]
     failed: list[Refused] = field(default_factory=list)
@@ -40,7 +38,7 @@ class Job:
 
     @property
     def index_id(self) -> str:
-        return str(self.index["_id"])
+        return self.index.index_id
 
     @property
     def question(self) -> Question:
@@ -48,8 +46,8 @@ class Job:
 
     @property
     def is_engine(self) -> bool:
-        """Whether the platform is the engine, on any machine; only the engine names its models."""
-        return self.platform.embedded or "models" in self.index
+        """Whether the platform is the engine, on this machine or another."""
+        return self.platform.embedded or self.index.is_engine
 
     def left_out(self) -> set[str]:
         """Names of the files that this run does not classify."""

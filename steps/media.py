@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import as_completed
 from pathlib import Path
 
+from core.types import TimedText
 from platforms.errors import NotSupported
 from steps.job import Job
 from steps.pool import thread_pool
 from steps.sync import SyncPlan
-from store.media import HEARD, READ, Words, media_path, write_media
+from store.media import media_path, write_media
 from twelvelabs_client import ApiError, TwelveLabsClient
 
 THUMBNAIL_EVERY_S = 5.0
@@ -67,15 +68,9 @@ def fetch_video(job: Job, video_id: str, duration_s: float, path: Path) -> str:
     return str(failure or "")
 
 
-def fetch_text(client: TwelveLabsClient, index_id: str, video_id: str) -> list[Words]:
+def fetch_text(client: TwelveLabsClient, index_id: str, video_id: str) -> list[TimedText]:
     """The transcript and OCR text of a video; none in an index without these options."""
-    found = []
-    for option, list_text in ((HEARD, client.words_heard), (READ, client.words_read)):
-        found += [
-            Words(float(each["start"]), float(each["end"]), option, str(each["value"]))
-            for each in list_text(index_id, video_id)
-        ]
-    return found
+    return client.transcript(index_id, video_id) + client.ocr_text(index_id, video_id)
 
 
 def fetch_thumbnails(

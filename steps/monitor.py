@@ -11,15 +11,15 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
+from core.types import FAILED, READY, Task
 from steps.console import Bars
 from steps.folder import Refused, VideoFile
 from steps.job import Job
-from steps.sync import metadata_of
 from twelvelabs_client import NotFound, TwelveLabsClient
 
 COLUMNS = (
@@ -32,11 +32,9 @@ COLUMNS = (
     "elapsed_seconds",
     "error",
 )
-READY, FAILED = "ready", "failed"
+NO_REASON = "the platform could not index it and does not say why"
 # v1.3 tells no progress: only that a video of hours is still being indexed.
 LEAST_STALL_V13_S = 3600.0
-
-Json = dict[str, Any]
 
 
 def utc_now() -> str:
@@ -44,43 +42,25 @@ def utc_now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-@dataclass(frozen=True)
-class Observation:
-    """What one look at a task showed; `error` is the reason of a failed one."""
-
-    task_id: str
-    file_name: str
-    status: str
-    process: Mapping[str, Any]
-    error: str
-    video_id: str = ""
-
-    @property
-    def percentage(self) -> float:
-        """How far the work is, 0-100; v1.1 tells only how far the upload is."""
-        done = self.process.get("percentage", self.process.get("upload_percentage"))
-        return done if isinstance(done, (int, float)) else 0.0
-
-
 class StatusLog:
-    """Writes observations as CSV rows; see `status_log`."""
+    """Writes tasks as they were seen, as CSV rows; see `status_log`."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
         self._rows = csv.writer(file)
 
-    def write(self, seen: Iterable[Observation], elapsed_s: float) -> None:
+    def write(self, seen: Iterable[Task], elapsed_s: float) -> None:
         """One row each, then flush."""
         now = utc_now()
         for each in seen:
-            uploaded = each.process.get("upload_percentage", each.process.get("percentage", ""))
+            is_ready = each.status == READY
             row = (
                 now,
                 each.task_id,
-                each.file_name,
+                each.filename,
                 each.status,
-                100 if each.status == READY else uploaded,
-                0 if each.status == READY else each.process.get("remain_seconds", ""),
+                "100" if is_ready else _figure(each.upload_percentage, each.percentage),
+                "0" if is_ready else _figure(each.remaining_s),
                 f"{elapsed_s:.1f}",
                 each.error,
             )
@@ -88,11 +68,14 @@ class StatusLog:
         self._file.flush()
 
 
-def _no_formula(cell: object) -> object:
+def _figure(*values: float | None) -> str:
+    """The first value that is known; "" where none is."""
+    return next((f"{value:.10g}" for value in values if value is not None), "")
+
+
+def _no_formula(cell: str) -> str:
     """A spreadsheet runs text that begins like a formula; an apostrophe makes it text again."""
-    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{cell}"
-    return cell
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 @contextmanager
@@ -117,10 +100,9 @@ def find_running_tasks(job: Job, files: Iterable[VideoFile]) -> dict[str, str]:
     names = {file.name for file in files}
     running: dict[str, str] = {}
     for task in job.client.tasks(job.index_id):  # newest first
-        name = metadata_of(task).get("filename", "")
-        if name in names and task.get("status") not in (READY, FAILED):
-            running[task["_id"]] = name
-            names.remove(name)
+        if task.filename in names and not task.has_ended:
+            running[task.task_id] = task.filename
+            names.remove(task.filename)
     return running
 
 
@@ -132,9 +114,9 @@ def monitor_tasks(job: Job, tasks: Mapping[str, str], log: StatusLog) -> None:
             stall_s = max(stall_s, LEAST_STALL_V13_S)
         for seen in watch(job.client, job.index_id, tasks, log, bars, pause_s, stall_s):
             if seen.status == FAILED:
-                job.failed.append(Refused(seen.file_name, seen.error))
-            elif seen.file_name in job.uploaded:
-                job.uploaded[seen.file_name] = seen.video_id
+                job.failed.append(Refused(seen.filename, seen.error))
+            elif seen.filename in job.uploaded:
+                job.uploaded[seen.filename] = seen.video_id
 
 
 def pause_between_looks(job: Job) -> Callable[[int], float]:
@@ -159,7 +141,7 @@ def watch(
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[Observation]:
+) -> Iterator[Task]:
     """Look at all tasks (id to file name) again and again; yields the last sight of each.
 
     That is `ready`, or `failed` with its reason: the platform's own, or that the task is gone, or
@@ -175,22 +157,25 @@ def watch(
         seen = [_given_up(each, stall_s) if moves.stalled(each, stall_s) else each for each in seen]
         log.write(seen, clock() - begun)
         for each in seen:
-            if each.status in (READY, FAILED):
+            if each.has_ended:
                 del waiting[each.task_id]
-                bars.done(each.file_name, f"{each.file_name}: {each.error or each.status}")
+                bars.done(each.filename, f"{each.filename}: {each.error or each.status}")
                 yield each
             else:
-                bars.move(each.file_name, each.percentage, 100, _note(each))
+                bars.move(each.filename, _percentage(each), 100, _note(each))
         if waiting:
             sleep(pause_s(len(waiting)))
 
 
-def _look(client: TwelveLabsClient, index_id: str, waiting: Mapping[str, str]) -> list[Observation]:
-    """Observe every task once: by the list, newest first and many in a call, else one by one."""
-    found: dict[str, Json] = {}
+def _look(client: TwelveLabsClient, index_id: str, waiting: Mapping[str, str]) -> list[Task]:
+    """See every task once: by the list, newest first and many in a call, else one by one.
+
+    Each comes with the name it has in `waiting`: a platform may tell another one, or none yet.
+    """
+    found: dict[str, Task] = {}
     for task in client.tasks(index_id):
-        if task["_id"] in waiting:
-            found[task["_id"]] = task
+        if task.task_id in waiting:
+            found[task.task_id] = task
             if len(found) == len(waiting):
                 break
     seen = []
@@ -198,34 +183,21 @@ def _look(client: TwelveLabsClient, index_id: str, waiting: Mapping[str, str]) -
         try:
             task = found.get(task_id) or client.task(task_id)
         except NotFound:
-            task = {"status": FAILED, "error": "the platform does not know this task any more"}
-        seen.append(_observation(task_id, name, task))
+            task = Task(task_id, FAILED, error="the platform does not know this task any more")
+        if task.status == FAILED and not task.error:
+            task = replace(task, error=NO_REASON)
+        seen.append(replace(task, filename=name))
     return seen
 
 
-def _observation(task_id: str, name: str, task: Json) -> Observation:
-    status = str(task.get("status") or "")
-    process = task.get("process")
-    return Observation(
-        task_id,
-        name,
-        status,
-        process if isinstance(process, dict) else {},
-        _reason(task) if status == FAILED else "",
-        str(task.get("video_id") or ""),
-    )
+def _percentage(task: Task) -> float:
+    """How far the work is, 0-100; v1.1 tells only how far the upload is."""
+    return task.percentage or task.upload_percentage or 0.0
 
 
-def _reason(task: Json) -> str:
-    error = task.get("error")
-    if isinstance(error, dict):
-        error = error.get("message") or error.get("code")
-    return str(error or "the platform could not index it and does not say why")
-
-
-def _note(seen: Observation) -> str:
-    remaining = seen.process.get("remain_seconds")
-    return seen.status if remaining is None else f"{seen.status}, {remaining} s left"
+def _note(task: Task) -> str:
+    left_s = task.remaining_s
+    return task.status if left_s is None else f"{task.status}, {left_s:.0f} s left"
 
 
 class _Moves:
@@ -233,28 +205,27 @@ class _Moves:
 
     def __init__(self, begun: float) -> None:
         self._now = self._last = begun
-        self._figures: dict[str, object] = {}
+        self._seen: dict[str, Task] = {}
         self._moved: dict[str, float] = {}
 
-    def note(self, seen: Iterable[Observation], now: float) -> None:
+    def note(self, seen: Iterable[Task], now: float) -> None:
         self._now = now
         for each in seen:
-            figures = (each.status, dict(each.process))
-            if self._figures.get(each.task_id) != figures:
-                self._figures[each.task_id] = figures
+            if self._seen.get(each.task_id) != each:
+                self._seen[each.task_id] = each
                 self._moved[each.task_id] = self._last = now
 
-    def stalled(self, each: Observation, stall_s: float) -> bool:
-        if each.status in (READY, FAILED):
+    def stalled(self, each: Task, stall_s: float) -> bool:
+        if each.has_ended:
             return False
         # Only one that is being indexed is expected to move by itself; the others queue.
         since = self._moved[each.task_id] if each.status == "indexing" else self._last
         return self._now - since >= stall_s
 
 
-def _given_up(seen: Observation, stall_s: float) -> Observation:
+def _given_up(task: Task, stall_s: float) -> Task:
     error = (
-        f"stalled: {seen.status or 'no status'} without a move for {stall_s:g} s;"
+        f"stalled: {task.status or 'no status'} without a move for {stall_s:g} s;"
         " the next run looks at it again"
     )
-    return Observation(seen.task_id, seen.file_name, FAILED, seen.process, error)
+    return replace(task, status=FAILED, error=error)

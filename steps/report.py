@@ -44,8 +44,8 @@ def describe_run(job: Job, plan: SyncPlan, stopwatch: Stopwatch) -> Json:
             "name": platform.name,
             "url": platform.url,
             "embedded": platform.embedded,
-            "models": job.index.get("models") or job.index.get("judged_by") or {},
-            "scores": job.index.get("scores") or job.client.scores,
+            "models": job.index.models,
+            "scores": job.index.scores or job.client.scores,
         },
         "videos_dir": str(settings.videos_dir.resolve()),
         "counts": {

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
+from core.types import Video
 from steps.folder import Refused, VideoFile
 from steps.job import Job
 from twelvelabs_client import ApiError
@@ -28,35 +28,32 @@ class SyncPlan:
     counts the other videos: of other folders, and of files that were deleted or changed since.
     """
 
-    matched: Mapping[str, Json]
+    matched: Mapping[str, Video]
     outdated: Sequence[str]
     missing: Sequence[VideoFile]
     unrelated: int
 
     def ids(self) -> set[str]:
         """The ids of the matched videos."""
-        return {video["_id"] for video in self.matched.values()}
+        return {video.video_id for video in self.matched.values()}
 
     def names(self) -> list[Json]:
         """The matched videos as `video_id_name_list` has them."""
         return [
-            {"video_id": video["_id"], "video_name": name} for name, video in self.matched.items()
+            {"video_id": video.video_id, "video_name": name} for name, video in self.matched.items()
         ]
 
     def durations(self) -> dict[str, float]:
         """Length in seconds by video id, 0.0 where it is not known."""
-        return {video_id: known["duration_s"] for video_id, known in self.details().items()}
+        return {video.video_id: video.duration_s for video in self.matched.values()}
 
     def details(self) -> dict[str, Json]:
-        """Length in seconds and frames per second by video id, 0.0 where they are not known.
-
-        `damage` says how a file is damaged, "" where it is not or the platform does not say.
-        """
+        """Length, frames per second and damage of each video, by id, as `run.json` has them."""
         return {
-            video["_id"]: {
-                "duration_s": metadata_of(video).get("duration") or 0.0,
-                "fps": metadata_of(video).get("fps") or 0.0,
-                "damage": str(metadata_of(video).get("damage") or ""),
+            video.video_id: {
+                "duration_s": video.duration_s,
+                "fps": video.fps,
+                "damage": video.damage,
             }
             for video in self.matched.values()
         }
@@ -64,9 +61,9 @@ class SyncPlan:
     def without(self, reasons: Mapping[str, str]) -> tuple[SyncPlan, list[Refused]]:
         """The plan without some videos, named by id with a reason each; and those left out."""
         left_out = {
-            name: Refused(name, reasons[video["_id"]])
+            name: Refused(name, reasons[video.video_id])
             for name, video in self.matched.items()
-            if video["_id"] in reasons
+            if video.video_id in reasons
         }
         matched = {name: video for name, video in self.matched.items() if name not in left_out}
         return replace(self, matched=matched), list(left_out.values())
@@ -87,7 +84,7 @@ def delete_outdated(job: Job, plan: SyncPlan) -> None:
 
 
 def compare(
-    listed: Iterable[Json],
+    listed: Iterable[Video],
     files: Sequence[VideoFile],
     uploaded: Mapping[str, str],
     left_out: Set[str],
@@ -99,18 +96,18 @@ def compare(
     results, as do the names `left_out`: the page could not play them, or would show clips of
     another version.
     """
-    versions: dict[str, list[Json]] = defaultdict(list)
+    versions: dict[str, list[Video]] = defaultdict(list)
     for video in listed:
-        versions[metadata_of(video).get("filename", "")].append(video)
-    matched: dict[str, Json] = {}
+        versions[video.filename].append(video)
+    matched: dict[str, Video] = {}
     for file in files:
         for video in versions[file.name]:
-            is_own = video["_id"] == uploaded.get(file.name)
+            is_own = video.video_id == uploaded.get(file.name)
             if (is_own or is_made_of(video, file)) and file.name not in left_out:
                 matched[file.name] = video
                 break
     outdated = [
-        video["_id"]
+        video.video_id
         for name, newest in matched.items()
         for video in versions[name]
         if video is not newest
@@ -121,29 +118,14 @@ def compare(
     return SyncPlan(matched, outdated, missing, unrelated)
 
 
-def is_made_of(video: Json, file: VideoFile) -> bool:
+def is_made_of(video: Video, file: VideoFile) -> bool:
     """Whether a video of this name was made of this file, as far as can be told.
 
     The sizes have to agree. If the file was touched since, its fingerprint is compared with the
     video's where the platform tells one, as the engine does: it may be another file of that size.
     """
-    known = metadata_of(video)
-    if known.get("size") != file.size:
+    if video.size != file.size:
         return False
-    fingerprint = known.get("fingerprint")
-    is_untouched = file.touched_ns < created_ns(video)
-    return not fingerprint or is_untouched or file.has_fingerprint(fingerprint)
-
-
-def created_ns(video: Json) -> float:
-    """When a video was created, in nanoseconds since 1970; 0 where the platform does not tell."""
-    try:
-        return datetime.fromisoformat(video["created_at"].replace("Z", "+00:00")).timestamp() * 1e9
-    except (KeyError, AttributeError, ValueError):
-        return 0.0
-
-
-def metadata_of(item: Json) -> Json:
-    """What the platform knows of a video's or a task's file; empty where it tells nothing."""
-    found = item.get("metadata")
-    return found if isinstance(found, dict) else {}
+    created_ns = video.created_at.timestamp() * 1e9 if video.created_at else 0.0
+    is_untouched = file.touched_ns < created_ns
+    return not video.fingerprint or is_untouched or file.has_fingerprint(video.fingerprint)

@@ -9,26 +9,16 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
 from core.classification import Clip
 from core.files import remove_leftovers, replacing
+from core.types import TimedText
 
 FOLDER = "media"
 WORDS = "words.json"
-HEARD, READ = "conversation", "text_in_video"
-
-
-@dataclass(frozen=True)
-class Words:
-    """What was heard (option conversation) or read (text_in_video), from `start` to `end` s."""
-
-    start: float
-    end: float
-    option: str
-    text: str
 
 
 def media_path(results_dir: Path, video_id: str) -> Path | None:
@@ -37,7 +27,7 @@ def media_path(results_dir: Path, video_id: str) -> Path | None:
     return results_dir / FOLDER / f"{video_id}.zip" if plain and len(video_id) < 200 else None
 
 
-def write_media(path: Path, pictures: Mapping[float, bytes], words: Sequence[Words]) -> None:
+def write_media(path: Path, pictures: Mapping[float, bytes], words: Sequence[TimedText]) -> None:
     """Write all of one video's media, or nothing; `pictures` are JPEG files by time in seconds."""
     with replacing(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
         for time_s, picture in sorted(pictures.items()):
@@ -111,9 +101,9 @@ def _times(path: Path, _changed: int) -> tuple[int, ...]:
     return tuple(int(stem) for stem in stems if stem.isdecimal())
 
 
-def _words(path: Path, _changed: int) -> tuple[Words, ...]:
+def _words(path: Path, _changed: int) -> tuple[TimedText, ...]:
     try:
         with zipfile.ZipFile(path) as archive:
-            return tuple(Words(**each) for each in json.loads(archive.read(WORDS)))
+            return tuple(TimedText(**each) for each in json.loads(archive.read(WORDS)))
     except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
         return ()

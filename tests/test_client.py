@@ -14,6 +14,8 @@ import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 
 import twelvelabs_client
 from core.classification import Thresholds
+from core.types import Index, Task, Video
 from transport import errors as twelvelabs_errors
 from transport.http import LONGEST_WAIT_S
 from twelvelabs_client import (
@@ -219,14 +222,38 @@ def test_create_index_speaks_each_version(
 
 
 @pytest.mark.parametrize(
+    ("do", "path", "given"),
+    [
+        (lambda c: c.index("i1"), "/indexes/i1", Index("x")),
+        (lambda c: c.task("t1"), "/tasks/t1", Task("x", "ready")),
+        (lambda c: c.task("a/b ?"), "/tasks/a%2Fb%20%3F", Task("x", "ready")),
+        (lambda c: c.video("i1", "v1"), "/indexes/i1/videos/v1", Video("x")),
+        (
+            lambda c: c.classify_page("abc-1"),
+            "/classify/abc-1",
+            {"_id": "x", "status": "ready", "data": []},
+        ),
+    ],
+)
+def test_each_thing_is_asked_for_where_the_contract_says(
+    platform: responses.RequestsMock,
+    client: TwelveLabsClient,
+    do: Callable[[TwelveLabsClient], Any],
+    path: str,
+    given: Any,
+) -> None:
+    platform.get(URL + path, json={"_id": "x", "status": "ready", "data": []})
+    assert do(client) == given
+    sent = platform.calls[0].request
+    assert (sent.url, sent.body) == (URL + path, None)
+
+
+@pytest.mark.parametrize(
     ("do", "method", "path", "body"),
     [
-        (lambda c: c.index("i1"), "GET", "/indexes/i1", None),
         (lambda c: c.rename_index("i1", "new"), "PUT", "/indexes/i1", {"index_name": "new"}),
         (lambda c: c.delete_index("i1"), "DELETE", "/indexes/i1", None),
-        (lambda c: c.task("t1"), "GET", "/tasks/t1", None),
         (lambda c: c.delete_task("t1"), "DELETE", "/tasks/t1", None),
-        (lambda c: c.video("i1", "v1"), "GET", "/indexes/i1/videos/v1", None),
         (
             lambda c: c.update_video("i1", "v1", title="T", metadata={"a": 1}),
             "PUT",
@@ -240,11 +267,9 @@ def test_create_index_speaks_each_version(
             {"metadata": {}},
         ),
         (lambda c: c.delete_video("i1", "v1"), "DELETE", "/indexes/i1/videos/v1", None),
-        (lambda c: c.classify_page("abc-1"), "GET", "/classify/abc-1", None),
-        (lambda c: c.task("a/b ?"), "GET", "/tasks/a%2Fb%20%3F", None),
     ],
 )
-def test_each_call_goes_where_the_contract_says(
+def test_each_change_goes_where_the_contract_says(
     platform: responses.RequestsMock,
     client: TwelveLabsClient,
     do: Callable[[TwelveLabsClient], Any],
@@ -252,13 +277,8 @@ def test_each_call_goes_where_the_contract_says(
     path: str,
     body: Any,
 ) -> None:
-    answer = {"_id": "x", "status": "ready", "data": []}
-    if method == "GET":
-        platform.add(method, URL + path, json=answer)
-        assert do(client) == answer
-    else:
-        platform.add(method, URL + path, status=204)
-        assert do(client) is None
+    platform.add(method, URL + path, status=204)
+    assert do(client) is None
     sent = platform.calls[0].request
     assert sent.url == URL + path
     assert (json.loads(sent.body) if sent.body else None) == body
@@ -270,9 +290,138 @@ def test_find_index_takes_only_the_exact_living_one(
     listed = [named("Demo", "i1"), named("demo", "i2", deleted=True), named("demo", "i3")]
     platform.get(f"{URL}/indexes", json=page_of(listed))
     platform.get(f"{URL}/indexes", json=page_of([]))
-    assert client.find_index("demo") == listed[2]
+    assert client.find_index("demo") == Index("i3", "demo")
     assert client.find_index("demo") is None
     assert "index_name=demo" in platform.calls[0].request.url
+
+
+# Records
+
+
+def test_an_index_is_one_record_whatever_the_version(
+    platform: responses.RequestsMock, client: TwelveLabsClient
+) -> None:
+    older = {"_id": "i", "index_name": "demo", "index_options": ["visual", "logo"]}
+    newer = {
+        "_id": "i",
+        "index_name": "demo",
+        "engines": [{"engine_options": ["visual"]}, {"engine_options": ["logo"]}],
+    }
+    engines = {
+        **older,
+        "models": {"visual": "net"},
+        "outdated": ["visual"],
+        "scores": "not measured",
+        "video_count": 3,
+    }
+    for answer in (older, newer, engines):
+        platform.get(f"{URL}/indexes/i", json=answer)
+    hosted = Index("i", "demo", frozenset(("visual", "logo")))
+    assert client.index("i") == client.index("i") == hosted
+    assert client.index("i") == replace(
+        hosted,
+        models={"visual": "net"},
+        outdated=("visual",),
+        scores="not measured",
+        video_count=3,
+        is_engine=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("created_at", "moment"),
+    [
+        ("2023-04-12T12:02:22Z", datetime(2023, 4, 12, 12, 2, 22, tzinfo=timezone.utc)),
+        ("2023-04-12T14:02:22.5+02:00", datetime(2023, 4, 12, 12, 2, 22, 500_000, timezone.utc)),
+        ("2023-04-12T12:02:22", datetime(2023, 4, 12, 12, 2, 22, tzinfo=timezone.utc)),
+        ("yesterday", None),
+        (1681300942, None),
+    ],
+)
+def test_a_video_is_a_record(
+    platform: responses.RequestsMock,
+    client: TwelveLabsClient,
+    created_at: Any,
+    moment: datetime | None,
+) -> None:
+    metadata = {
+        "filename": "a/b.mp4",
+        "size": 12,
+        "duration": 4,
+        "fps": 29.97,
+        "damage": "ends after 2 s",
+        "fingerprint": "f",
+    }
+    answer = {"_id": "v", "created_at": created_at, "metadata": metadata}
+    platform.get(f"{URL}/indexes/i/videos/v", json=answer)
+    known = ("a/b.mp4", 12, 4.0, 29.97, "ends after 2 s", "f")
+    assert client.video("i", "v") == Video("v", *known, created_at=moment)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        "text",
+        [],
+        {
+            "filename": ["a"],
+            "size": "12",
+            "duration": None,
+            "fps": True,
+            "damage": 5,
+            "fingerprint": {},
+        },
+        {"filename": None, "size": 1.5, "duration": -4.0, "fps": "25"},
+        {"size": -1, "duration": float("nan"), "fps": float("inf")},
+        {"upload_percentage": None, "percentage": "40", "remain_seconds": -1},
+        {"size": float("nan"), "duration": 10**400},
+    ],
+)
+def test_what_makes_no_sense_counts_as_not_told(
+    platform: responses.RequestsMock, client: TwelveLabsClient, metadata: Any
+) -> None:
+    answer = {"_id": "v", "metadata": metadata}
+    platform.get(f"{URL}/indexes/i/videos", json=page_of([answer]))
+    platform.get(f"{URL}/tasks/v", json={**answer, "status": "ready", "process": metadata})
+    assert list(client.videos("i")) == [Video("v")]
+    assert client.task("v") == Task("v", "ready")
+
+
+def test_a_task_tells_how_far_it_is(
+    platform: responses.RequestsMock, client: TwelveLabsClient
+) -> None:
+    process = {"upload_percentage": 100, "percentage": 40, "remain_seconds": 180}
+    answer = {
+        "_id": "t",
+        "index_id": "i",
+        "video_id": "v",
+        "status": "indexing",
+        "metadata": {"filename": "a.mp4"},
+        "process": process,
+    }
+    platform.get(f"{URL}/tasks/t", json=answer)
+    assert client.task("t") == Task("t", "indexing", "i", "v", "a.mp4", 40.0, 100.0, 180.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ({"code": "video_file_broken", "message": "Broken"}, "Broken"),
+        ({"code": "video_file_broken"}, "video_file_broken"),
+        ("Broken", "Broken"),
+        (None, ""),
+        ({}, ""),
+        ({"message": 5}, ""),
+    ],
+)
+def test_only_a_failed_task_has_a_reason(
+    platform: responses.RequestsMock, client: TwelveLabsClient, error: Any, reason: str
+) -> None:
+    for status in ("failed", "ready"):
+        platform.get(f"{URL}/tasks/t", json={"_id": "t", "status": status, "error": error})
+    assert client.task("t") == Task("t", "failed", error=reason)
+    assert client.task("t") == Task("t", "ready")
 
 
 # Numbered pages
@@ -289,7 +438,8 @@ def test_all_numbered_pages_are_followed_and_each_entry_comes_once(
             match=[matchers.query_param_matcher(query)],
             json=page_of(entries, number, 3),
         )
-    assert [task["_id"] for task in client.tasks("i1", filename="x.mp4")] == ["a", "b", "c", "d"]
+    tasks = client.tasks("i1", filename="x.mp4")
+    assert [task.task_id for task in tasks] == ["a", "b", "c", "d"]
 
 
 def test_filters_reach_the_query(
@@ -528,7 +678,9 @@ def test_an_error_answer_of_any_form_is_told_in_words(
             {"body": '{"_id": "i', "content_type": "application/json"},
             '(application/json): {"_id": "i',
         ),
-        (lambda c: list(c.indexes()), {"json": {"data": []}}, "'page_info'"),
+        (lambda c: c.index("i"), {"json": {"_id": 5}}, "no string '_id'"),
+        (lambda c: c.task("t"), {"json": {"_id": "t", "status": ["ready"]}}, "no string 'status'"),
+        (lambda c: list(c.indexes()), {"json": {"data": []}}, "'page_info.total_page'"),
         (lambda c: list(c.indexes()), {"json": {"page_info": {"total_page": 1}}}, "'data'"),
         (lambda c: list(c.indexes()), {"json": {"data": {}, "page_info": {}}}, "'data'"),
         (lambda c: list(c.indexes()), {"json": {"data": [], "page_info": []}}, "total_page"),
@@ -635,7 +787,7 @@ def test_passing_failures_are_tried_again(
         platform.add(method, URL + path, **failure)
     platform.add(method, URL + path, json=answer)
     if method == "GET":
-        assert client.task("t1") == answer
+        assert client.task("t1") == Task("t1", "ready")
     else:
         assert client.classify_index("i1", CLASSES, options=["visual"]) == []
     assert len(waits) == len(failures)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import responses
 
+from core.types import HEARD, TimedText
 from twelvelabs_client import ApiConnectionError, BadAnswer, TwelveLabsClient
 
 URL = "https://platform.example/v1.2"
@@ -28,8 +31,27 @@ def test_words(client: TwelveLabsClient, platform: responses.RequestsMock) -> No
     heard = [{"start": 0, "end": 1.5, "value": "hello"}]
     platform.get(f"{VIDEO}/transcription", json={"id": "v", "index_id": "i", "data": heard})
     platform.get(f"{VIDEO}/text-in-video", json={"id": "v", "index_id": "i", "data": None})
-    assert client.words_heard("i", "v") == heard
-    assert client.words_read("i", "v") == []
+    assert client.transcript("i", "v") == [TimedText(0.0, 1.5, HEARD, "hello")]
+    assert client.ocr_text("i", "v") == []
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({}, "no list 'data'"),
+        ("hello", "no list 'data'"),
+        (["hello"], "an entry of 'data' has no 'start'"),
+        ([{"start": 0, "end": 1.5}], "an entry of 'data' has no 'start', 'end' or 'value'"),
+        ([{"start": "0", "end": 1.5, "value": "hello"}], "an entry of 'data'"),
+    ],
+)
+def test_words_that_make_no_sense_are_an_error(
+    client: TwelveLabsClient, platform: responses.RequestsMock, data: Any, words: str
+) -> None:
+    platform.get(f"{VIDEO}/transcription", json={"data": data})
+    with pytest.raises(BadAnswer, match=words) as caught:
+        client.transcript("i", "v")
+    assert f"GET {VIDEO}/transcription" in str(caught.value)
 
 
 def test_picture_is_fetched_without_the_key(

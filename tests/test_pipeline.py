@@ -21,6 +21,7 @@ import pytest
 from safetensors.numpy import save
 
 import pipeline
+from core import types as records
 from core.classification import Thresholds
 from core.settings import Settings
 from engine.catalog.tables import Catalog, Index, Video, new_id, sqlite_url
@@ -110,8 +111,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 def listed(client: TwelveLabsClient, index_name: str) -> list[tuple[str, int]]:
     index = client.find_index(index_name)
     assert index is not None
-    videos = (video["metadata"] for video in client.videos(index["_id"]))
-    return sorted((video["filename"], video["size"]) for video in videos)
+    videos = client.videos(index.index_id)
+    return sorted((video.filename, video.size or 0) for video in videos)
 
 
 # Whole runs
@@ -260,7 +261,7 @@ def test_what_failed_or_was_left_earlier_is_taken_up(
     bad = place / "bad"
     bad.write_text("Dear diary")
     failing = client.upload_video(index_id, bad, "retried.mp4")
-    while client.task(failing)["status"] != "failed":
+    while client.task(failing).status != "failed":
         time.sleep(0.05)
     clip(place / "videos" / "retried.mp4")
     # What another run has begun: one file as it still is, and one that has changed since.
@@ -540,11 +541,11 @@ def test_a_thousand_unchanged_videos_are_recognised_at_once(place: Path) -> None
 
 def test_a_video_that_the_index_does_not_list_is_told(place: Path) -> None:
     class Client:
-        def videos(self, index_id: str) -> Iterator[dict]:
+        def videos(self, index_id: str) -> Iterator[records.Video]:
             return iter(())
 
-        def tasks(self, index_id: str) -> Iterator[dict]:
-            yield {"_id": "t", "status": "ready", "video_id": "v", "metadata": {}}
+        def tasks(self, index_id: str) -> Iterator[records.Task]:
+            yield records.Task("t", "ready", video_id="v")
 
         def upload_video(self, *_: object, **__: object) -> str:
             return "t"
@@ -559,16 +560,16 @@ def test_a_video_that_the_index_does_not_list_is_told(place: Path) -> None:
 
 def test_a_task_that_ends_between_two_looks_is_not_uploaded_again(place: Path) -> None:
     path = clip(place / "videos" / "a.mp4")
-    video = {"_id": "v", "metadata": {"filename": "a.mp4", "size": path.stat().st_size}}
-    listed: list[dict] = []
+    video = records.Video("v", "a.mp4", path.stat().st_size)
+    listed: list[records.Video] = []
 
     class Client:
-        def videos(self, index_id: str) -> Iterator[dict]:
+        def videos(self, index_id: str) -> Iterator[records.Video]:
             return iter(list(listed))
 
-        def tasks(self, index_id: str) -> Iterator[dict]:
+        def tasks(self, index_id: str) -> Iterator[records.Task]:
             listed.append(video)
-            yield {"_id": "t", "status": "ready", "video_id": "v", "metadata": video["metadata"]}
+            yield records.Task("t", "ready", video_id="v", filename="a.mp4")
 
     job = job_on(Client(), place / "videos")
     assert update_index(job).matched == {"a.mp4": video}

@@ -229,7 +229,7 @@ class Transport:
             raise
 
     def json(self, response: requests.Response, *needed: str) -> Json:
-        """The answer's JSON object; raises BadAnswer for anything else or without a needed key."""
+        """The answer's JSON object, with a string under each needed key; else raises BadAnswer."""
         kind = response.headers.get("Content-Type") or "no content type"
         try:
             answer = response.json() if "json" in kind else None
@@ -242,8 +242,8 @@ class Transport:
         if not isinstance(answer, dict):
             raise BadAnswer(f"{call_of(response)}: the answer is no JSON object")
         for key in needed:
-            if answer.get(key) is None:
-                raise BadAnswer(f"{call_of(response)}: the answer has no {key!r}")
+            if not isinstance(answer.get(key), str):
+                raise BadAnswer(f"{call_of(response)}: the answer has no string {key!r}")
         return answer
 
     def items(
@@ -255,10 +255,10 @@ class Transport:
         while True:
             params = {"page_limit": LONGEST_PAGE, **filters, "page": page}
             response = fetch("GET", *path, params=params)
-            answer = self.json(response, "page_info")
+            answer = self.json(response)
             fresh = unseen(answer, id_key, seen, call_of(response))
             yield from fresh
-            info = answer["page_info"]
+            info = answer.get("page_info")
             pages = info.get("total_page") if isinstance(info, dict) else None
             if not isinstance(pages, int):
                 raise BadAnswer(f"{call_of(response)}: the answer has no 'page_info.total_page'")

@@ -82,7 +82,7 @@ def run_question(results_dir: Path, client: TwelveLabsClient, question: Question
 def held_ids(client: TwelveLabsClient, index: Json) -> set[str]:
     """The ids of the videos that an index holds; raises LabError where there is no such index."""
     try:
-        return {video["_id"] for video in client.videos(index["id"])}
+        return {video.video_id for video in client.videos(index["id"])}
     except NotFound:
         raise LabError(
             f"the platform has no index {index['name']!r} with these videos: start app.py with the"

@@ -6,10 +6,8 @@ clips that `core.classification` judges as it judges those of every other platfo
 which. Both are paid, so the clips of the last request are kept: other thresholds, or the answer
 with clips after the one without, cost nothing.
 
-Answers come in the shape of v1.2: what v1.3 calls `system_metadata` is also there as `metadata`,
-and an index has `engines` with our options and
-`judged_by`, the model for each kind of evidence. An upload's task is the indexed asset, or with
-`upload="tasks"` the task of the older call, which v1.3 announces to withdraw.
+An upload's task is the indexed asset, or with `upload="tasks"` the task of the older call, which
+v1.3 announces to withdraw.
 
 Unverified, as no call was made: that the id of an indexed asset is that of its video (the name
 and size of the file decide where it is not), and that `/indexes/{id}/videos` lists the videos of
@@ -23,47 +21,44 @@ import threading
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from core.classification import ClassScore, Clip, Thresholds, classify, normalized_scores
+from core.types import HEARD, Index, Task, TimedText, Video
 from platforms.costs import Estimate
 from platforms.errors import NotSupported
-from platforms.v13.search import Search
+from platforms.v13.search import MODEL_OPTIONS, Search
 from platforms.v13.segments import Segmentation
 from platforms.v13.upload import OpenSessions, Uploader
+from transport import fields
 from transport.errors import ApiError, ApiSetupError, NotFound
-from transport.http import LONGEST_PAGE, Json
+from transport.http import LONGEST_PAGE, Json, call_of
 from transport.multipart import OnProgress
-from twelvelabs_client import TwelveLabsClient
+from twelvelabs_client import TwelveLabsClient, timed_text_in
 
 VERSION = "v1.3"
 INDEX_MODEL = "marengo3.0"
 MOST_IN_A_TASK = 2 * 10**9
 
 
-class Way(Protocol):
-    """How clips are had from v1.3."""
+class ClipFinder(Protocol):
+    """One of the calls of v1.3 that clips are made from."""
 
     @property
     def scores(self) -> str:
         """How scores are made, in words."""
 
-    def engines(self, models: Sequence[Json]) -> list[Json]:
-        """Those of an index's models that this way depends on, as v1.2 writes engines."""
-
-    def check(self, engines: Sequence[Json]) -> None:
-        """Raise NotSupported where an index with these engines cannot serve."""
-
-    def models(self, engines: Sequence[Json]) -> dict[str, str]:
-        """The model that judges each kind of evidence."""
+    def models(self, held: Sequence[Json]) -> dict[str, str]:
+        """The model that judges each kind of evidence, of an index that holds these models."""
 
     def find_clips(
         self,
         index_id: str,
-        videos: Sequence[Json],
+        videos: Sequence[Video],
         classes: Sequence[Mapping[str, Any]],
         options: Sequence[str],
         conversation_option: str,
@@ -72,7 +67,7 @@ class Way(Protocol):
 
     def estimate(
         self,
-        videos: Sequence[Json],
+        videos: Sequence[Video],
         new_minutes: float,
         classes: Sequence[Mapping[str, Any]],
         options: Sequence[str],
@@ -89,6 +84,8 @@ class TwelveLabsV13Client(TwelveLabsClient):
     platform is working on, `sleep` what waits. Before anything is spent on a classification,
     `agree` is told how much; what it raises ends it.
     """
+
+    _metadata = "system_metadata"
 
     def __init__(
         self,
@@ -117,7 +114,7 @@ class TwelveLabsV13Client(TwelveLabsClient):
         self._uploader = Uploader(
             self._http, OpenSessions(sessions_file), poll_s=poll_s, sleep=sleep
         )
-        self._way: Way = (
+        self._finder: ClipFinder = (
             Search(self._http)
             if classify_by == "search"
             else Segmentation(self._http, poll_s=poll_s, sleep=sleep)
@@ -131,7 +128,7 @@ class TwelveLabsV13Client(TwelveLabsClient):
     @property
     def scores(self) -> str:
         """How the scores of the last classification are made, in words."""
-        return self._way.scores
+        return self._finder.scores
 
     def estimate(
         self,
@@ -147,20 +144,23 @@ class TwelveLabsV13Client(TwelveLabsClient):
 
         Analyses that an earlier run has paid are not counted. `only` as in `classify_index`.
         """
-        held = [video for video in self.videos(index_id) if only is None or video["_id"] in only]
+        held = [video for video in self.videos(index_id) if only is None or video.video_id in only]
         speech = conversation_option or "semantic"
-        return self._way.estimate(held, new_minutes, classes, options, speech)
+        return self._finder.estimate(held, new_minutes, classes, options, speech)
 
     # Indexes
 
-    def find_index(self, name: str) -> Json | None:
+    def find_index(self, name: str) -> Index | None:
         """The index of exactly that name; None where there is none.
 
-        Raises NotSupported where its models are of no use for the way to classify.
+        Raises NotSupported where no model of it can be searched, and search is to classify.
         """
         found = super().find_index(name)
-        if found:
-            self._way.check(found["engines"])
+        if found and not found.models:
+            raise NotSupported(
+                "this index has no Marengo model and cannot be searched: take another one with"
+                " --index, or set V13_CLASSIFY=segmentation"
+            )
         return found
 
     def _version_of(self, base_url: str) -> str:
@@ -169,22 +169,13 @@ class TwelveLabsV13Client(TwelveLabsClient):
         raise ApiSetupError(f"API_URL={base_url!r} must end with /{VERSION} for this client")
 
     def _engine_fields(self, options: Sequence[str]) -> Json:
-        needs = {"visual": "visual", "text_in_video": "visual", "conversation": "audio"}
-        return {
-            "models": [
-                {
-                    "model_name": INDEX_MODEL,
-                    "model_options": list(dict.fromkeys(needs[option] for option in options)),
-                }
-            ]
-        }
+        needs = dict.fromkeys(MODEL_OPTIONS[option] for option in options)
+        return {"models": [{"model_name": INDEX_MODEL, "model_options": list(needs)}]}
 
-    def _index(self, answer: Json) -> Json:
-        models = [model for model in answer.get("models") or () if isinstance(model, dict)]
-        engines = self._way.engines(models)
-        # Only the engine's own indexes have "models" by kind of evidence.
-        rest = {key: value for key, value in answer.items() if key != "models"}
-        return {**rest, "engines": engines, "judged_by": self._way.models(engines)}
+    def _index(self, answer: Json) -> Index:
+        models = self._finder.models(fields.tables(answer, "models"))
+        found = super()._index(answer)
+        return replace(found, options=frozenset(models), models=models, is_engine=False)
 
     # Tasks
 
@@ -215,7 +206,7 @@ class TwelveLabsV13Client(TwelveLabsClient):
     def _index_asset(self, index_id: str, asset_id: str, name: str) -> str:
         path = ("indexes", index_id, "indexed-assets")
         body = {"asset_id": asset_id, "enable_video_stream": False}
-        seen = {task["_id"] for task in self.tasks(index_id, filename=name)}
+        seen = {task.task_id for task in self.tasks(index_id, filename=name)}
 
         def send() -> str:
             return str(self._http.json(self._http.fetch("POST", *path, json=body), "_id")["_id"])
@@ -230,7 +221,7 @@ class TwelveLabsV13Client(TwelveLabsClient):
         self._index_of[task_id] = index_id
         return task_id
 
-    def tasks(self, index_id: str, **filters: Any) -> Iterator[Json]:
+    def tasks(self, index_id: str, **filters: Any) -> Iterator[Task]:
         """All tasks of an index that pass the filters (filename, created_at, ...)."""
         if not self._by_assets:
             return super().tasks(index_id, **filters)
@@ -238,12 +229,12 @@ class TwelveLabsV13Client(TwelveLabsClient):
         found = self._http.items(self._http.call, path, filters)
         return (self._placed(task, index_id) for task in found)
 
-    def task(self, task_id: str) -> Json:
+    def task(self, task_id: str) -> Task:
         """One task; where its index is not known, all indexes are looked through for it."""
         if not self._by_assets:
             return super().task(task_id)
         known = self._index_of.get(task_id)
-        for index_id in [known] if known else [index["_id"] for index in self.indexes()]:
+        for index_id in [known] if known else [index.index_id for index in self.indexes()]:
             path = ("indexes", index_id, "indexed-assets", task_id)
             with suppress(NotFound):
                 answer = self._http.json(self._http.call("GET", *path), "_id", "status")
@@ -254,18 +245,18 @@ class TwelveLabsV13Client(TwelveLabsClient):
         """Delete a task that is ready or failed; on v1.3 an indexed asset and its video are one."""
         if not self._by_assets:
             return super().delete_task(task_id)
-        index_id = self.task(task_id)["index_id"]
+        index_id = self.task(task_id).index_id
         self._http.call("DELETE", "indexes", index_id, "indexed-assets", task_id)
         return None
 
-    def _placed(self, answer: Json, index_id: str) -> Json:
+    def _placed(self, answer: Json, index_id: str) -> Task:
         self._index_of[answer["_id"]] = index_id
-        return {**self._task(answer), "index_id": index_id}
+        return replace(self._task(answer), index_id=index_id)
 
-    def _task(self, answer: Json) -> Json:
-        task = self._video(answer)
-        if self._by_assets:
-            task.setdefault("video_id", answer["_id"])
+    def _task(self, answer: Json) -> Task:
+        task = super()._task(answer)
+        if self._by_assets and not task.video_id:
+            return replace(task, video_id=task.task_id)
         return task
 
     # Videos
@@ -284,17 +275,13 @@ class TwelveLabsV13Client(TwelveLabsClient):
         body = {"user_metadata": dict(metadata or {})}
         self._http.call("PATCH", "indexes", index_id, "videos", video_id, json=body)
 
-    def _video(self, answer: Json) -> Json:
-        known = answer.get("system_metadata")
-        return {**answer, "metadata": known if isinstance(known, dict) else {}}
-
-    def words_heard(self, index_id: str, video_id: str) -> list[Json]:
-        """What is said in a video, as {"start", "end", "value"} in order; seconds."""
+    def transcript(self, index_id: str, video_id: str) -> list[TimedText]:
+        """What is said in a video, in order."""
         path = ("indexes", index_id, "videos", video_id)
-        answer = self._http.json(self._http.call("GET", *path, params={"transcription": "true"}))
-        return list(answer.get("transcription") or [])
+        response = self._http.call("GET", *path, params={"transcription": "true"})
+        return timed_text_in(self._http.json(response), "transcription", HEARD, call_of(response))
 
-    def words_read(self, index_id: str, video_id: str) -> list[Json]:
+    def ocr_text(self, index_id: str, video_id: str) -> list[TimedText]:
         """Nothing: v1.3 does not tell what is written in a picture."""
         return []
 
@@ -323,10 +310,10 @@ class TwelveLabsV13Client(TwelveLabsClient):
         wanted = set(video_ids)
         answers: list[Json] = []
         for index in self.indexes():
-            there = {video["_id"] for video in self.videos(index["_id"])} & wanted
+            there = {video.video_id for video in self.videos(index.index_id)} & wanted
             if there:
                 answers += self.classify_index(
-                    index["_id"],
+                    index.index_id,
                     classes,
                     options=options,
                     conversation_option=conversation_option,
@@ -359,24 +346,24 @@ class TwelveLabsV13Client(TwelveLabsClient):
         Videos that could not be classified are in `unclassified` with their reason.
         """
         videos = {
-            video["_id"]: video
+            video.video_id: video
             for video in self.videos(index_id)
-            if only is None or video["_id"] in only
+            if only is None or video.video_id in only
         }
         speech = conversation_option or "semantic"
         asked = json.dumps([index_id, sorted(videos), list(map(dict, classes)), options, speech])
         with self._asking:  # two threads that ask the same must not pay twice
             if asked != self._asked:
                 found = list(videos.values())
-                self._agree(self._way.estimate(found, 0.0, classes, options, speech))
-                self._clips, failed = self._way.find_clips(
+                self._agree(self._finder.estimate(found, 0.0, classes, options, speech))
+                self._clips, failed = self._finder.find_clips(
                     index_id, found, classes, options, speech
                 )
                 self.unclassified = MappingProxyType(failed)
                 self._asked = asked
             clips = self._clips
         judged = [
-            (video_id, classify(by_class, _duration(videos[video_id]), thresholds or Thresholds()))
+            (video_id, classify(by_class, videos[video_id].duration_s, thresholds or Thresholds()))
             for video_id, by_class in clips.items()
         ]
         answers = [
@@ -392,10 +379,6 @@ class TwelveLabsV13Client(TwelveLabsClient):
     def classify_page(self, token: str) -> Json:
         """Raises NotSupported: a classification of v1.3 is derived here, whole, without pages."""
         raise NotSupported("v1.3 has no pages of a classification")
-
-
-def _duration(video: Json) -> float:
-    return float(video["metadata"]["duration"])
 
 
 def _as_json(

@@ -22,8 +22,9 @@ from typing import Any
 from requests_toolbelt import MultipartEncoder  # type: ignore[import-untyped]
 
 from core.classification import Clip
+from core.types import Video
 from platforms.costs import Estimate
-from platforms.errors import NotSupported
+from transport import fields
 from transport.errors import PLAN_CODES, BadAnswer, BadRequest, NotFound
 from transport.http import LONGEST_PAGE, Json, TokenDied, Transport, all_pages, call_of
 
@@ -37,6 +38,8 @@ DISTRACTORS = ("a video", "an ordinary scene", "something else")
 
 # What each of our options is called by search; text on the screen is part of "visual".
 KINDS = {"visual": "visual", "conversation": "transcription", "text_in_video": "visual"}
+# And which option of an index's model it needs.
+MODEL_OPTIONS = {"visual": "visual", "conversation": "audio", "text_in_video": "visual"}
 TRANSCRIPTION_OPTIONS = {"semantic": "semantic", "exact_match": "lexical"}
 
 ClipsByClass = dict[str, list[Clip]]
@@ -120,40 +123,26 @@ class Search:
         self._http = http
         self.scores = BY_RANK
 
-    def engines(self, models: Iterable[Json]) -> list[Json]:
-        """The models of an index that can be searched, with the options in our words."""
-        return [
-            {"engine_name": model.get("model_name"), "engine_options": _options_of(model)}
-            for model in models
-            if str(model.get("model_name")).startswith(MODEL_FAMILY)
-        ]
-
-    def check(self, engines: Sequence[Json]) -> None:
-        """Raise NotSupported where an index with these engines cannot be searched."""
-        if not engines:
-            raise NotSupported(
-                "this index has no Marengo model and cannot be searched: take another one with"
-                " --index, or set V13_CLASSIFY=segmentation"
-            )
-
-    def models(self, engines: Sequence[Json]) -> dict[str, str]:
-        """The model that judges each kind of evidence."""
-        return {
-            option: str(engine["engine_name"])
-            for engine in engines
-            for option in engine["engine_options"]
-        }
+    def models(self, held: Sequence[Json]) -> dict[str, str]:
+        """The model that judges each kind of evidence: those of an index that can be searched."""
+        models: dict[str, str] = {}
+        for model in held:
+            name = fields.text(model, "model_name")
+            needs = fields.texts(model, "model_options")
+            if name.startswith(MODEL_FAMILY):
+                models |= {option: name for option, need in MODEL_OPTIONS.items() if need in needs}
+        return models
 
     def find_clips(
         self,
         index_id: str,
-        videos: Sequence[Json],
+        videos: Sequence[Video],
         classes: Sequence[Mapping[str, Any]],
         options: Sequence[str],
         conversation_option: str,
     ) -> tuple[dict[str, ClipsByClass], dict[str, str]]:
         """Clips by video id and class, and the reason for each video that has none to give."""
-        durations = {video["_id"]: video["metadata"].get("duration") for video in videos}
+        durations = {video.video_id: video.duration_s for video in videos}
         failed = {
             key: "the platform does not tell its duration"
             for key, seconds in durations.items()
@@ -182,7 +171,7 @@ class Search:
 
     def estimate(
         self,
-        videos: Sequence[Json],
+        videos: Sequence[Video],
         new_minutes: float,
         classes: Sequence[Mapping[str, Any]],
         options: Sequence[str],
@@ -259,9 +248,3 @@ def _hit(entry: Json, place: int) -> Hit:
 def _within(clip: Clip, duration_s: float) -> Clip | None:
     start, end = max(clip.start, 0.0), min(clip.end, duration_s)
     return Clip(start, end, clip.score, clip.option, clip.prompt) if start < end else None
-
-
-def _options_of(model: Json) -> list[str]:
-    held = model.get("model_options") or ()
-    needs = {"visual": "visual", "conversation": "audio", "text_in_video": "visual"}
-    return [option for option, needed in needs.items() if needed in held]

@@ -19,12 +19,13 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from core.classification import Clip
+from core.types import Video
 from platforms.costs import Estimate
 from transport.errors import PLAN_CODES, BadRequest, NotFound
 from transport.http import Fetch, Json, Transport
@@ -199,33 +200,26 @@ class Segmentation:
         self._clock = clock
         self._known: dict[str, dict[str, str]] = {}  # of each asset, task id by digest
 
-    def engines(self, models: Iterable[Json]) -> list[Json]:
-        """None: the assets are analysed, whatever their index was made for."""
-        return []
-
-    def check(self, engines: Sequence[Json]) -> None:
-        """Any index serves."""
-
-    def models(self, engines: Sequence[Json]) -> dict[str, str]:
-        """The model that judges each kind of evidence."""
+    def models(self, held: Sequence[Json]) -> dict[str, str]:
+        """The model that judges each kind of evidence, whatever models an index holds."""
         return dict.fromkeys(EVIDENCE, MODEL)
 
     def find_clips(
         self,
         index_id: str,
-        videos: Sequence[Json],
+        videos: Sequence[Video],
         classes: Sequence[Mapping[str, Any]],
         options: Sequence[str],
         conversation_option: str,
     ) -> tuple[dict[str, ClipsByClass], dict[str, str]]:
         """Clips by video id and class, and the reason for each video that has none to give.
 
-        `videos` are those of the index with "asset_id" and "metadata". Raises ApiError where the
-        whole cannot go on; what has been analysed until then is found again by the next run.
+        Raises ApiError where the whole cannot go on; what has been analysed until then is found
+        again by the next run.
         """
         names = [entry["name"] for entry in classes]
         clips: dict[str, ClipsByClass] = {
-            video["_id"]: {name: [] for name in names} for video in videos
+            video.video_id: {name: [] for name in names} for video in videos
         }
         work = _Work(deque(), clips, {})
         for video in videos:
@@ -243,7 +237,7 @@ class Segmentation:
 
     def estimate(
         self,
-        videos: Sequence[Json],
+        videos: Sequence[Video],
         new_minutes: float,
         classes: Sequence[Mapping[str, Any]],
         options: Sequence[str],
@@ -263,20 +257,27 @@ class Segmentation:
     def _plan(
         self,
         work: _Work,
-        video: Json,
+        video: Video,
         classes: Sequence[Mapping[str, Any]],
         options: tuple[str, ...],
         conversation_option: str,
     ) -> None:
-        duration_s, asset_id = video["metadata"].get("duration"), video.get("asset_id")
-        if not duration_s or not asset_id:
-            lacking = "asset" if duration_s else "duration"
-            work.failed[video["_id"]] = f"the platform does not tell its {lacking}"
+        if not video.duration_s or not video.asset_id:
+            lacking = "asset" if video.duration_s else "duration"
+            work.failed[video.video_id] = f"the platform does not tell its {lacking}"
             return
         for first in range(0, len(classes), MOST_DEFINITIONS):
             some = tuple(classes[first : first + MOST_DEFINITIONS])
             work.waiting.append(
-                Part(video["_id"], asset_id, duration_s, some, first, options, conversation_option)
+                Part(
+                    video.video_id,
+                    video.asset_id,
+                    video.duration_s,
+                    some,
+                    first,
+                    options,
+                    conversation_option,
+                )
             )
 
     def _start(self, work: _Work, part: Part) -> str | None:

@@ -305,7 +305,7 @@ def test_a_killed_engine_goes_on_where_it_was(tmp_path: Path) -> None:
         with TwelveLabsClient(url) as client:
             index_id = client.create_index("films", ["visual", "conversation"])
             tasks = [client.upload_video(index_id, path) for path in videos]
-            until(lambda: any(client.task(task)["status"] == "indexing" for task in tasks))
+            until(lambda: any(client.task(task).status == "indexing" for task in tasks))
         os.kill(process.pid, signal.SIGKILL)
     finally:
         process.kill()
@@ -313,10 +313,10 @@ def test_a_killed_engine_goes_on_where_it_was(tmp_path: Path) -> None:
     process, url = start_engine(tmp_path / "data")
     try:
         with TwelveLabsClient(url) as client:
-            until(lambda: all(client.task(task)["status"] == "ready" for task in tasks), 120)
+            until(lambda: all(client.task(task).status == "ready" for task in tasks), 120)
             assert len(list(client.videos(index_id))) == 3
-            assert {client.task(task)["video_id"] for task in tasks} == {
-                video["_id"] for video in client.videos(index_id)
+            assert {client.task(task).video_id for task in tasks} == {
+                video.video_id for video in client.videos(index_id)
             }
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from store.media import HEARD, Words, media_path, write_media
+from core.types import HEARD, TimedText
+from store.media import media_path, write_media
 from tests.support.browsing import LOW_CONTRAST, wait_until_playing
 from tests.support.media import write_video
 from tests.support.pages import clip, found, served, write_run
@@ -50,7 +51,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     Image.new("RGB", (32, 18), "teal").save(picture, "JPEG")
     path = media_path(folder, "id0")
     assert path
-    write_media(path, {6: picture.getvalue()}, [Words(8, 10, HEARD, "good boy")])
+    write_media(path, {6: picture.getvalue()}, [TimedText(8, 10, HEARD, "good boy")])
     with served(folder) as address:
         yield address
 

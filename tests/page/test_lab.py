@@ -21,6 +21,7 @@ import pipeline
 from core.classes import ClassesError
 from core.errors import UserError
 from core.settings import Settings
+from core.types import Video
 from engine.server import EngineOptions, running_engine
 from page.lab import drafts as lab
 from page.lab.comparison import Hits, compare_versions
@@ -109,8 +110,8 @@ class Platform(TwelveLabsClient):
         super().__init__("http://127.0.0.1:1/v1.2")
         self.held, self.unclassified = held, unclassified
 
-    def videos(self, index_id: str, **filters: Any) -> Iterator[dict[str, Any]]:
-        return ({"_id": video_id} for video_id in self.held)
+    def videos(self, index_id: str, **filters: Any) -> Iterator[Video]:
+        return map(Video, self.held)
 
     def classify_index(self, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
         return []

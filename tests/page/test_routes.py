@@ -17,9 +17,9 @@ from werkzeug.http import parse_options_header
 from werkzeug.test import TestResponse
 
 import app as page
-from store import media as video_media
+from core.types import HEARD, TimedText
 from store import results
-from store.media import Words, media_path, write_media
+from store.media import media_path, write_media
 from tests.support.pages import clip, found, write_run
 
 DOG = clip(1.5, 4, "a dog", 95.6)
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
         (tmp_path / name).write_bytes(b"film")
     path = media_path(written, "id0")
     assert path
-    write_media(path, {2.75: b"jpeg"}, [Words(8, 9, video_media.HEARD, "what a <cat>")])
+    write_media(path, {2.75: b"jpeg"}, [TimedText(8, 9, HEARD, "what a <cat>")])
     return written
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from core.classification import Thresholds
+from core.types import Task
 from engine.api import ApiOptions
 from engine.server import served
 from engine.service import Service
@@ -87,15 +88,15 @@ def index_id(client: TwelveLabsClient, request: pytest.FixtureRequest) -> Iterat
     client.delete_index(made)
 
 
-def ended(client: TwelveLabsClient, index_id: str, task_id: str) -> dict[str, Any]:
+def ended(client: TwelveLabsClient, index_id: str, task_id: str) -> Task:
     """The task once it is ready or failed, by the list as `monitor` asks for it."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        (task,) = (task for task in client.tasks(index_id) if task["_id"] == task_id)
-        if task["status"] in ("ready", "failed"):
+        (task,) = (task for task in client.tasks(index_id) if task.task_id == task_id)
+        if task.has_ended:
             return task
         time.sleep(0.02)
-    raise AssertionError(f"still {task['status']}")
+    raise AssertionError(f"still {task.status}")
 
 
 def failure_of(client: TwelveLabsClient, index_id: str, path: Path) -> str:
@@ -104,7 +105,7 @@ def failure_of(client: TwelveLabsClient, index_id: str, path: Path) -> str:
         task = ended(client, index_id, client.upload_video(index_id, path))
     except ApiError as error:
         return str(error)
-    return str(task["error"]) if task["status"] == "failed" else ""
+    return task.error
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def shared(client: TwelveLabsClient, video: Path) -> tuple[str, str]:
     """An index with one ready video; both ids. For tests that change nothing."""
     made = client.create_index("shared", OPTIONS)
     task = ended(client, made, client.upload_video(made, video, 'sub/ž "1".mp4'))
-    return made, task["video_id"]
+    return made, task.video_id
 
 
 # Indexes
@@ -123,18 +124,18 @@ def test_an_index_is_made_found_renamed_and_deleted(client: TwelveLabsClient) ->
     made = client.create_index("life of an index", OPTIONS)
     found = client.find_index("life of an index")
     assert found is not None
-    assert (found["_id"], client.index(made)["index_name"]) == (made, "life of an index")
+    assert (found.index_id, client.index(made).name) == (made, "life of an index")
     with pytest.raises(Conflict):
         client.create_index("life of an index", OPTIONS)
     client.rename_index(made, "renamed")
-    assert client.find_index("renamed")["_id"] == made  # type: ignore[index]
+    assert client.find_index("renamed").index_id == made  # type: ignore[union-attr]
     client.delete_index(made)
     assert client.find_index("renamed") is None
 
 
 def test_all_indexes_are_listed_over_pages(client: TwelveLabsClient) -> None:
     made = {client.create_index(f"one of many {number}", ["visual"]) for number in range(7)}
-    listed = [index["_id"] for index in client.indexes(page_limit=3)]
+    listed = [index.index_id for index in client.indexes(page_limit=3)]
     assert made <= set(listed)
     assert len(listed) == len(set(listed))
     for index_id in made:
@@ -144,9 +145,7 @@ def test_all_indexes_are_listed_over_pages(client: TwelveLabsClient) -> None:
 def test_every_option_asked_for_is_usable(
     client: TwelveLabsClient, shared: tuple[str, str]
 ) -> None:
-    index = client.index(shared[0])
-    held = {option for engine in index["engines"] for option in engine["engine_options"]}
-    assert not held or set(OPTIONS) <= held
+    assert client.index(shared[0]).options >= set(OPTIONS)
 
 
 # Uploads
@@ -162,20 +161,19 @@ def test_a_video_goes_from_file_to_list(
     assert seen == sorted(seen)
     assert seen[-1][0] == seen[-1][1] >= video.stat().st_size
     task = ended(client, index_id, task_id)
-    assert task["status"] == "ready"
-    assert task["metadata"]["filename"] == "a b/ü.mp4"
+    assert (task.status, task.index_id) == ("ready", index_id)
+    assert task.filename == "a b/ü.mp4"
     (listed,) = client.videos(index_id)
-    known = listed["metadata"]
-    assert listed["_id"] == task["video_id"]
-    assert (known["filename"], known["size"]) == ("a b/ü.mp4", video.stat().st_size)
-    assert known["duration"] == pytest.approx(SECONDS, abs=0.1)
-    assert client.video(index_id, listed["_id"])["metadata"] == known
-    assert client.task(task_id)["status"] == "ready"
-    assert [each["_id"] for each in client.videos(index_id, filename="a b/ü.mp4")] == [
-        listed["_id"]
-    ]
+    assert listed.video_id == task.video_id
+    assert (listed.filename, listed.size) == ("a b/ü.mp4", video.stat().st_size)
+    assert listed.duration_s == pytest.approx(SECONDS, abs=0.1)
+    assert listed.fps == pytest.approx(30)
+    assert listed.created_at is not None
+    assert client.video(index_id, listed.video_id) == listed
+    assert client.task(task_id).status == "ready"
+    assert list(client.videos(index_id, filename="a b/ü.mp4")) == [listed]
     assert list(client.videos(index_id, filename="other.mp4")) == []
-    client.delete_video(index_id, listed["_id"])
+    client.delete_video(index_id, listed.video_id)
     assert list(client.videos(index_id)) == []
 
 
@@ -185,8 +183,8 @@ def test_a_pool_may_share_a_client(client: TwelveLabsClient, index_id: str, vide
         tasks = list(pool.map(lambda name: client.upload_video(index_id, video, name), names))
     assert len(set(tasks)) == len(names)
     for task_id in tasks:
-        assert ended(client, index_id, task_id)["status"] == "ready"
-    assert sorted(each["metadata"]["filename"] for each in client.videos(index_id)) == names
+        assert ended(client, index_id, task_id).status == "ready"
+    assert sorted(each.filename for each in client.videos(index_id)) == names
 
 
 def test_a_file_that_is_no_video_is_refused_with_a_reason(

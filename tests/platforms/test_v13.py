@@ -110,7 +110,7 @@ def test_an_index_is_made_for_what_is_asked(
         "models": [{"model_name": "marengo3.0", "model_options": model_options}],
         "addons": ["thumbnail"],
     }
-    assert client.find_index("demo")["_id"] == index_id  # type: ignore[index]
+    assert client.find_index("demo").index_id == index_id  # type: ignore[union-attr]
     with pytest.raises(Conflict):
         client.create_index("demo", options)
 
@@ -120,8 +120,9 @@ def test_an_index_tells_what_search_can_use_of_it(
 ) -> None:
     client = connect(classify_by="search")
     index = client.index(client.create_index("demo", ["conversation"]))
-    assert index["engines"] == [{"engine_name": "marengo3.0", "engine_options": ["conversation"]}]
-    assert index["judged_by"] == {"conversation": "marengo3.0"}
+    assert index.options == {"conversation"}
+    assert index.models == {"conversation": "marengo3.0"}
+    assert not index.is_engine
 
 
 def test_an_index_of_another_model_is_refused_for_search_only(
@@ -129,10 +130,10 @@ def test_an_index_of_another_model_is_refused_for_search_only(
 ) -> None:
     models = [{"model_name": "pegasus1.2", "model_options": ["visual"]}]
     platform.indexes["i"] = {"_id": "i", "index_name": "demo", "models": models}
-    assert connect().find_index("demo")["judged_by"]["visual"] == "pegasus1.5"  # type: ignore[index]
+    assert connect().find_index("demo").models["visual"] == "pegasus1.5"  # type: ignore[union-attr]
     with pytest.raises(NotSupported, match=r"no Marengo model.*--index"):
         connect(classify_by="search").find_index("demo")
-    assert [index["_id"] for index in connect(classify_by="search").indexes()] == ["i"]
+    assert [index.index_id for index in connect(classify_by="search").indexes()] == ["i"]
 
 
 def test_an_expired_key_and_a_plan_limit_say_what_to_do(
@@ -170,7 +171,7 @@ def test_a_429_without_a_body_is_waited_for_as_its_headers_say(waits: list[float
         mock.get(url, status=503)
         mock.get(url, json={"_id": "i"})
         with TwelveLabsV13Client("https://host/v1.3", KEY, sleep=waits.append) as client:
-            assert client.index("i")["_id"] == "i"
+            assert client.index("i").index_id == "i"
     assert 7 <= waits[0] < 9
     assert len(waits) == 2
 
@@ -202,13 +203,14 @@ def test_a_small_file_goes_up_in_one_form_and_is_indexed(
         {"asset_id": next(iter(platform.assets)), "enable_video_stream": False}
     ]
     assert seen[-1][0] == seen[-1][1]
-    statuses = [client.task(task_id)["status"] for _ in range(3)]
+    statuses = [client.task(task_id).status for _ in range(3)]
     assert statuses == ["pending", "indexing", "ready"]
     (task,) = client.tasks(index_id)
-    assert (task["metadata"]["filename"], task["video_id"]) == (name, task_id)
+    assert (task.filename, task.video_id) == (name, task_id)
     (listed,) = client.videos(index_id)
-    assert (listed["metadata"]["size"], listed["_id"]) == (video.stat().st_size, task["video_id"])
-    assert client.video(index_id, task_id)["metadata"] == listed["metadata"]
+    assert (listed.size, listed.video_id) == (video.stat().st_size, task.video_id)
+    assert listed.asset_id == next(iter(platform.assets))
+    assert client.video(index_id, task_id) == listed
 
 
 def test_an_asset_that_is_there_is_not_sent_again(
@@ -515,11 +517,11 @@ def test_tasks_are_the_older_way_to_upload(
     platform.faults = [("POST", "/tasks", "accept, then cut")]
     task_id = client.upload_video(index_id, video)
     assert task_id.startswith("task-")
-    assert [client.task(task_id)["status"] for _ in range(2)][-1] == "ready"
+    assert [client.task(task_id).status for _ in range(2)][-1] == "ready"
     (task,) = client.tasks(index_id)
     (listed,) = client.videos(index_id)
-    assert task["video_id"] == listed["_id"]
-    assert task["metadata"]["filename"] == "clip.mp4"
+    assert task.video_id == listed.video_id
+    assert task.filename == "clip.mp4"
     assert len(platform.indexed) == 1
 
 
@@ -548,7 +550,7 @@ def test_videos_are_changed_and_deleted(
         client.task(task_id)
     assert len(platform.assets) == 1, "the asset stays: it may be used elsewhere"
     client.rename_index(index_id, "new")
-    assert client.index(index_id)["index_name"] == "new"
+    assert client.index(index_id).name == "new"
     client.delete_index(index_id)
     assert client.find_index("new") is None
 
@@ -559,7 +561,7 @@ def test_a_task_is_found_without_knowing_its_index(
     first = connect()
     indexes = [first.create_index(name, OPTIONS) for name in ("one", "two")]
     task_id = first.upload_video(indexes[0], video)
-    assert connect().task(task_id)["index_id"] == indexes[0]
+    assert connect().task(task_id).index_id == indexes[0]
 
 
 def test_it_is_a_client_like_the_other(client: TwelveLabsV13Client) -> None:

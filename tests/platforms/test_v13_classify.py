@@ -276,7 +276,7 @@ def test_an_analysis_that_fails_leaves_out_its_video_only(
                 change(task)
 
     client = connect(sleep=sleep)
-    client._way._clock, client._way._patience_s = lambda: now[0], 60
+    client._finder._clock, client._finder._patience_s = lambda: now[0], 60
     assert [video["video_id"] for video in ask(client)] == [good]
     assert client.unclassified.keys() == {bad}
     assert reason in client.unclassified[bad]

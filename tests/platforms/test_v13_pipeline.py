@@ -251,6 +251,6 @@ def test_whoever_cannot_ask_spends_no_more_than_the_limit(
         assert index is not None
         with pytest.raises(SpendingRefused, match="nobody said yes"):
             opened.client.classify_index(
-                index["_id"], [{"name": "Other", "prompts": ["late"]}], options=["visual"]
+                index.index_id, [{"name": "Other", "prompts": ["late"]}], options=["visual"]
             )
     assert analyses(platform) == 1

@@ -6,19 +6,19 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from core.classification import Clip
 from core.errors import UserError
+from core.types import HEARD, TimedText, Video
 from platforms.errors import NotSupported
 from steps import media
 from steps.console import Console
 from steps.job import Job
 from steps.media import fetch_media, thumbnail_times
 from steps.sync import SyncPlan
-from store.media import HEARD, Media
+from store.media import Media
 from tests.support.jobs import job_on
 from twelvelabs_client import ApiError, ApiTimeout, NotFound
 
@@ -29,13 +29,13 @@ class Client:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def words_heard(self, index_id: str, video_id: str) -> list[dict[str, Any]]:
+    def transcript(self, index_id: str, video_id: str) -> list[TimedText]:
         self.calls.append(video_id)
         if video_id == "gone":
             raise ApiError("not there")
-        return [{"start": 0, "end": 3, "value": "hello"}]
+        return [TimedText(0, 3, HEARD, "hello")]
 
-    def words_read(self, index_id: str, video_id: str) -> list[dict[str, Any]]:
+    def ocr_text(self, index_id: str, video_id: str) -> list[TimedText]:
         return []
 
     def thumbnail(self, index_id: str, video_id: str, time_s: float) -> bytes:
@@ -59,10 +59,7 @@ def fetch(tmp_path: Path, client: Client) -> Callable[..., str]:
     def fetch_them(*video_ids: str) -> str:
         err = io.StringIO()
         job.console = Console(err=err)
-        matched = {
-            f"{video_id}.mp4": {"_id": video_id, "metadata": {"duration": 20.0}}
-            for video_id in video_ids
-        }
+        matched = {f"{video_id}.mp4": Video(video_id, duration_s=20.0) for video_id in video_ids}
         fetch_media(job, SyncPlan(matched, outdated=(), missing=(), unrelated=0))
         return err.getvalue()
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from core.types import Task
 from steps.console import Console
-from steps.monitor import COLUMNS, Observation, status_log, watch
+from steps.monitor import COLUMNS, status_log, watch
 from twelvelabs_client import ApiConnectionError, NotFound, ServerError
 
 TEN_SECONDS = 10.0
@@ -23,33 +25,34 @@ TEN_SECONDS = 10.0
 class Platform:
     """Answers each look with the next step of every task's script; the last step stays."""
 
-    def __init__(self, scripts: Mapping[str, Sequence[dict | Exception]], listed: bool = True):
+    def __init__(self, scripts: Mapping[str, Sequence[Task | Exception]], listed: bool = True):
         self.scripts = scripts
         self.listed = listed
         self.look = -1
 
-    def tasks(self, index_id: str) -> Iterator[dict]:
+    def tasks(self, index_id: str) -> Iterator[Task]:
         self.look += 1
         if self.listed:
             for task_id in self.scripts:
                 step = self.step(task_id)
                 if not isinstance(step, Exception):
-                    yield {"_id": task_id, **step}
+                    yield step
 
-    def task(self, task_id: str) -> dict:
+    def task(self, task_id: str) -> Task:
         step = self.step(task_id)
         if isinstance(step, Exception):
             raise step
-        return {"_id": task_id, **step}
+        return step
 
-    def step(self, task_id: str) -> dict | Exception:
+    def step(self, task_id: str) -> Task | Exception:
         script = self.scripts[task_id]
-        return script[min(self.look, len(script) - 1)]
+        step = script[min(self.look, len(script) - 1)]
+        return replace(step, task_id=task_id) if isinstance(step, Task) else step
 
 
 def observe(
     tmp_path: Path, platform: Platform, stall_s: float = 60.0
-) -> tuple[list[Observation], list[dict[str, str]]]:
+) -> tuple[list[Task], list[dict[str, str]]]:
     """Watch to the end, a look every ten seconds; the ends, and the log as it then is."""
     seconds = [0.0]
     names = {task_id: f"{task_id}.mp4" for task_id in platform.scripts}
@@ -81,20 +84,26 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def working(percentage: int, remaining: int = 9) -> dict:
-    figures = {"upload_percentage": 100, "percentage": percentage, "remain_seconds": remaining}
-    return {"status": "indexing", "process": figures}
+def working(percentage: float, remaining_s: float = 9.0) -> Task:
+    return Task(
+        "",
+        "indexing",
+        filename="another name.mp4",
+        percentage=percentage,
+        upload_percentage=100.0,
+        remaining_s=remaining_s,
+    )
 
 
-READY = {"status": "ready", "video_id": "v1"}
-PENDING = {"status": "pending", "process": {"percentage": 0, "remain_seconds": 5}}
+READY = Task("", "ready", video_id="v1")
+PENDING = Task("", "pending", percentage=0.0, remaining_s=5.0)
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["from the list", "one by one"])
 def test_follows_tasks_to_their_end(tmp_path: Path, listed: bool) -> None:
-    scripts = {"a": [PENDING, working(40), READY], "b": [{"status": "validating"}, READY]}
+    scripts = {"a": [PENDING, working(40), READY], "b": [Task("", "validating"), READY]}
     ends, rows = observe(tmp_path, Platform(scripts, listed))
-    assert [(end.file_name, end.status, end.video_id) for end in ends] == [
+    assert [(end.filename, end.status, end.video_id) for end in ends] == [
         ("b.mp4", "ready", "v1"),
         ("a.mp4", "ready", "v1"),
     ]
@@ -107,18 +116,12 @@ def test_follows_tasks_to_their_end(tmp_path: Path, listed: bool) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("end", "reason"),
-    [
-        ({"error": {"code": "video_file_broken", "message": "Broken"}}, "Broken"),
-        ({"error": {"code": "video_file_broken"}}, "video_file_broken"),
-        ({"error": "Broken"}, "Broken"),
-        ({}, "does not say why"),
-        ({"error": None, "process": None}, "does not say why"),
-    ],
-)
-def test_a_failed_task_ends_with_its_reason(tmp_path: Path, end: dict, reason: str) -> None:
-    scripts = {"a": [working(1), {"status": "failed", **end}], "b": [working(1)] * 3 + [READY]}
+@pytest.mark.parametrize(("error", "reason"), [("Broken", "Broken"), ("", "does not say why")])
+def test_a_failed_task_ends_with_its_reason(tmp_path: Path, error: str, reason: str) -> None:
+    scripts = {
+        "a": [working(1), Task("", "failed", error=error)],
+        "b": [working(1)] * 3 + [READY],
+    }
     ends, rows = observe(tmp_path, Platform(scripts))
     assert [end.status for end in ends] == ["failed", "ready"]
     assert reason in ends[0].error
@@ -132,8 +135,8 @@ def test_a_task_that_is_gone_has_failed(tmp_path: Path) -> None:
     assert "does not know this task any more" in ends[0].error
 
 
-@pytest.mark.parametrize("step", [working(40), PENDING, {"status": "paused"}, {"status": None}])
-def test_a_task_that_does_not_move_is_left(tmp_path: Path, step: dict) -> None:
+@pytest.mark.parametrize("step", [working(40), PENDING, Task("", "paused"), Task("")])
+def test_a_task_that_does_not_move_is_left(tmp_path: Path, step: Task) -> None:
     ends, rows = observe(tmp_path, Platform({"a": [step]}), stall_s=60)
     assert [end.status for end in ends] == ["failed"]
     assert ends[0].error.startswith("stalled: ")
@@ -172,8 +175,8 @@ def test_a_platform_out_of_reach_ends_the_loop_with_its_error(
 # The log
 
 
-def seen(name: str, error: str = "") -> Observation:
-    return Observation("t", name, "indexing", {"percentage": 7, "remain_seconds": 3}, error)
+def seen(name: str, error: str = "") -> Task:
+    return Task("t", "indexing", filename=name, percentage=7.0, remaining_s=3.0, error=error)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from core.classification import Clip
-from store.media import HEARD, Media, Words, media_path, prune_media, write_media
+from core.types import HEARD, TimedText
+from store.media import Media, media_path, prune_media, write_media
 
-WORDS = [Words(0, 3, HEARD, "good morning"), Words(3, 6, HEARD, "good night")]
+WORDS = [TimedText(0, 3, HEARD, "good morning"), TimedText(3, 6, HEARD, "good night")]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.settings import Settings
+from core.types import Index
 from platforms.connect import Platform
 from steps.console import Console
 from steps.folder import find_videos
@@ -15,4 +16,4 @@ def job_on(client: object, videos_dir: Path) -> Job:
     """A run over the videos of a folder."""
     videos, refused = find_videos(videos_dir)
     platform = Platform(client, "fake", "", embedded=True)  # type: ignore[arg-type]
-    return Job(Settings(upload_workers=2), Console(), [], platform, {"_id": "i"}, videos, refused)
+    return Job(Settings(upload_workers=2), Console(), [], platform, Index("i"), videos, refused)
