@@ -1,4 +1,4 @@
-"""The error pages: results that are missing or broken, addresses that are wrong."""
+"""The error pages: missing or broken results, requests that cannot be answered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.errors import UserError
 from page.responses import html, problem, wants_json
 from store.results import ResultsBroken, ResultsMissing
 
-NOT_FOUND = "This address is neither a page nor a video that the results list."
+NOT_FOUND = "There is no such page, and the results list no such video."
 
 
 def add_error_pages(app: Flask) -> None:

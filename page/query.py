@@ -1,4 +1,4 @@
-"""What the user asked to see: search, filters, order, thresholds; read from a query string.
+"""What the user wants to see: search, filters, order, thresholds; read from a query string.
 
 A view query is the whole state of the page, so that a link shows the same view.
 """
@@ -25,7 +25,7 @@ LAST_PAGE = 1_000_000
 class QueryError(UserError):
     """A query parameter is wrong; the message names it and the rule."""
 
-    title = "The address has a mistake"
+    title = "Invalid URL"
 
 
 def class_filter(name: str) -> str:

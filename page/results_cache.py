@@ -16,7 +16,7 @@ EXTENSION = "video-classification.results"
 
 
 class ResultsCache:
-    """A results folder as it is now, read again only when a file in it has changed."""
+    """A results folder as it is now; it is read again only when a file in it has changed."""
 
     def __init__(self, results_dir: Path, videos_dir: Path | None, settings: Settings) -> None:
         self.results_dir = results_dir
@@ -24,20 +24,20 @@ class ResultsCache:
         self.media = Media(results_dir)
         self._videos_dir = videos_dir
         self._lock = threading.Lock()
-        self._seen: object = None
-        self._held: JudgedRun | None = None
+        self._fingerprint: object = None
+        self._judged_run: JudgedRun | None = None
 
     def judged_run(self) -> JudgedRun:
         """The results; raises ResultsMissing or ResultsBroken."""
         with self._lock:
-            # Taken before reading: a file replaced meanwhile is noticed at the next request.
-            seen = results.fingerprint(self.results_dir)
-            if self._held is None or seen != self._seen:
-                self._held, self._seen = load_judged_run(self.results_dir), seen
-            return self._held
+            # Taken before reading: a file replaced meanwhile is then noticed at the next request.
+            fingerprint = results.fingerprint(self.results_dir)
+            if self._judged_run is None or fingerprint != self._fingerprint:
+                self._judged_run, self._fingerprint = load_judged_run(self.results_dir), fingerprint
+            return self._judged_run
 
     def videos_dir(self, run: results.Run) -> Path:
-        """Where the videos are: as given, else where the run found them, else as set."""
+        """The videos folder: as given, else where the run found it, else that of the settings."""
         if self._videos_dir is not None:
             return self._videos_dir
         return run.videos_dir if run.videos_dir.is_dir() else self.settings.videos_dir

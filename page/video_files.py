@@ -30,29 +30,29 @@ VIDEO_TYPES = {
 
 
 def video_file(folder: Path, name: str) -> Path | None:
-    """The file of a named video, or None where it is not there or outside the folder."""
+    """The file of a video, or None if it is missing or outside the folder."""
     try:
-        name.encode()  # a name that is not valid Unicode has no address
+        name.encode()  # a name that is not valid Unicode has no URL
         path = (folder / name).resolve(strict=True)
         inside = path.is_relative_to(folder.resolve(strict=True))
-    except (OSError, ValueError, RuntimeError):  # not there; a zero byte; a circle of links
+    except (OSError, ValueError, RuntimeError):  # missing; a null byte; a loop of links
         return None
     return path if inside and path.is_file() else None
 
 
 def video_type(name: str) -> str:
-    """The media type to serve a video as; never one that a browser would run."""
+    """The media type of a video; never one whose content a browser would run."""
     guess = mimetypes.guess_type(name)[0] or ""
     fallback = guess if guess.startswith("video/") else "application/octet-stream"
     return VIDEO_TYPES.get(Path(name).suffix.lower(), fallback)
 
 
 def send_video(path: Path, media_type: str) -> Response:
-    """The file, or the one range of it that is asked for."""
+    """Send a file, or the one range of it that the request asks for."""
     response = send_file(path, mimetype=media_type, conditional=False)
     body: Any = response.response
     is_sent_by_waitress = isinstance(body, ReadOnlyFileBasedBuffer)
-    # Other units, several ranges and nonsense are ignored, as RFC 9110 (14.2) has it.
+    # Other units, several ranges and nonsense are ignored, as RFC 9110 (14.2) allows.
     asked = request.range
     is_one_range = asked is not None and asked.units == "bytes" and len(asked.ranges) == 1
     try:
@@ -63,8 +63,8 @@ def send_video(path: Path, media_type: str) -> Response:
         response.close()
         raise
     response.accept_ranges = "bytes"
-    # Werkzeug feeds a range to the server piece by piece, and so each paused player would hold a
-    # thread. Waitress sends a file on its own, from where it stands, as long as Content-Length.
+    # Werkzeug hands a range to the server piece by piece, so every paused player would hold a
+    # thread. Waitress sends a file by itself, from its position for Content-Length bytes.
     if response.status_code == 206 and is_sent_by_waitress:
         body.seek(response.content_range.start)
         response.response = body

@@ -16,7 +16,10 @@ LEAST_MOVE = 0.5  # points; scores are shown as whole points
 
 @dataclass(frozen=True)
 class VideoChange:
-    """What one video gained and lost from one version to another, as (class, score)."""
+    """Classes that a video gained and lost, as (name, score), and those with another score.
+
+    `moved` are (name, score before, score after).
+    """
 
     video_id: str
     name: str
@@ -27,7 +30,7 @@ class VideoChange:
 
 @dataclass(frozen=True)
 class Hits:
-    """How often a prompt was met: clips from the clip threshold on, videos with one, mean score."""
+    """What a prompt found: its clips from the clip threshold on, videos with one, mean score."""
 
     clips: int = 0
     videos: int = 0
@@ -36,7 +39,7 @@ class Hits:
 
 @dataclass(frozen=True)
 class PromptHits:
-    """One prompt of one class in two versions; None where a version does not have it."""
+    """One prompt of one class in two versions; None for a version without it."""
 
     class_name: str
     prompt: str
@@ -47,7 +50,7 @@ class PromptHits:
 
 @dataclass(frozen=True)
 class LengthHits:
-    """All prompts of one length in one version, per prompt."""
+    """All prompts of one length in one version; clips and videos are per prompt."""
 
     length: str
     prompts: int
@@ -127,7 +130,7 @@ def class_scores(classes: Sequence[ClassScore]) -> dict[str, float]:
 
 
 def prompt_hits(judged_run: JudgedRun) -> dict[tuple[str, str], Hits]:
-    """The hits of every prompt, by (class, prompt) in the order of the classes."""
+    """What every prompt found, by (class, prompt) in the order of the classes."""
     clips: dict[tuple[str, str], list[tuple[str, Clip]]] = {
         (prompt_class.name, prompt): []
         for prompt_class in judged_run.run.classes
@@ -139,11 +142,11 @@ def prompt_hits(judged_run: JudgedRun) -> dict[tuple[str, str], Hits]:
                 clips.setdefault((found.name, clip.prompt), []).append((video.video_id, clip))
     return {
         key: Hits(
-            len(met),
-            len({video_id for video_id, _ in met}),
-            sum(clip.score for _, clip in met) / len(met) if met else 0.0,
+            len(found),
+            len({video_id for video_id, _ in found}),
+            sum(clip.score for _, clip in found) / len(found) if found else 0.0,
         )
-        for key, met in clips.items()
+        for key, found in clips.items()
     }
 
 
@@ -154,7 +157,7 @@ def length_of(prompt: str) -> str:
 
 
 def length_hits(hits: Mapping[tuple[str, str], Hits]) -> tuple[LengthHits, ...]:
-    """Short, medium and long prompts against one another; lengths without a prompt left out."""
+    """Short, medium and long prompts compared; lengths without a prompt are left out."""
     rows = []
     for length in ("short", "medium", "long"):
         group = [found for (_, prompt), found in hits.items() if length_of(prompt) == length]

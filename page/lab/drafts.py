@@ -1,7 +1,7 @@
-"""The prompt lab: other questions over the same videos, kept as drafts beside the results.
+"""Drafts: other classes run on the same videos, kept beside the results until one is promoted.
 
 A draft is a results folder of its own in `lab/` of the results folder, so it is read, compared
-and exported like the results themselves. Plain functions; the routes are in `page.lab.routes`.
+and exported like the results themselves. A version is a draft or the results (`CURRENT`).
 """
 
 from __future__ import annotations
@@ -25,34 +25,33 @@ from twelvelabs_client import NotFound, TwelveLabsClient
 Json = dict[str, Any]
 
 FOLDER = "lab"
-CURRENT = "current"  # the results themselves, among the drafts
+CURRENT = "current"  # the version that is the results themselves
 DRAFT_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
 GONE = "no longer in the index"
 
 
 class LabError(UserError):
-    """What was asked of the lab cannot be done; the message says why."""
+    """The lab cannot do that; the message says why."""
 
     page_status = 409
 
 
 class NoSuchDraft(LabError):
-    """There is no version of that id."""
+    """There is no draft with that id."""
 
     title = "Not in the lab"
     page_status = 404
 
 
-# Asking
+# Running
 
 
-def run_question(results_dir: Path, client: TwelveLabsClient, question: Question) -> str:
-    """Ask about the videos of the results and keep the answer as a draft; its id.
+def run_draft(results_dir: Path, client: TwelveLabsClient, question: Question) -> str:
+    """Classify the videos of the results anew and keep what comes back as a draft; its id.
 
-    Videos that could not be asked are not in the draft; its run names them with the reason. Raises
-    LabError where no video could be asked, and what the client raises; nothing is left of a
-    question that got no answer.
+    Videos that cannot be classified are not in the draft; its run names them with the reason.
+    Raises LabError if none can be, and what the client raises; then there is no draft.
     """
     started, begun = datetime.now(timezone.utc), time.monotonic()
     run = dict(read_plain(results_dir / results.RUN_FILE))
@@ -62,7 +61,7 @@ def run_question(results_dir: Path, client: TwelveLabsClient, question: Question
     answers = ask(client, index["id"], question, held) if held else {}
     names, left_out = split(names, {**dict.fromkeys(ids - held, GONE), **client.unclassified})
     if not names:
-        raise LabError(f"{nothing_asked(left_out)}: run pipeline.py again, then ask again")
+        raise LabError(f"{none_classified(left_out)}: run pipeline.py again, then try again")
     failed = [*run["failed"], *left_out]
     report = {
         **run,
@@ -80,35 +79,35 @@ def run_question(results_dir: Path, client: TwelveLabsClient, question: Question
 
 
 def held_ids(client: TwelveLabsClient, index: Json) -> set[str]:
-    """The ids of the videos that an index holds; raises LabError where there is no such index."""
+    """The ids of the videos in an index; raises LabError if there is no such index."""
     try:
         return {video.video_id for video in client.videos(index["id"])}
     except NotFound:
         raise LabError(
             f"the platform has no index {index['name']!r} with these videos: start app.py with the"
-            " --engine-data-dir or API_URL that pipeline.py had, or run pipeline.py again"
+            " --engine-data-dir or API_URL that pipeline.py used, or run pipeline.py again"
         ) from None
 
 
 def split(names: Sequence[Json], reasons: Mapping[str, str]) -> tuple[list[Json], list[Json]]:
-    """The videos that could be asked, and the others with the reasons, which are by id."""
-    asked = [each for each in names if each["video_id"] not in reasons]
+    """The videos without a reason by their id against it, and the others with their reasons."""
+    classified = [each for each in names if each["video_id"] not in reasons]
     others = [
         {**each, "reason": reasons[each["video_id"]]}
         for each in names
         if each["video_id"] in reasons
     ]
-    return asked, others
+    return classified, others
 
 
-def nothing_asked(left_out: Sequence[Json]) -> str:
-    """That no video could be asked, and why, each reason once."""
+def none_classified(left_out: Sequence[Json]) -> str:
+    """That no video could be classified, and why, each reason once."""
     reasons = "; ".join(dict.fromkeys(each["reason"] for each in left_out))
-    return f"none of the videos could be asked ({len(left_out)} left out: {reasons})"
+    return f"none of the videos can be classified ({len(left_out)} left out: {reasons})"
 
 
 def new_id(moment: datetime) -> str:
-    """An id for a draft; ids are in order of time."""
+    """An id for a draft; ids sort by time."""
     return f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
@@ -116,7 +115,7 @@ def new_id(moment: datetime) -> str:
 
 
 def version_folder(results_dir: Path, version: str) -> Path:
-    """Where a version's files are; raises NoSuchDraft where there is none of that id."""
+    """The folder of a version; raises NoSuchDraft."""
     if version == CURRENT:
         return results_dir
     folder = results_dir / FOLDER / version
@@ -134,15 +133,15 @@ def drafts(results_dir: Path) -> list[str]:
     return sorted((name for name in found if DRAFT_ID.fullmatch(name)), reverse=True)
 
 
-def asked_ids(run: results.Run) -> set[str]:
-    """The ids of the videos that a version is about, also of those that could not be asked."""
+def video_ids(run: results.Run) -> set[str]:
+    """The ids of all videos of a version, also of those that could not be classified."""
     ids = {video.video_id for video in run.videos}
     return ids | {entry.video_id for entry in run.failed if entry.video_id}
 
 
 def is_outdated(version: results.Run, current: results.Run) -> bool:
-    """Whether a version is about other videos than the results are now."""
-    return asked_ids(version) != asked_ids(current)
+    """Whether a version has other videos than the results have now."""
+    return video_ids(version) != video_ids(current)
 
 
 def load_version(results_dir: Path, version: str) -> JudgedRun:
@@ -151,18 +150,16 @@ def load_version(results_dir: Path, version: str) -> JudgedRun:
 
 
 def promote(results_dir: Path, draft_id: str) -> str:
-    """Make a draft the results; those before become a draft in its place, whose id is returned.
+    """Make a draft the results; the previous results become a draft, whose id is returned.
 
-    Raises LabError for a draft about other videos than those of the results: its clips would stand
-    over films that they are not of.
+    Raises LabError for a draft with other videos than the results: its clips would not fit them.
     """
     folder = version_folder(results_dir, draft_id)
     if folder == results_dir:
         raise LabError("these are the results already")
     if is_outdated(results.load_run(folder), results.load_run(results_dir)):
         raise LabError(
-            "this draft is about other videos than the results are now: ask its question again, or"
-            " delete it"
+            "the videos have changed since this draft was made: edit and run it again, or delete it"
         )
     promoted, before = read_version(folder), read_version(results_dir)
     saved_id = new_id(datetime.now(timezone.utc))
@@ -173,7 +170,7 @@ def promote(results_dir: Path, draft_id: str) -> str:
 
 
 def read_version(folder: Path) -> tuple[dict[str, Any], Any]:
-    """All results of a folder by name, and its run."""
+    """All results of a folder by name, and its run, as plain JSON."""
     names = [*results.RESULT_NAMES]
     if (folder / f"{results.ALL_CLIPS}.json").exists():
         names.append(results.ALL_CLIPS)

@@ -1,4 +1,4 @@
-"""The form of the prompt lab: from a run, from what was posted, and to a question."""
+"""The form of the prompt lab: made from a run or from what was posted, and read into a request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_ROWS = 100
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class as it stands in the form: prompts one a line."""
+    """One class as it is typed into the form: one prompt per line."""
 
     name: str
     prompts: str
@@ -31,7 +31,7 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class LabForm:
-    """The form as it stands; thresholds are text, because they may be wrong."""
+    """The form as it is filled in; thresholds are text, because they may be wrong."""
 
     rows: tuple[ClassRow, ...]
     options: tuple[str, ...]
@@ -39,14 +39,14 @@ class LabForm:
     thresholds: Mapping[str, str]
 
     def classes(self) -> list[dict[str, Any]]:
-        """The classes as a classes file has them; rows left empty are left out."""
+        """The classes as in a classes file, without empty rows."""
         filled = (row for row in self.rows if row.name.strip() or row.prompts.strip())
         return [row.as_json() for row in filled]
 
     def question(self) -> Question:
         """What the form asks; raises ClassesError or QueryError with what is wrong."""
         if not self.options:
-            raise ClassesError("no evidence is chosen: tick at least one kind")
+            raise ClassesError("no evidence is selected: select at least one kind")
         return Question(
             check_classes(self.classes()),
             self.options,
@@ -66,7 +66,7 @@ def form_of(question: Question) -> LabForm:
 
 
 def read_form(posted: Mapping[str, Sequence[str]]) -> LabForm:
-    """The form as it was posted: each field with all its values."""
+    """The form as it was posted; each field comes with all its values."""
 
     def one(name: str) -> str:
         return next(iter(posted.get(name, ())), "")
@@ -82,19 +82,19 @@ def read_form(posted: Mapping[str, Sequence[str]]) -> LabForm:
 
 
 def edit(form: LabForm, action: str) -> LabForm:
-    """The form after a button: "add", or "remove", "up" or "down" with a row's place, as "up:2"."""
+    """The form after a button: "add", or "remove", "up" or "down" with a row number, as "up:2"."""
     rows = list(form.rows)
     verb, _, text = action.partition(":")
-    place = int(text) if text.isascii() and text.isdecimal() else -1
+    position = int(text) if text.isascii() and text.isdecimal() else -1
     if verb == "add":
         rows.append(ClassRow("", ""))
-    elif 0 <= place < len(rows):
+    elif 0 <= position < len(rows):
         if verb == "remove":
-            del rows[place]
-        elif verb == "up" and place:
-            rows[place - 1 : place + 1] = [rows[place], rows[place - 1]]
-        elif verb == "down" and place + 1 < len(rows):
-            rows[place : place + 2] = [rows[place + 1], rows[place]]
+            del rows[position]
+        elif verb == "up" and position:
+            rows[position - 1 : position + 1] = [rows[position], rows[position - 1]]
+        elif verb == "down" and position + 1 < len(rows):
+            rows[position : position + 2] = [rows[position + 1], rows[position]]
     return replace(form, rows=tuple(rows))
 
 
@@ -113,6 +113,6 @@ def rows_of(classes: Iterable[Any]) -> tuple[ClassRow, ...]:
 
 
 def exported(classes: Sequence[Mapping[str, Any]]) -> str:
-    """A classes file, one class a line, prompts as they are."""
+    """The content of a classes file, one class per line."""
     lines = ",\n".join(f"    {json.dumps(each, ensure_ascii=False)}" for each in classes)
     return f'{{\n  "classes": [\n{lines}\n  ]\n}}\n'

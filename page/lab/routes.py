@@ -35,7 +35,7 @@ blueprint = Blueprint("lab", __name__)
 
 @blueprint.record
 def add_lock(state: BlueprintSetupState) -> None:
-    """Give the application the lock that lets one question run at a time."""
+    """Give the application the lock that lets the lab run one draft at a time."""
     state.app.extensions[RUNNING] = threading.Lock()
 
 
@@ -44,7 +44,7 @@ def add_lock(state: BlueprintSetupState) -> None:
 
 @blueprint.get("/lab")
 def show() -> Response:
-    """The form with the question of a version, `version` or the results."""
+    """The form, filled in with the classes and options of a version, by default the results."""
     cache = current_cache()
     version = request.args.get("version", CURRENT)
     run = lab.load_version(cache.results_dir, version).run
@@ -53,7 +53,7 @@ def show() -> Response:
 
 @blueprint.post("/lab")
 def post() -> AnyResponse:
-    """A button of the form: edit it, import or export classes, or ask."""
+    """A button of the form: edit rows, import or export classes, or run."""
     require_token()
     form = lab_form.read_form(request.form.to_dict(flat=False))
     action = request.form.get("action", "run")
@@ -74,7 +74,7 @@ def post() -> AnyResponse:
 
 
 def uploaded() -> bytes:
-    """What the file holds that was chosen; raises ClassesError where none was."""
+    """The content of the file to import; raises ClassesError if none was chosen."""
     file = request.files.get("file")
     if not file:
         raise ClassesError("choose a file first")
@@ -82,19 +82,19 @@ def uploaded() -> bytes:
 
 
 def run(question: Question) -> str:
-    """Ask the platform of the settings; the id of the draft. One question at a time."""
+    """Run a draft on the platform of the settings, one at a time; its id."""
     cache, running = current_cache(), current_app.extensions[RUNNING]
     if not running.acquire(blocking=False):
-        raise PlatformUnavailable("another question of this lab is being answered: wait for it")
+        raise PlatformUnavailable("the lab is already running a draft: wait until it has ended")
     try:
         with open_platform(cache.settings) as platform:
-            return lab.run_question(cache.results_dir, platform.client, question)
+            return lab.run_draft(cache.results_dir, platform.client, question)
     finally:
         running.release()
 
 
 def form_page(form: LabForm, problem: str = "", status: int = 200) -> Response:
-    """The lab with this form in it."""
+    """The lab with this form."""
     cache = current_cache()
     return html(
         "lab.html",
@@ -111,7 +111,7 @@ def form_page(form: LabForm, problem: str = "", status: int = 200) -> Response:
 
 
 def question_of(found: Run) -> Question:
-    """What a run asked."""
+    """What a run was asked to classify, and how."""
     return Question(found.classes, found.options, found.conversation_option, found.thresholds)
 
 
@@ -143,7 +143,7 @@ def compare() -> Response:
 
 
 def side(judged_run: JudgedRun, current: Run) -> dict[str, Any]:
-    """A version in a few words, beside the results as they are now."""
+    """A version in a few words; `current` are the results as they are now."""
     found = judged_run.run
     return {
         "classes": counted(len(found.classes), "class"),
@@ -152,7 +152,7 @@ def side(judged_run: JudgedRun, current: Run) -> dict[str, Any]:
         "thresholds": found.thresholds,
         "options": ", ".join(evidence_word(option) for option in found.options),
         "outdated": lab.is_outdated(found, current),
-        "asked": counted(len(lab.asked_ids(found)), "video"),
+        "videos": counted(len(lab.video_ids(found)), "video"),
         "left_out": [entry for entry in found.failed if entry.video_id],
     }
 
@@ -174,13 +174,13 @@ def delete() -> AnyResponse:
 
 
 def version_names(results_dir: Path) -> list[tuple[str, str]]:
-    """Every version with a name for people, the results first."""
+    """Every version with its title, the results first."""
     drafts = [(draft, f"Draft of {moment_of(draft)}") for draft in lab.drafts(results_dir)]
     return [(CURRENT, "The results"), *drafts]
 
 
 def moment_of(draft: str) -> str:
-    """When a draft was made, by its id; to the second, as two are soon of the same minute."""
+    """When a draft was made, by its id; to the second, as two may be made within a minute."""
     day, time = draft[:8], draft[9:15]
     rfc3339 = f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}+00:00"
     return readable_time(rfc3339, "%H:%M:%S")

@@ -75,7 +75,7 @@ def test_question_leaves_empty_rows_and_lines_out() -> None:
 @pytest.mark.parametrize(
     ("form", "problem"),
     [
-        (replace(FORM, options=()), "no evidence is chosen"),
+        (replace(FORM, options=()), "no evidence is selected"),
         (replace(FORM, rows=()), "it holds no class"),
         (replace(FORM, rows=(ClassRow("Pets", ""),)), "has no prompts"),
         (replace(FORM, rows=(ClassRow("", "a dog"),)), "the name of class 1 is empty"),
@@ -125,17 +125,17 @@ class Platform(TwelveLabsClient):
         (Platform("id0", "id1", id0="it has no sound"), [("a.mp4", "it has no sound", "id0")]),
     ],
 )
-def test_videos_that_cannot_be_asked_are_left_out_by_name(
+def test_videos_that_cannot_be_classified_are_left_out_by_name(
     tmp_path: Path, platform: Platform, left_out: list[tuple[str, str, str]]
 ) -> None:
     before = [{"video_name": "tape.mp4", "reason": "broken"}]
     write_run(tmp_path, tmp_path, {"a.mp4": [], "b.mp4": []}, failed=before)
-    draft = lab.run_question(tmp_path, platform, FORM.question())
+    draft = lab.run_draft(tmp_path, platform, FORM.question())
     run = lab.load_version(tmp_path, draft).run
     missing = [results.LeftOut(*entry) for entry in left_out]
     assert run.failed == (results.LeftOut("tape.mp4", "broken"), *missing)
     assert len(run.videos) == run.counts["classified"] == 2 - len(left_out)
-    assert lab.asked_ids(run) == {"id0", "id1"}
+    assert lab.video_ids(run) == {"id0", "id1"}
 
 
 @pytest.mark.parametrize(
@@ -148,12 +148,12 @@ def test_videos_that_cannot_be_asked_are_left_out_by_name(
         ),
     ],
 )
-def test_no_draft_is_made_where_no_video_could_be_asked(
+def test_no_draft_is_made_where_no_video_can_be_classified(
     tmp_path: Path, platform: Platform, why: str
 ) -> None:
     write_run(tmp_path, tmp_path, {"b.mp4": [], "a.mp4": []})
     with pytest.raises(lab.LabError, match=f"{why}.*: run pipeline.py again"):
-        lab.run_question(tmp_path, platform, FORM.question())
+        lab.run_draft(tmp_path, platform, FORM.question())
     assert lab.drafts(tmp_path) == []
 
 
@@ -212,7 +212,7 @@ def test_promoted_draft_changes_places_with_the_results(
 def test_draft_about_other_videos_is_not_promoted_and_said_to_be_outdated(tmp_path: Path) -> None:
     videos = {"a.mp4": [found("Pets", clip(0, 5, "a dog"))], "b.mp4": []}
     write_run(tmp_path, tmp_path, videos)
-    draft = lab.run_question(tmp_path, Platform("id0"), FORM.question())
+    draft = lab.run_draft(tmp_path, Platform("id0"), FORM.question())
     client = page.create_app({"RESULTS_DIR": tmp_path, "TESTING": True}).test_client()
     compared = client.get(f"/lab/compare?after={draft}").text
     assert "Outdated" not in compared
@@ -224,14 +224,14 @@ def test_draft_about_other_videos_is_not_promoted_and_said_to_be_outdated(tmp_pa
     assert "Promote to results" not in compared
     answer = client.post("/lab/promote", data={"version": draft, "csrf_token": token_of(client)})
     assert answer.status_code == 409
-    assert "about other videos than the results are now: ask its question again" in answer.text
+    assert "the videos have changed since this draft was made: edit and run it again" in answer.text
     assert len(results.load_run(tmp_path).videos) == 3
     assert lab.drafts(tmp_path) == [draft]
 
 
 def test_draft_without_some_videos_is_promoted_and_undone(tmp_path: Path) -> None:
     write_run(tmp_path, tmp_path, {"a.mp4": [], "b.mp4": []})
-    saved = lab.promote(tmp_path, lab.run_question(tmp_path, Platform("id1"), FORM.question()))
+    saved = lab.promote(tmp_path, lab.run_draft(tmp_path, Platform("id1"), FORM.question()))
     assert [entry.video_name for entry in results.load_run(tmp_path).failed] == ["a.mp4"]
     lab.promote(tmp_path, saved)
     assert len(results.load_run(tmp_path).videos) == 2
@@ -325,7 +325,7 @@ QUESTION = {
 }
 
 
-def test_a_question_is_asked_compared_and_promoted(client: FlaskClient, tmp_path: Path) -> None:
+def test_draft_is_run_compared_and_promoted(client: FlaskClient, tmp_path: Path) -> None:
     token = token_of(client)
     answer = client.post("/lab", data={**QUESTION, "csrf_token": token})
     assert answer.status_code == 303, unescape(answer.text)
@@ -373,7 +373,7 @@ def test_videos_gone_from_the_index_are_told(client: FlaskClient, tmp_path: Path
     results.write_results(folder, {"video_id_name_list": [gone], **answers}, run)
     answer = client.post("/lab", data=question)
     assert answer.status_code == 409
-    assert "No draft: none of the videos could be asked (1 left out:" in unescape(answer.text)
+    assert "No draft: none of the videos can be classified (1 left out:" in unescape(answer.text)
     assert "a very long prompt" in answer.text, "what was typed is still there"
 
     run["index"] = {"id": "64f000000000000000000000", "name": "elsewhere"}

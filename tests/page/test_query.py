@@ -87,7 +87,7 @@ def test_filter_by_class_is_told_from_other_filters(name: str) -> None:
         ({"group": "x" * 1000}, "group must be one of"),
     ],
 )
-def test_mistakes_in_an_address_are_named(asked: dict[str, str], rule: str) -> None:
+def test_wrong_parameters_are_named(asked: dict[str, str], rule: str) -> None:
     with pytest.raises(QueryError, match=rule):
         read_view_query(asked, RUN)
 

@@ -121,7 +121,7 @@ def test_by_class_and_as_heat_map(client: FlaskClient) -> None:
     assert len(re.findall(r'<td class="[^"]* applies">', heat)) == 2
 
 
-def test_mistake_in_the_address_is_named(client: FlaskClient) -> None:
+def test_wrong_parameter_is_named(client: FlaskClient) -> None:
     answer = client.get("/?min_clip_score=many")
     assert answer.status_code == 400
     assert "min_clip_score must be a number from 0 to 100" in words(answer.text)
@@ -192,8 +192,8 @@ def test_card_without_a_class_shows_the_one_that_comes_nearest(
 @pytest.mark.parametrize("query", ["", "?min_clip_score=90"])
 def test_clips_below_the_thresholds_are_listed(client: FlaskClient, query: str) -> None:
     (card,) = re.findall(r'data-video="id2".*?</article>', client.get(f"/{query}").text, re.DOTALL)
-    (address,) = re.findall(r'class="all-clips" href="([^"]*)">Clips below the thresholds', card)
-    shown = client.get(unescape(address), headers={"Accept": "text/html"}).text
+    (url,) = re.findall(r'class="all-clips" href="([^"]*)">Clips below the thresholds', card)
+    shown = client.get(unescape(url), headers={"Accept": "text/html"}).text
     assert "1 found" in words(shown)
     assert "score 60" in words(shown)
 
@@ -256,19 +256,19 @@ def test_what_is_not_there(client: FlaskClient, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "status", "told"),
+    ("url", "status", "told"),
     [
         ("/api/videos/id9/clips", 404, "results list"),
         ("/api/videos/id0/clips?min_score=x", 400, "min_score"),
     ],
 )
 def test_programs_are_told_in_json_what_is_wrong(
-    client: FlaskClient, address: str, status: int, told: str
+    client: FlaskClient, url: str, status: int, told: str
 ) -> None:
-    answer = client.get(address)
+    answer = client.get(url)
     assert (answer.status_code, answer.mimetype) == (status, "application/json")
     assert told in answer.get_json()["explanation"].lower()
-    page = client.get(address, headers={"Accept": "text/html,*/*;q=0.8"})
+    page = client.get(url, headers={"Accept": "text/html,*/*;q=0.8"})
     assert (page.status_code, page.mimetype) == (status, "text/html")
 
 
