@@ -39,16 +39,15 @@ from bench.labelled import (
 )
 from core import classification
 from core.classification import Thresholds, classify
-from engine import media
-from engine import pooling as moments
+from engine import media, pooling
 from engine.evidence import Evidence, TextSpan, read_evidence, write_evidence
 from engine.indexing.extract import build_evidence
 from engine.models import attributes, imagenet, text_encoder
 from engine.models.calibration import BEND, Calibration
 from engine.models.choice import Models, default_models
 from engine.retrieval import prompts as scoring
-from engine.retrieval import segments as stretches
-from engine.retrieval.prompts import Question
+from engine.retrieval import segments
+from engine.retrieval.prompts import PromptSet
 
 BINS = (0.0, 0.1, 0.25, 0.5, 0.65, 0.75, 0.85, 0.95, 1.0)
 LENGTHS = {"1-2 words": (1, 2), "3-5 words": (3, 5), "6 and more words": (6, 99)}
@@ -66,7 +65,7 @@ class Corpus(NamedTuple):
 class Rows(NamedTuple):
     """Rows of evidence, one for each class: how far they stand out, and whether they are right."""
 
-    standing_out: Array
+    similarity: Array
     right: Array
     seconds: Array
     names: npt.NDArray[np.str_]
@@ -83,7 +82,7 @@ def load_corpus(folder: Path, models: Models, keep: Path | None) -> Corpus:
 def _evidence(video: Path, models: Models, keep: Path | None) -> Evidence:
     kept = keep / f"{video.stem}.safetensors" if keep else None
     if kept and kept.exists():
-        return moments.ready(read_evidence(kept), models)
+        return pooling.prepare(read_evidence(kept), models)
     evidence = build_evidence(video, media.probe(video), models)
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -102,10 +101,12 @@ def labelled_rows(
     found: list[tuple[float, float, float, str]] = []
     for way, tasks in corpus.asked.items():
         judged = _judged(tasks.classes, alone, length)
-        question = Question({key: prompts for key, (_, prompts) in judged.items()}, option, models)
+        prompt_set = PromptSet(
+            {key: prompts for key, (_, prompts) in judged.items()}, option, models
+        )
         for file, evidence in corpus.evidence.items():
-            rows, likeness = question.likeness(evidence)
-            if not likeness.size:
+            rows, similarity = prompt_set.similarity(evidence)
+            if not similarity.size:
                 continue
             spans = [(float(s), float(e)) for s, e in zip(rows.starts, rows.ends, strict=True)]
             names = dict.fromkeys(name for name, _ in judged.values())
@@ -114,7 +115,7 @@ def labelled_rows(
                 for name in names
             }
             for place, (name, _) in enumerate(judged.values()):
-                best = likeness[:, question.class_of == place].max(axis=1)
+                best = similarity[:, prompt_set.class_of == place].max(axis=1)
                 share = 1 / sum(each == name for each, _ in judged.values())
                 for (start, end), value, label in zip(spans, best, labels[name], strict=True):
                     if label is not None:
@@ -154,7 +155,7 @@ def _topic(way: str, name: str) -> str:
 
 def fit(rows: Rows) -> Calibration:
     """The likeliest curve, rows weighted by their length."""
-    bent = np.copysign(np.abs(rows.standing_out) ** BEND, rows.standing_out)
+    bent = np.copysign(np.abs(rows.similarity) ** BEND, rows.similarity)
     weights = rows.seconds / rows.seconds.sum()
 
     def loss_and_slope(curve: Array) -> tuple[float, Array]:
@@ -167,8 +168,8 @@ def fit(rows: Rows) -> Calibration:
     return Calibration(float(slope), float(offset), BEND)
 
 
-def _chances(curve: Calibration, standing_out: Array) -> Array:
-    return curve.percent(standing_out.astype(np.float32)).astype(np.float64) / 100
+def _chances(curve: Calibration, similarity: Array) -> Array:
+    return curve.percent(similarity.astype(np.float32)).astype(np.float64) / 100
 
 
 def reliability(rows: Rows, chances: Array) -> Iterator[Sequence[object]]:
@@ -188,12 +189,12 @@ def predict(
     corpus: Corpus, models: Models, classes: Classes, options: Sequence[str], least: Thresholds
 ) -> Json:
     """What classification answers for the corpus, as its scorer wants it."""
-    questions = [Question(classes, option, models) for option in options]
+    prompt_sets = [PromptSet(classes, option, models) for option in options]
     data = []
     for file, evidence in corpus.evidence.items():
         clips: dict[str, list[classification.Clip]] = {name: [] for name in classes}
-        for question in questions:
-            for name, more in question.clips(evidence, least.min_clip_score).items():
+        for prompt_set in prompt_sets:
+            for name, more in prompt_set.clips(evidence, least.min_clip_score).items():
                 clips[name] += more
         found = [
             {
@@ -274,11 +275,11 @@ def without_words(place: int) -> tuple[tuple[str, ...], ...]:
     return tuple(("",) if at == place else words for at, words in enumerate(attributes.WORDS))
 
 
-def across_scenes(evidence: Evidence) -> moments.Moments:
+def across_scenes(evidence: Evidence) -> pooling.Windows:
     return CUT(replace(evidence, scene_starts=np.zeros(0, np.float32)))
 
 
-ALL_LABELS, CUT = imagenet.read_labels(), moments.cut
+ALL_LABELS, CUT = imagenet.read_labels(), pooling.cut_windows
 ATTRIBUTES = ("graphics on dark", "graphics on light", "black and white", "face")
 # What is left out, as (object, attribute, what stands in its place).
 CHOICES: dict[str, Sequence[tuple[object, str, object]]] = {
@@ -292,15 +293,15 @@ CHOICES: dict[str, Sequence[tuple[object, str, object]]] = {
         f"no attribute: {name}": ((imagenet, "WORDS", without_words(place)),)
         for place, name in enumerate(ATTRIBUTES)
     },
-    "moments of one frame": ((moments, "MOMENT_S", 0.01),),
-    "moments of 10 seconds": ((moments, "MOMENT_S", 10.0),),
-    "moments that reach over scenes": ((moments, "cut", across_scenes),),
-    "no hysteresis": ((stretches, "BANDS", ((65.0, 65.0), (35.0, 35.0))),),
-    "clips of any length": ((scoring, "SHORTEST_S", 0.0),),
-    "a class doubted by its own prompts only": ((stretches, "DOUBT", 0.0),),
+    "moments of one frame": ((pooling, "WINDOW_S", 0.01),),
+    "moments of 10 seconds": ((pooling, "WINDOW_S", 10.0),),
+    "moments that reach over scenes": ((pooling, "cut_windows", across_scenes),),
+    "no hysteresis": ((segments, "BANDS", ((65.0, 65.0), (35.0, 35.0))),),
+    "clips of any length": ((scoring, "MIN_CLIP_S", 0.0),),
+    "a class doubted by its own prompts only": ((segments, "ZERO_PROMPTS", 0.0),),
     "pictures: prompts judged alone": ((imagenet.ImageNetEncoder, "agreement", 0.0),),
-    "texts: prompts judged alone": ((scoring, "AGREEMENT", 0.0),),
-    "lines read without neighbours": ((moments, "windows", without_neighbours),),
+    "texts: prompts judged alone": ((scoring, "TEXT_AGREEMENT", 0.0),),
+    "lines read without neighbours": ((pooling, "with_neighbours", without_neighbours),),
     "words looked up as they are": ((text_encoder, "_known_form", lambda word, tokenizer: word),),
     "every moment weighs like the best": (
         (classification, "sustained_ratio", classification.duration_ratio),
@@ -319,7 +320,7 @@ def choice_rows(corpus: Corpus) -> Iterator[Sequence[object]]:
             for where, attribute, value in changes:
                 stack.enter_context(patch.object(where, attribute, value))
             models = default_models(threads=2)
-            made = {file: moments.ready(each, models) for file, each in corpus.evidence.items()}
+            made = {file: pooling.prepare(each, models) for file, each in corpus.evidence.items()}
             changed = corpus._replace(evidence=made)
             rows = {option: all_rows(changed, models, option) for option in KINDS}
             curves = {option: fit(found) for option, found in rows.items()}
@@ -340,7 +341,7 @@ def choice_rows(corpus: Corpus) -> Iterator[Sequence[object]]:
 
 def loss(rows: Rows, curve: Calibration) -> float:
     """How unlikely the labels are by a curve, in bits a row; less is better."""
-    chances = np.clip(_chances(curve, rows.standing_out), 1e-9, 1 - 1e-9)
+    chances = np.clip(_chances(curve, rows.similarity), 1e-9, 1 - 1e-9)
     likely = np.where(rows.right > 0, chances, 1 - chances)
     return float(-np.average(np.log2(likely), weights=rows.seconds))
 
@@ -375,7 +376,7 @@ def chances_without(fitted_on: Rows, rows: Rows) -> Array:
         others = fitted_on.names != name
         curve = fit(Rows(*(column[others] for column in fitted_on)))
         own = rows.names == name
-        chances[own] = _chances(curve, rows.standing_out[own])
+        chances[own] = _chances(curve, rows.similarity[own])
     return chances
 
 

@@ -27,7 +27,7 @@ from core.classification import Thresholds
 from engine.catalog.tables import Video
 from engine.evidence import Evidence, TextSpan, write_evidence
 from engine.models.choice import Models, default_models
-from engine.pooling import ready
+from engine.pooling import prepare
 from engine.retrieval.classify import ClassQuery
 from engine.service import EngineSpec, Service
 
@@ -64,7 +64,7 @@ def make_evidence(models: Models, random: np.random.Generator) -> Evidence:
         thumbnails=(),
         models=models.names(),
     )
-    return ready(made, models)
+    return prepare(made, models)
 
 
 def fill(service: Service, data_dir: Path, made: list[Evidence], count: int) -> str:
@@ -114,7 +114,7 @@ def bare_products(models: Models, made: list[Evidence], count: int) -> Callable[
     )
     held = [
         (
-            each.moment_vectors.copy(),
+            each.window_vectors.copy(),
             each.transcript_vectors.copy(),
             each.screen_text_vectors.copy(),
         )

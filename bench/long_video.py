@@ -109,7 +109,7 @@ def index(path: Path) -> Cost:
     begun = time.perf_counter()
     evidence = build_evidence(path, media.probe(path), default_models(threads=1))
     took_s = time.perf_counter() - begun
-    return Cost(took_s, len(evidence.moment_vectors), peak_memory("self") / MEBIBYTE)
+    return Cost(took_s, len(evidence.window_vectors), peak_memory("self") / MEBIBYTE)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""How the platform refuses: one error with the API's code and words that say what to repair."""
+"""How the platform refuses a request: an error with the API's code and a message for the user."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class PlatformError(Exception):
-    """A request that is refused: `code` is the API's, the message says what to repair."""
+    """A refused request: `code` is one of the API's, `message` says how to repair the request."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -14,17 +14,17 @@ class PlatformError(Exception):
         self.message = message
 
 
-def not_there(row_id: str, collection: str) -> PlatformError:
-    """The refusal of an id that nothing has, in the API's own words."""
+def not_found(row_id: str, collection: str) -> PlatformError:
+    """An unknown id, refused in the API's own words."""
     return PlatformError(
         "resource_not_exist", f"Resource with id {row_id} does not exist in {collection}."
     )
 
 
-def made_elsewhere(code: str, index_name: str, kinds: Iterable[str]) -> PlatformError:
-    """The refusal of an index with evidence, of these kinds, that is not this engine's own."""
+def outdated_evidence(code: str, index_name: str, kinds: Iterable[str]) -> PlatformError:
+    """An index whose evidence of these kinds cannot be scored by the models in use."""
     return PlatformError(
         code,
-        "Other models than those in use, or another edition of the engine, made the evidence of "
-        f"index {index_name!r} ({', '.join(kinds)}): index its videos again, in a new index.",
+        f"The evidence of index {index_name!r} ({', '.join(kinds)}) was made by other models than "
+        "those in use, or has another format version: index its videos again, in a new index.",
     )

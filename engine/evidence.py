@@ -1,8 +1,7 @@
 """What the engine keeps of a video: one immutable safetensors file per video.
 
-A file holds the picture vectors of the sampled frames with their times, the transcript and the
-screen text with theirs, and a few thumbnails; never the video. It is written under another name
-and renamed, so a reader finds all of it or nothing.
+A file holds the vectors of the sampled frames, the transcript and the screen text, each with its
+times, and a few thumbnails. It never holds the video itself.
 """
 
 from __future__ import annotations
@@ -23,22 +22,22 @@ from safetensors.numpy import save_file
 
 from core.files import replacing
 
-FORMAT = "2"
-# What scoring has no use for once moments.ready has seen it.
-UNSCORED = {"frame_vectors", "thumbnails", "thumbnail_times", "thumbnail_sizes"}
+FORMAT_VERSION = "2"
+# Tensors that scoring does not need once pooling.prepare has run.
+NOT_SCORED = {"frame_vectors", "thumbnails", "thumbnail_times", "thumbnail_sizes"}
 
 
 class EvidenceOutdated(ValueError):
-    """A file of another format than this engine writes: its video has to be indexed again."""
+    """A file of another format version: its video has to be indexed again."""
 
 
 class EvidenceDamaged(ValueError):
-    """A file that cannot be read: its video has to be indexed again."""
+    """An unreadable file: its video has to be indexed again."""
 
 
 @dataclass(frozen=True)
 class TextSpan:
-    """Words heard or read from `start` to `end`, in seconds of the video."""
+    """Words spoken or shown from `start` to `end`, in seconds of the video."""
 
     start: float
     end: float
@@ -47,17 +46,25 @@ class TextSpan:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that classification needs to know of one video.
+    """Everything that classification needs to know about one video.
 
-    `frame_times` float32[n] are seconds; `frame_vectors` float16[n, d] are what the visual encoder
-    named in `models` gave for each sampled frame; `scene_starts` float32[s] are the times at which
-    the picture changes; thumbnails are JPEG files with the times they show. `models` says which
-    model made each kind of evidence.
+    Attributes:
+        duration_s: length of the video.
+        frame_times: float32[n], seconds of the sampled frames.
+        frame_vectors: float16[n, d], the visual encoder's output for each of them.
+        scene_starts: float32[s], seconds at which a new scene begins.
+        transcript: lines of speech.
+        screen_text: texts on the screen.
+        thumbnail_times: float32[t], seconds of the thumbnails.
+        thumbnails: JPEG files.
+        models: name of the model that made each kind of evidence.
+        window_edges: float32[w + 1], seconds at which pooling windows begin and end.
+        window_vectors: float32[w, k], the pooled frames of each window.
+        transcript_vectors: float32[lines, k], one row for each line of the transcript.
+        screen_text_vectors: float32[texts, k], one row for each text on the screen.
 
-    The rest is made by moments.ready, for scoring: `moment_vectors` float32[m, k] pool the frames
-    between each two of `moment_edges` float32[m + 1]; `transcript_vectors` and
-    `screen_text_vectors` float32 have a row for each span. They hold float16 numbers, which is how
-    they are stored, in the type that is multiplied.
+    The last four are made for scoring, by pooling.prepare. Their values are those that float16
+    can hold, since that is how they are stored.
     """
 
     duration_s: float
@@ -69,15 +76,15 @@ class Evidence:
     thumbnail_times: npt.NDArray[np.float32]
     thumbnails: tuple[bytes, ...]
     models: dict[str, str]
-    moment_edges: npt.NDArray[np.float32] = field(default_factory=lambda: _none())
-    moment_vectors: npt.NDArray[np.float32] = field(default_factory=lambda: _none())
-    transcript_vectors: npt.NDArray[np.float32] = field(default_factory=lambda: _none())
-    screen_text_vectors: npt.NDArray[np.float32] = field(default_factory=lambda: _none())
+    window_edges: npt.NDArray[np.float32] = field(default_factory=lambda: _empty())
+    window_vectors: npt.NDArray[np.float32] = field(default_factory=lambda: _empty())
+    transcript_vectors: npt.NDArray[np.float32] = field(default_factory=lambda: _empty())
+    screen_text_vectors: npt.NDArray[np.float32] = field(default_factory=lambda: _empty())
 
     @cached_property
-    def moment_times(self) -> npt.NDArray[np.float32]:
-        """Starts and ends of the moments, float32[2, m]."""
-        return np.stack([self.moment_edges[:-1], self.moment_edges[1:]])
+    def window_times(self) -> npt.NDArray[np.float32]:
+        """Starts and ends of the pooling windows, float32[2, w]."""
+        return np.stack([self.window_edges[:-1], self.window_edges[1:]])
 
     @cached_property
     def transcript_times(self) -> npt.NDArray[np.float32]:
@@ -90,7 +97,7 @@ class Evidence:
         return _times(self.screen_text)
 
 
-def _none() -> npt.NDArray[np.float32]:
+def _empty() -> npt.NDArray[np.float32]:
     return np.zeros(0, dtype=np.float32)
 
 
@@ -100,7 +107,7 @@ def _times(spans: tuple[TextSpan, ...]) -> npt.NDArray[np.float32]:
 
 
 def write_evidence(path: Path, evidence: Evidence) -> None:
-    """Write one video's evidence; a reader never sees half a file."""
+    """Write a file that appears under its name only when it is complete."""
     sizes = np.array([len(image) for image in evidence.thumbnails], dtype=np.int64)
     tensors: dict[str, npt.NDArray[Any]] = {
         "frame_times": evidence.frame_times.astype(np.float32),
@@ -109,13 +116,15 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
         "thumbnail_times": evidence.thumbnail_times.astype(np.float32),
         "thumbnail_sizes": sizes,
         "thumbnails": np.frombuffer(b"".join(evidence.thumbnails), dtype=np.uint8),
-        "moment_edges": evidence.moment_edges.astype(np.float32),
-        "moment_vectors": evidence.moment_vectors.astype(np.float16),
+        # Stored as "moment" ever since format version 2; other names would be a new version,
+        # and every video would have to be indexed again.
+        "moment_edges": evidence.window_edges.astype(np.float32),
+        "moment_vectors": evidence.window_vectors.astype(np.float16),
         "transcript_vectors": evidence.transcript_vectors.astype(np.float16),
         "screen_text_vectors": evidence.screen_text_vectors.astype(np.float16),
     }
     metadata = {
-        "format": FORMAT,
+        "format": FORMAT_VERSION,
         "duration_s": repr(evidence.duration_s),
         "transcript": _dump_spans(evidence.transcript),
         "screen_text": _dump_spans(evidence.screen_text),
@@ -125,8 +134,8 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
         save_file(tensors, beside, metadata)
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a file is there, is one of evidence's kind and as long as it says; soon told."""
+def is_complete(path: Path) -> bool:
+    """Whether a file exists, is a safetensors file and has its full length: a quick check."""
     try:
         with safe_open(path, framework="numpy"):
             return True
@@ -137,10 +146,10 @@ def is_whole(path: Path) -> bool:
 def read_evidence(path: Path, *, with_frames: bool = True) -> Evidence:
     """Read one video's evidence.
 
-    Classification needs only what `moments.ready` made: without frames, their vectors and the
-    thumbnails, by far the most of a file, stay on disk and are empty in the answer.
+    Classification needs only what `pooling.prepare` made. `with_frames=False` leaves frame vectors
+    and thumbnails, by far the largest part of a file, on disk; the result has none.
 
-    Raises FileNotFoundError, EvidenceOutdated for another format, or EvidenceDamaged.
+    Raises FileNotFoundError, EvidenceOutdated for another format version, or EvidenceDamaged.
     """
     try:
         return _read(path, with_frames)
@@ -153,12 +162,12 @@ def read_evidence(path: Path, *, with_frames: bool = True) -> Evidence:
 def _read(path: Path, with_frames: bool) -> Evidence:
     with safe_open(path, framework="numpy") as file:
         metadata = file.metadata() or {}
-        if metadata.get("format") != FORMAT:
-            raise EvidenceOutdated(f"{path.name} is of another format: index its video again")
+        if metadata.get("format") != FORMAT_VERSION:
+            raise EvidenceOutdated(f"{path.name} has another format version: index its video again")
         tensors = {
             name: file.get_tensor(name)
             for name in file.keys()  # noqa: SIM118
-            if with_frames or name not in UNSCORED
+            if with_frames or name not in NOT_SCORED
         }
     sizes = tensors.get("thumbnail_sizes", np.zeros(0, np.int64))
     packed = tensors["thumbnails"].tobytes() if len(sizes) else b""
@@ -169,53 +178,54 @@ def _read(path: Path, with_frames: bool) -> Evidence:
         scene_starts=tensors["scene_starts"],
         transcript=_load_spans(metadata["transcript"]),
         screen_text=_load_spans(metadata["screen_text"]),
-        thumbnail_times=tensors.get("thumbnail_times", _none()),
+        thumbnail_times=tensors.get("thumbnail_times", _empty()),
         thumbnails=tuple(
             packed[end - size : end] for end, size in zip(np.cumsum(sizes), sizes, strict=True)
         ),
         models=json.loads(metadata["models"]),
-        moment_edges=tensors["moment_edges"],
-        moment_vectors=_widened(tensors["moment_vectors"]),
-        transcript_vectors=_widened(tensors["transcript_vectors"]),
-        screen_text_vectors=_widened(tensors["screen_text_vectors"]),
+        window_edges=tensors["moment_edges"],
+        window_vectors=_as_float32(tensors["moment_vectors"]),
+        transcript_vectors=_as_float32(tensors["transcript_vectors"]),
+        screen_text_vectors=_as_float32(tensors["screen_text_vectors"]),
     )
 
 
-def _widened(halves: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
-    """The same numbers as float32; NumPy, which does one at a time, takes 15 times as long."""
+def _as_float32(halves: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
+    """The same numbers as float32; NumPy converts one at a time and takes 15 times as long."""
     if not halves.size:
         return halves.astype(np.float32)
     return np.asarray(cv2.convertFp16(halves.view(np.int16)), dtype=np.float32)
 
 
-class RecentEvidence:
-    """Reads evidence without frames, and keeps what was read last, up to so many bytes.
+class EvidenceCache:
+    """Reads evidence without frames and caches the files read last.
 
-    A file never changes once it is written; one that was made anew has another time.
+    A file never changes once it is written; a new file of the same name has another time.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self._room = most_bytes
-        self._kept: OrderedDict[tuple[str, int], tuple[int, Evidence]] = OrderedDict()
+    def __init__(self, max_bytes: int) -> None:
+        """`max_bytes` limits the vectors that are held."""
+        self._free = max_bytes
+        self._cached: OrderedDict[tuple[str, int], tuple[int, Evidence]] = OrderedDict()
         self._lock = Lock()
 
     def read(self, path: Path) -> Evidence:
-        """As read_evidence without frames."""
+        """Like read_evidence without frames."""
         key = (str(path), path.stat().st_mtime_ns)
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key][1]
+            if key in self._cached:
+                self._cached.move_to_end(key)
+                return self._cached[key][1]
         evidence = read_evidence(path, with_frames=False)
-        size = evidence.moment_vectors.nbytes + evidence.transcript_vectors.nbytes
+        size = evidence.window_vectors.nbytes + evidence.transcript_vectors.nbytes
         size += evidence.screen_text_vectors.nbytes
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = (size, evidence)
-                self._room -= size
-            while self._room < 0:
-                _, (size, _) = self._kept.popitem(last=False)
-                self._room += size
+            if key not in self._cached:
+                self._cached[key] = (size, evidence)
+                self._free -= size
+            while self._free < 0:
+                _, (size, _) = self._cached.popitem(last=False)
+                self._free += size
         return evidence
 
 

@@ -1,7 +1,7 @@
-"""Makes evidence ready for scoring: everything about a video that does not depend on the prompts.
+"""Prepares evidence for scoring: all the work on a video that does not depend on the prompts.
 
-The pictures are pooled into moments of a few seconds that never reach over a change of scene, so
-that a frame's whim does not count; lines of speech are read with their neighbours. What is left to
+Frames are pooled into windows of a few seconds that never span a scene change, so that no single
+odd frame counts. Lines of speech are encoded together with their neighbours. All that is left to
 do for a prompt is one product with its vector.
 """
 
@@ -21,73 +21,75 @@ from engine.models.choice import Models, TextEncoder
 
 FloatArray = npt.NDArray[np.float32]
 
-MOMENT_S = 3.0
-# A short line says little without the ones before and after it; after a longer pause the next one
-# may speak of something else.
-LONGEST_PAUSE_S = 4.0
+WINDOW_S = 3.0
+# A short line says little without the ones before and after it. After a longer pause the next line
+# may be about something else.
+MAX_PAUSE_S = 4.0
 
 
-class Moments(NamedTuple):
-    """Stretches that follow each other: s + 1 edges in seconds, and the first frame of each."""
+class Windows(NamedTuple):
+    """Consecutive pooling windows: w + 1 edges in seconds, and the first frame of each window."""
 
     edges: list[float]
-    firsts: list[int]
+    first_frames: list[int]
 
 
-def ready(evidence: Evidence, models: Models) -> Evidence:
-    """The same evidence with its moments and the vectors of its texts."""
+def prepare(evidence: Evidence, models: Models) -> Evidence:
+    """The same evidence with its pooling windows and with vectors for its texts."""
     frames = evidence.frame_vectors.astype(np.float32)
-    moments = cut(evidence)
-    pooled = models.visual.pool(frames, moments.firsts) if len(frames) else frames
-    spoken, written = windows(evidence.transcript), [span.text for span in evidence.screen_text]
+    windows = cut_windows(evidence)
+    pooled = models.visual.pool(frames, windows.first_frames) if len(frames) else frames
+    spoken = with_neighbours(evidence.transcript)
+    shown = [span.text for span in evidence.screen_text]
     return replace(
         evidence,
-        moment_edges=np.array(moments.edges, dtype=np.float32),
-        moment_vectors=_as_stored(pooled),
+        window_edges=np.array(windows.edges, dtype=np.float32),
+        window_vectors=_rounded_as_stored(pooled),
         transcript_vectors=_text_vectors(spoken, models.text),
-        screen_text_vectors=_text_vectors(written, models.text),
+        screen_text_vectors=_text_vectors(shown, models.text),
     )
 
 
-def is_ready(evidence: Evidence) -> bool:
+def is_prepared(evidence: Evidence) -> bool:
     """Whether nothing is left to do before scoring."""
     return (
-        len(evidence.moment_edges) == len(evidence.moment_vectors) + (len(evidence.frame_times) > 0)
+        len(evidence.window_edges) == len(evidence.window_vectors) + (len(evidence.frame_times) > 0)
         and len(evidence.transcript_vectors) == len(evidence.transcript)
         and len(evidence.screen_text_vectors) == len(evidence.screen_text)
     )
 
 
-def cut(evidence: Evidence) -> Moments:
-    """Cut a video into moments of about `MOMENT_S` at most, each with a frame of one scene."""
+def cut_windows(evidence: Evidence) -> Windows:
+    """Cut a video into windows of about `WINDOW_S` at most, each within one scene."""
     times = evidence.frame_times.tolist()
     starts = {int(at) for at in np.searchsorted(times, evidence.scene_starts)} - {0, len(times)}
-    firsts: list[int] = []
+    first_frames: list[int] = []
     scenes = [0, *sorted(starts), len(times)] if times else []
     for first, after in pairwise(scenes):
         end_s = times[after] if after < len(times) else evidence.duration_s
-        parts = min(max(math.ceil((end_s - times[first]) / MOMENT_S), 1), after - first)
-        firsts += [first + (after - first) * part // parts for part in range(parts)]
-    edges = [0.0, *(times[first] for first in firsts[1:]), evidence.duration_s]
-    return Moments(edges if firsts else [], firsts)
+        parts = min(max(math.ceil((end_s - times[first]) / WINDOW_S), 1), after - first)
+        first_frames += [first + (after - first) * part // parts for part in range(parts)]
+    edges = [0.0, *(times[first] for first in first_frames[1:]), evidence.duration_s]
+    return Windows(edges if first_frames else [], first_frames)
 
 
-def windows(lines: Sequence[TextSpan]) -> list[str]:
-    """Each line's text with that of its neighbours, unless a pause lies between."""
+def with_neighbours(lines: Sequence[TextSpan]) -> list[str]:
+    """The text of each line together with its neighbours', unless a long pause lies between."""
     texts = [line.text for line in lines]
-    read = [[text] for text in texts]
-    for at, (one, other) in enumerate(pairwise(lines)):
-        if other.start - one.end <= LONGEST_PAUSE_S:
-            read[at].append(texts[at + 1])
-            read[at + 1].insert(0, texts[at])
-    return [" ".join(parts) for parts in read]
+    joined = [[text] for text in texts]
+    for at, (line, following) in enumerate(pairwise(lines)):
+        if following.start - line.end <= MAX_PAUSE_S:
+            joined[at].append(texts[at + 1])
+            joined[at + 1].insert(0, texts[at])
+    return [" ".join(parts) for parts in joined]
 
 
 def _text_vectors(texts: Sequence[str], encoder: TextEncoder) -> FloatArray:
     if not texts:
         return np.zeros((0, 0), dtype=np.float32)
-    return _as_stored(encoder.background().scale(encoder.encode(texts)))
+    return _rounded_as_stored(encoder.background().scale(encoder.encode(texts)))
 
 
-def _as_stored(vectors: FloatArray) -> FloatArray:
+def _rounded_as_stored(vectors: FloatArray) -> FloatArray:
+    """Rounded to float16, so that fresh evidence scores exactly as it will when read from disk."""
     return vectors.astype(np.float16).astype(np.float32)

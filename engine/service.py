@@ -37,14 +37,14 @@ from engine.catalog.tables import (
     now,
     sqlite_url,
 )
-from engine.errors import PlatformError, not_there
-from engine.evidence import FORMAT, Evidence, TextSpan
+from engine.errors import PlatformError, not_found
+from engine.evidence import FORMAT_VERSION, Evidence, TextSpan
 from engine.indexing.download import FetchLimits, fetch
 from engine.indexing.tasks import API_MAX_VIDEO_BYTES, Indexer, Progress, Upload
 from engine.models.choice import Models
 from engine.retrieval.classify import Classifier
-from engine.retrieval.matcher import Matcher
-from engine.retrieval.search import Picture, Searcher, read_picture
+from engine.retrieval.evidence_reader import EvidenceReader
+from engine.retrieval.search import Image, Searcher, read_image
 
 THUMBNAIL = "thumbnail"
 # A picture to search by is fetched while its caller waits.
@@ -92,10 +92,10 @@ class Service:
             fetch_private=fetch_private,
             max_video_bytes=max_video_bytes,
         )
-        self._matcher = Matcher(models, self._indexer.evidence_path, self._file_name)
-        self.classifier = Classifier(self._catalog, self._matcher)
-        self.searcher = Searcher(self._catalog, self._matcher)
-        self._indexer.resume(catalog_is_elsewhere=bool(database_url))
+        self._reader = EvidenceReader(models, self._indexer.evidence_path, self._file_name)
+        self.classifier = Classifier(self._catalog, self._reader)
+        self.searcher = Searcher(self._catalog, self._reader)
+        self._indexer.resume(separate_catalog=bool(database_url))
 
     @property
     def max_video_bytes(self) -> int:
@@ -133,7 +133,7 @@ class Service:
             options=list(dict.fromkeys(option for each in engines for option in each.options)),
             addons=list(addons),
             models=self._models.names(),
-            evidence_format=FORMAT,
+            evidence_format=FORMAT_VERSION,
         )
         try:
             with self._catalog.transaction() as session:
@@ -159,7 +159,7 @@ class Service:
 
         None in one without videos: it takes the models in use with its first one.
         """
-        kinds = index.foreign(self._models.names(), index.options)
+        kinds = index.outdated_kinds(self._models.names(), index.options)
         if kinds:
             with self._catalog.transaction() as session:
                 return [] if is_empty(session, index.id) else kinds
@@ -313,18 +313,18 @@ class Service:
 
     def thumbnail(self, video_id: str, time_s: float) -> bytes:
         """The JPEG file of the thumbnail nearest to a moment."""
-        evidence = self._matcher.evidence(video_id)
+        evidence = self._reader.read(video_id)
         if evidence is None or not evidence.thumbnails:
-            raise not_there(video_id, "videos")
+            raise not_found(video_id, "videos")
         nearest = int(np.abs(evidence.thumbnail_times - time_s).argmin())
         return evidence.thumbnails[nearest]
 
-    def fetch_picture(self, url: str, field: str) -> Picture:
+    def fetch_image(self, url: str, field: str) -> Image:
         """A picture from the network, to search by."""
         path = self.incoming_path()
         try:
             fetch(url, path, FetchLimits(*PICTURE_LIMITS, self._fetch_private), field)
-            return read_picture(path.read_bytes(), field)
+            return read_image(path.read_bytes(), field)
         finally:
             path.unlink(missing_ok=True)
 
@@ -334,9 +334,9 @@ class Service:
         return video.filename if video else video_id
 
     def _evidence(self, video: Video) -> Evidence:
-        evidence = self._matcher.evidence(video.id)
+        evidence = self._reader.read(video.id)
         if evidence is None:
-            raise not_there(video.id, "videos")
+            raise not_found(video.id, "videos")
         return evidence
 
     def _page(self, query: Select[tuple[Row]], listing: Listing, request: PageRequest) -> Page[Row]:
@@ -347,7 +347,7 @@ class Service:
 def _get(session: Session, table: type[Row], row_id: str) -> Row:
     row = session.get(table, row_id)
     if row is None:
-        raise not_there(row_id, table.__tablename__)
+        raise not_found(row_id, table.__tablename__)
     return row
 
 
@@ -355,5 +355,5 @@ def _get_video(session: Session, index_id: str, video_id: str) -> Video:
     _get(session, Index, index_id)
     video = _get(session, Video, video_id)
     if video.index_id != index_id:
-        raise not_there(video_id, "videos")
+        raise not_found(video_id, "videos")
     return video

@@ -1,71 +1,69 @@
-// The drawer with all clips of a card: pages come as one scrolls.
-import { fetchDocument } from "./fetching.js";
+// The list of all clips of a card, below it: its pages are loaded one by one as it is scrolled.
+import { enhance } from "./cards.js";
+import { fetchPage } from "./fetching.js";
+import { onceNear } from "./near.js";
 
-async function load(address) {
-  const page = await fetchDocument(address);
-  return document.importNode(page.querySelector(".drawer"), true);
+async function fetchDrawer(address) {
+  return (await fetchPage(address)).querySelector(".drawer");
 }
 
-function watchEnd(drawer, card, enhance) {
-  const more = drawer.querySelector(".pager");
-  if (!more) return;
-  const list = drawer.querySelector(".all");
-  list.append(more); // the end of what is scrolled
-  const observer = new IntersectionObserver(async ([entry]) => {
-    if (!entry.isIntersecting) return;
-    observer.disconnect();
-    let next;
-    try {
-      next = await load(more.querySelector("a").href);
-    } catch {
-      return; // the link stays, for whoever wants to try again
-    }
-    const pager = next.querySelector(".pager");
-    const rows = next.querySelectorAll(".all > li");
-    more.remove();
-    list.append(...rows);
-    if (pager) drawer.append(pager);
-    prepare(drawer, card, enhance);
-  }, { root: list, rootMargin: "200px" });
-  observer.observe(more);
-}
-
-function prepare(drawer, card, enhance) {
+/** Lets the clips of a drawer play, and more of them come when the end of the list is near. */
+function enhanceDrawer(drawer, card) {
   for (const clip of drawer.querySelectorAll("a.clip")) {
     clip.dataset.player = `${card.id}-player`;
   }
   enhance(drawer);
-  watchEnd(drawer, card, enhance);
+  const pager = drawer.querySelector(".pager");
+  if (!pager) return;
+  const list = drawer.querySelector(".all");
+  list.append(pager); // the end of what is scrolled
+  onceNear(pager, "200px", () => loadMore(drawer, card, pager), list);
 }
 
-async function show(card, address, enhance) {
-  const drawer = await load(address);
-  const old = card.querySelector(".drawer");
-  if (old) old.replaceWith(drawer);
-  else card.append(drawer);
+async function loadMore(drawer, card, pager) {
+  let next;
+  try {
+    next = await fetchDrawer(pager.querySelector("a").href);
+  } catch {
+    return; // the link stays, for whoever wants to try again
+  }
+  pager.remove();
+  drawer.querySelector(".all").append(...next.querySelectorAll(".all > li"));
+  const following = next.querySelector(".pager");
+  if (following) drawer.append(following);
+  enhanceDrawer(drawer, card);
+}
+
+/** Shows the clips at an address in a card's drawer, in place of those that are in it. */
+async function showDrawer(card, address) {
+  const drawer = await fetchDrawer(address);
   drawer.id = `${card.id}-drawer`;
-  prepare(drawer, card, enhance);
+  card.querySelector(".drawer")?.remove();
+  card.append(drawer);
+  enhanceDrawer(drawer, card);
   const form = drawer.querySelector("form");
-  form.addEventListener("change", () => {
-    const asked = new URLSearchParams(new FormData(form));
-    show(card, `${form.action}?${asked}`, enhance).then((fresh) => {
-      fresh.querySelector("select").focus({ preventScroll: true });
-    });
-  });
+  form.addEventListener("change", () => filterDrawer(card, form));
   form.addEventListener("submit", (event) => event.preventDefault());
-  return drawer;
 }
 
-/** Opens and closes drawers by the links of their cards. */
-export function listenToDrawers(enhance) {
-  document.addEventListener("click", (event) => {
-    const link = event.target.closest("a.all-clips");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    const card = link.closest("article");
-    const open = card.querySelector(".drawer");
-    link.setAttribute("aria-expanded", String(!open));
-    if (open) open.remove();
-    else show(card, link.href, enhance).catch(() => { window.location.assign(link.href); });
-  });
+async function filterDrawer(card, form) {
+  const query = new URLSearchParams(new FormData(form));
+  await showDrawer(card, `${form.action}?${query}`);
+  card.querySelector(".drawer select").focus({ preventScroll: true });
+}
+
+function toggleDrawer(event) {
+  const link = event.target.closest("a.all-clips");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const card = link.closest("article");
+  const drawer = card.querySelector(".drawer");
+  link.setAttribute("aria-expanded", String(!drawer));
+  if (drawer) drawer.remove();
+  else showDrawer(card, link.href).catch(() => { window.location.assign(link.href); });
+}
+
+/** Lets the links of cards open and close their drawers. */
+export function listenToDrawers() {
+  document.addEventListener("click", toggleDrawer);
 }

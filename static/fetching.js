@@ -1,17 +1,23 @@
-// Pages of our own server as documents: parsed by the browser, with no script in them run.
+// Fetches pages of our own server; the browser parses them, and runs no script in them.
 
-/** Resolves to the document at an address; rejects where there is none or the signal aborts. */
-export function fetchDocument(address, signal) {
+/**
+ * Resolves to the root element of the page at an address, ready to be put into this page.
+ * Rejects where there is no such page, and with an AbortError when the signal aborts.
+ */
+export function fetchPage(address, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("GET", address);
     request.responseType = "document";
     request.setRequestHeader("Accept", "text/html");
     request.addEventListener("load", () => {
-      if (request.status === 200 && request.response) resolve(request.response);
-      else reject(new Error(`${request.status} ${request.statusText}`));
+      if (request.status === 200 && request.response) {
+        resolve(document.importNode(request.response.documentElement, true));
+      } else {
+        reject(new Error(`${request.status} ${request.statusText}`));
+      }
     });
-    request.addEventListener("error", () => reject(new Error("The page is out of reach")));
+    request.addEventListener("error", () => reject(new Error("the server did not answer")));
     request.addEventListener("abort", () => reject(new DOMException("", "AbortError")));
     signal?.addEventListener("abort", () => request.abort());
     request.send();

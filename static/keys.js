@@ -1,43 +1,48 @@
-// Keys for the whole page; where one types or a control has its own use for a key, they rest.
-import { moveBy, playNeighbour, toggle } from "./player.js";
+// Keyboard shortcuts of the whole page; they rest where somebody types or a control uses keys itself.
+import { playNext, playPrevious } from "./clips.js";
+import { moveBy, toggle } from "./player.js";
 
 const OWN_KEYS = "input, select, textarea, video, [contenteditable], dialog[open] *";
 
-let lastPlayed = null;
+let lastUsed = null;
 
-/** Remembers the player that was used last: keys speak to it. */
+/** Remembers the player that was used last: shortcuts act on it. */
 export function noteUse(video) {
-  lastPlayed = video;
+  lastUsed = video;
 }
 
-/** The card that keys speak to: where the focus is, else where one played last, else the first in view. */
+function focusedCard() {
+  return document.activeElement.closest("article.card");
+}
+
+/** The card that shortcuts act on: the focused one, else the one used last, else the first in view. */
 function currentCard() {
-  const focused = document.activeElement.closest("article.card");
-  if (focused) return focused;
-  if (lastPlayed?.isConnected) return lastPlayed.closest("article");
+  if (focusedCard()) return focusedCard();
+  if (lastUsed?.isConnected) return lastUsed.closest("article");
   const cards = [...document.querySelectorAll("article.card")];
   return cards.find((card) => card.getBoundingClientRect().bottom > 80) ?? null;
 }
 
-function step(direction) {
+/** Moves the focus to the card after (1) or before (-1) the focused one; without one, to the current. */
+function focusCard(direction) {
   const cards = [...document.querySelectorAll("article.card")];
-  const now = cards.indexOf(currentCard());
-  const focused = document.activeElement.closest("article.card");
-  const card = cards[focused ? now + direction : Math.max(now, 0)];
+  const current = cards.indexOf(currentCard());
+  const card = cards[focusedCard() ? current + direction : Math.max(current, 0)];
   if (!card) return;
   card.tabIndex = -1;
   card.focus({ preventScroll: true });
   card.scrollIntoView({ block: "nearest" });
 }
 
+// By the key: what is done with the player of the current card.
 const ACTIONS = {
   k: toggle,
   j: (video) => moveBy(video, -10),
   l: (video) => moveBy(video, 10),
   ArrowLeft: (video) => moveBy(video, -1),
   ArrowRight: (video) => moveBy(video, 1),
-  "[": (video) => playNeighbour(video, -1),
-  "]": (video) => playNeighbour(video, 1),
+  "[": playPrevious,
+  "]": playNext,
   o: (video) => video.closest("article").querySelector("button.loop")?.click(),
 };
 
@@ -47,15 +52,14 @@ function onKey(event) {
   const video = currentCard()?.querySelector("video");
   if (key === "/") document.querySelector("#view input[type=search]").focus();
   else if (key === "?") document.getElementById("help").showModal();
-  else if (key === "ArrowUp") step(-1);
-  else if (key === "ArrowDown") step(1);
-  else if (key in ACTIONS && video && !video.hidden) {
-    ACTIONS[key](video);
-  } else return;
+  else if (key === "ArrowUp") focusCard(-1);
+  else if (key === "ArrowDown") focusCard(1);
+  else if (key in ACTIONS && video && !video.hidden) ACTIONS[key](video);
+  else return;
   event.preventDefault();
 }
 
-/** Listens to keys, and adds a button that tells them. */
+/** Listens to the shortcuts, and adds a button that lists them. */
 export function listenToKeys() {
   document.addEventListener("keydown", onKey);
   const help = document.createElement("button");

@@ -1,4 +1,4 @@
-// The lanes under a player: click and arrow keys seek, a playhead follows, a hint tells of a clip.
+// The lanes under a player: clicks and arrow keys seek, a playhead follows, a hint describes a clip.
 import { playFrom, seek } from "./player.js";
 
 const STEP_S = 5;
@@ -17,7 +17,7 @@ function duration(timeline, video) {
   return Number(timeline.dataset.duration) || video.duration || 0;
 }
 
-/** Gives the lanes of a part of the page their role; they are a slider over the video. */
+/** Makes the lanes in a part of the page a slider over their video. */
 export function enhanceTimelines(root) {
   for (const timeline of root.querySelectorAll(".timeline")) {
     const video = playerOf(timeline);
@@ -44,18 +44,19 @@ export function showTime(video) {
   timeline.setAttribute("aria-valuetext", `${clock(video.currentTime)} of ${clock(total)}`);
 }
 
-let running = false;
+// The playing video whose playhead moves with every frame.
+let followed = null;
 
-/** Follows a playing video frame by frame. */
+function showFollowed() {
+  showTime(followed);
+  if (followed.paused || !followed.isConnected) followed = null;
+  else requestAnimationFrame(showFollowed);
+}
+
+/** Follows a playing video frame by frame, in place of the one that was followed before. */
 export function follow(video) {
-  if (running) return;
-  running = true;
-  const step = () => {
-    running = !video.paused && video.isConnected;
-    showTime(video);
-    if (running) requestAnimationFrame(step);
-  };
-  requestAnimationFrame(step);
+  if (!followed) requestAnimationFrame(showFollowed);
+  followed = video;
 }
 
 function seekByPointer(event, timeline, video) {
@@ -120,7 +121,7 @@ function showHint(event) {
   hint.style.top = `${above > 8 ? above : box.bottom + 8}px`;
 }
 
-/** Listens on the whole page, so that cards which come later are served too. */
+/** Listens on the whole page, so that cards which are loaded later are served too. */
 export function listenToTimelines() {
   document.addEventListener("click", onClick);
   document.addEventListener("keydown", onKey, true);

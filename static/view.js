@@ -1,174 +1,102 @@
-// Filters, order and thresholds: every change shows the fitting page of the server in place.
-import { fetchDocument } from "./fetching.js";
+// Filters, order and thresholds: every change shows the server's page for it without a reload.
+import { goToLinkedVideo } from "./address.js";
+import { enhance } from "./cards.js";
+import { fetchPage } from "./fetching.js";
+import { onceNear } from "./near.js";
+import { swapPage } from "./swap.js";
 
-const PATIENCE_MS = 60;
-const SWAPPED = ["#counts", "#chips", "#groups", "#export"];
+const TYPING_PAUSE_MS = 60;
 
-let shown = window.location.search;
-let pending = null;
+let shownQuery = window.location.search;
+let pendingFetch = null;
 let timer = 0;
 
-/** Puts one card's new content into the card that is there, whose player plays on. */
-function renew(card, fresh) {
-  card.id = fresh.id;
-  card.querySelector(".proof").replaceWith(fresh.querySelector(".proof"));
-  const [old, lanes] = [card, fresh].map((each) => each.querySelector(".timeline"));
-  if (old && lanes) old.replaceWith(lanes);
-  else if (lanes) card.querySelector(".stage").append(lanes);
-  else old?.remove();
-  card.setAttribute("aria-labelledby", fresh.getAttribute("aria-labelledby"));
-  const video = card.querySelector("video");
-  if (video) {
-    video.id = `${fresh.id}-player`;
-    video.setAttribute("aria-labelledby", fresh.getAttribute("aria-labelledby"));
-    const tracks = fresh.querySelectorAll("track");
-    for (const [place, track] of video.querySelectorAll("track").entries()) {
-      const { src } = tracks[place] ?? track;
-      if (track.src !== src) track.src = src; // its clips are those of other thresholds now
-    }
-  }
+function pushAddress(address) {
+  window.history.pushState(null, "", address);
 }
 
-function move(list, card, before) {
-  // Where the browser can, a card changes its place without its player stopping.
-  if (list.moveBefore && card.isConnected) list.moveBefore(card, before);
-  else list.insertBefore(card, before);
+function replaceAddress(address) {
+  window.history.replaceState(null, "", address);
 }
 
-/** Makes the list of cards be as the new one, keeping the cards of videos that stay. */
-function renewCards(list, fresh) {
-  const known = new Map([...list.children].map((card) => [card.dataset.video, card]));
-  let place = list.firstElementChild;
-  for (const card of [...fresh.children]) {
-    const old = known.get(card.dataset.video);
-    if (old) {
-      renew(old, card);
-      known.delete(card.dataset.video);
-    }
-    const wanted = old ?? card;
-    if (wanted === place) place = place.nextElementSibling;
-    else move(list, wanted, place);
-  }
-  for (const card of known.values()) card.remove();
-}
-
-function renewMain(fresh) {
-  const main = document.getElementById("videos");
-  const [list, freshList] = [main, fresh].map((each) => each.querySelector("div.list"));
-  if (!list || !freshList) {
-    main.replaceChildren(...fresh.childNodes);
-    return;
-  }
-  renewCards(list, freshList);
-  for (const child of [...main.children]) if (child !== list) child.remove();
-  const children = [...fresh.children];
-  const middle = children.indexOf(freshList);
-  list.before(...children.slice(0, middle));
-  list.after(...children.slice(middle + 1));
-}
-
-function renewSliders(page) {
-  for (const fresh of page.querySelectorAll(".slider")) {
-    const slider = document.getElementById(fresh.querySelector("input").id).closest(".slider");
-    for (const part of ["output", ".histogram", ".passed"]) {
-      slider.querySelector(part).replaceWith(fresh.querySelector(part));
-    }
-    const [input, asked] = [slider, fresh].map((each) => each.querySelector("input"));
-    // Not the one that is being dragged.
-    if (input !== document.activeElement) input.value = asked.value;
-  }
-}
-
-/** Shows what an address asks for, and makes it the page's own. */
-export async function show(address, enhance, { remember = "replaceState" } = {}) {
-  pending?.abort();
-  const own = new AbortController();
-  pending = own;
+/** Shows the page at an address in place of this one; `record` puts the address into the history. */
+async function show(address, record) {
+  pendingFetch?.abort();
+  const abort = new AbortController();
+  pendingFetch = abort;
   let page;
   try {
-    page = document.importNode((await fetchDocument(address, own.signal)).documentElement, true);
+    page = await fetchPage(address, abort.signal);
   } catch (error) {
     if (error.name === "AbortError") return;
     window.location.assign(address); // the server says what is wrong
     return;
   }
-  for (const part of SWAPPED) document.querySelector(part).replaceWith(page.querySelector(part));
-  renewSliders(page);
-  for (const hidden of page.querySelectorAll("#view input[type=hidden]")) {
-    document.querySelector(`#view input[name=${hidden.name}]`).value = hidden.value;
-  }
-  renewMain(page.querySelector("#videos"));
-  if (remember) window.history[remember](null, "", address);
-  shown = window.location.search;
+  swapPage(page);
+  record?.(address);
+  shownQuery = window.location.search;
   enhance(document);
+  loadMoreNearEnd();
 }
 
 /** The address of the form as it stands; what is at its default is left out. */
-function addressOf(form) {
-  const asked = new URLSearchParams(new FormData(form));
-  for (const [name, value] of [...asked]) if (!value) asked.delete(name);
-  for (const slider of form.querySelectorAll("input[type=range]")) {
-    if (Number(slider.value) === Number(slider.dataset.default)) asked.delete(slider.name);
+export function addressOf(form) {
+  const query = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) {
+    if (value && !isDefault(form.elements[name], value)) query.append(name, value);
   }
-  if (asked.get("group") === "video") asked.delete("group");
-  if (asked.get("sort") === "score") asked.delete("sort");
-  const text = asked.toString();
+  const text = query.toString();
   return form.action + (text ? `?${text}` : "");
 }
 
-/** Loads the next page of cards when the end of the list comes near. */
-export function watchEnd(enhance) {
-  const next = document.querySelector("#videos .pager a[rel=next]");
-  if (!next) return;
-  const observer = new IntersectionObserver(async ([entry]) => {
-    if (!entry.isIntersecting) return;
-    observer.disconnect();
-    if (!next.isConnected) return;
-    let page;
-    try {
-      page = document.importNode((await fetchDocument(next.href)).documentElement, true);
-    } catch {
-      return; // the link stays, for whoever wants to try again
-    }
-    if (!next.isConnected) return; // the list has been renewed meanwhile
-    const pager = next.closest(".pager");
-    document.querySelector("#videos .list").append(...page.querySelector("#videos .list").children);
-    const following = page.querySelector("#videos .pager a[rel=next]");
-    if (following) pager.replaceChildren(following);
-    else pager.remove();
-    enhance(document);
-    watchEnd(enhance);
-  }, { rootMargin: "800px" });
-  observer.observe(next);
+function isDefault({ name, type, dataset }, value) {
+  if (type === "range") return Number(value) === Number(dataset.default);
+  return (name === "group" && value === "video") || (name === "sort" && value === "score");
 }
 
-/** Listens to the form, to its links, and to the way back. */
-export function listenToView(enhance) {
+/** Loads the next page of cards when the end of the list comes near. */
+export function loadMoreNearEnd() {
+  const next = document.querySelector("#videos .pager a[rel=next]");
+  if (next) onceNear(next, "800px", () => loadMore(next));
+}
+
+async function loadMore(next) {
+  let page;
+  try {
+    page = await fetchPage(next.href);
+  } catch {
+    return; // the link stays, for whoever wants to try again
+  }
+  if (!next.isConnected) return; // the list has been renewed meanwhile
+  const pager = next.closest(".pager");
+  document.querySelector("#videos .list").append(...page.querySelector("#videos .list").children);
+  const following = page.querySelector("#videos .pager a[rel=next]");
+  if (following) pager.replaceChildren(following);
+  else pager.remove();
+  enhance(document);
+  loadMoreNearEnd();
+}
+
+/** Listens to the form, to the links that change the view, and to the way back. */
+export function listenToView() {
   const form = document.getElementById("view");
-  const update = (wait, remember) => {
+  const showForm = (wait, record) => {
     clearTimeout(timer);
-    timer = setTimeout(async () => {
-      await show(addressOf(form), enhance, { remember });
-      watchEnd(enhance);
-    }, wait);
+    timer = setTimeout(() => show(addressOf(form), record), wait);
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    update(0, "pushState");
+    showForm(0, pushAddress);
   });
-  form.addEventListener("input", () => update(PATIENCE_MS, "replaceState"));
+  form.addEventListener("input", () => showForm(TYPING_PAUSE_MS, replaceAddress));
   document.addEventListener("click", (event) => {
     const link = event.target.closest("#chips a, #groups a, .summary a, .heat a, .tile, .group > p a");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    show(link.href, enhance, { remember: "pushState" }).then(() => {
-      watchEnd(enhance);
-      enhance.toLinkedVideo();
-    });
+    show(link.href, pushAddress).then(goToLinkedVideo);
   });
   window.addEventListener("popstate", () => {
     // A way back within the page, as to its beginning, asks for nothing else.
-    if (window.location.search === shown) return;
-    show(window.location.href, enhance, { remember: null }).then(() => watchEnd(enhance));
+    if (window.location.search !== shownQuery) show(window.location.href);
   });
 }

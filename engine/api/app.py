@@ -15,7 +15,7 @@ from engine.api.openapi import openapi
 from engine.api.routes import ROUTES
 from engine.api.schemas.base import refusal
 from engine.api.state import ApiOptions, State, attach, state
-from engine.api.videos import thumbnail_picture
+from engine.api.videos import thumbnail_image
 from engine.errors import PlatformError
 from engine.models.store import ModelError
 from engine.service import Service
@@ -47,7 +47,7 @@ def create_app(service: Service, options: ApiOptions | None = None) -> Flask:
     attach(app, State(service, chosen, limits.RateLimiter(chosen.rate_limit)))
     for version in VERSIONS:
         app.register_blueprint(_blueprint(version), url_prefix=f"/{version}")
-    app.add_url_rule(f"{PICTURES}/<token>", view_func=thumbnail_picture)
+    app.add_url_rule(f"{PICTURES}/<token>", view_func=thumbnail_image)
     app.add_url_rule(OPENAPI, "openapi", lambda: jsonify(openapi(VERSIONS)))
     app.before_request(uploads.limit_body)
     app.before_request(_authenticate)
@@ -66,7 +66,7 @@ def _blueprint(version: str) -> Blueprint:
     routes = Blueprint(version.replace(".", "_"), __name__)
     for route in ROUTES:
         name = f"{route.method} {route.rule}".replace(".", "_")
-        routes.add_url_rule(route.rule, name, route.answer, methods=[route.method])
+        routes.add_url_rule(route.rule, name, route.respond, methods=[route.method])
     return routes
 
 
@@ -102,7 +102,7 @@ def _refused(error: PlatformError) -> Response:
 
 
 def _model_fails(error: ModelError) -> Response:
-    """Not an answer of 5xx, which clients ask for again: a model does not mend itself."""
+    """Not a status of 5xx, which clients retry: a broken model stays broken."""
     log.error("%s %s failed: %s", request.method, request.path, error)
     return _refused(PlatformError("index_not_supported_for_search", str(error)))
 

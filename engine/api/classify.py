@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from engine.api.cursors import ResultPage
 from engine.api.responses import (
-    ClassifyAnswer,
-    LabelsAnswer,
-    VideoClassesAnswer,
-    VideoLabelsAnswer,
-    class_answers,
-    label_answers,
+    ClassifyResponse,
+    LabelsResponse,
+    VideoClassesResponse,
+    VideoLabelsResponse,
+    class_responses,
+    label_responses,
     token_page_info,
 )
 from engine.api.routing import Route
@@ -30,50 +30,50 @@ class View:
     details: bool
 
 
-def classify_videos(body: ClassifyVideosBody) -> ClassifyAnswer | LabelsAnswer:
+def classify_videos(body: ClassifyVideosBody) -> ClassifyResponse | LabelsResponse:
     """Classify chosen videos."""
     thresholds = body.thresholds(state().options.thresholds)
     results = service().classifier.videos(body.chosen, body.queries, thresholds)
     if body.one_video_labels:
         links, clips = state().links.here(), body.include_clips
         details = body.show_detailed_score
-        found = [label_answers(each, links, clips=clips, details=details) for each in results]
+        found = [label_responses(each, links, clips=clips, details=details) for each in results]
         return {"labels": found[0] if found else []}
     return _first(results, body)
 
 
-def classify_index(body: ClassifyIndexBody) -> ClassifyAnswer:
+def classify_index(body: ClassifyIndexBody) -> ClassifyResponse:
     """Classify every video of an index."""
     thresholds = body.thresholds(state().options.thresholds)
     return _first(service().classifier.index(body.index_id, body.queries, thresholds), body)
 
 
-def classify_page(page_token: str) -> ClassifyAnswer:
+def classify_page(page_token: str) -> ClassifyResponse:
     """A further page of a classification."""
-    return _answer(state().classified.page(page_token))
+    return _response(state().classified.page(page_token))
 
 
-def _first(results: Sequence[VideoClasses], body: ClassifyBody) -> ClassifyAnswer:
+def _first(results: Sequence[VideoClasses], body: ClassifyBody) -> ClassifyResponse:
     view = View(body.labels is not None, body.include_clips, body.show_detailed_score)
-    return _answer(state().classified.first(results, body.page_limit, view))
+    return _response(state().classified.first(results, body.page_limit, view))
 
 
-def _answer(page: ResultPage[VideoClasses, View]) -> ClassifyAnswer:
+def _response(page: ResultPage[VideoClasses, View]) -> ClassifyResponse:
     links, clips, details = state().links.here(), page.view.clips, page.view.details
     info = token_page_info(page, ends=True)
     if page.view.labels:
-        labelled: list[VideoLabelsAnswer] = [
+        labelled: list[VideoLabelsResponse] = [
             {
                 "video_id": each.video_id,
-                "labels": label_answers(each, links, clips=clips, details=details),
+                "labels": label_responses(each, links, clips=clips, details=details),
             }
             for each in page.items
         ]
         return {"data": labelled, "page_info": info}
-    classified: list[VideoClassesAnswer] = [
+    classified: list[VideoClassesResponse] = [
         {
             "video_id": each.video_id,
-            "classes": class_answers(each, links, clips=clips, details=details),
+            "classes": class_responses(each, links, clips=clips, details=details),
         }
         for each in page.items
     ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import NoReturn, get_args
 
-from engine.api.responses import EngineAnswer, EnginesAnswer, PageInfo
+from engine.api.responses import EngineResponse, EnginesResponse, PageInfo
 from engine.api.routing import Route
 from engine.api.schemas.library import PEGASUS_OPTIONS, EngineName
 from engine.catalog.tables import INDEX_OPTIONS
-from engine.errors import PlatformError, not_there
+from engine.errors import PlatformError, not_found
 
 
-def list_engines() -> EnginesAnswer:
+def list_engines() -> EnginesResponse:
     """List the engines that an index may name; behind all of them is this one."""
     engines = [_engine(name) for name in get_args(EngineName)]
     info: PageInfo = {
@@ -23,10 +23,10 @@ def list_engines() -> EnginesAnswer:
     return {"data": engines, "page_info": info}
 
 
-def get_engine(engine_id: str) -> EngineAnswer:
+def get_engine(engine_id: str) -> EngineResponse:
     """One engine."""
     if engine_id not in get_args(EngineName):
-        raise not_there(engine_id, "engines")
+        raise not_found(engine_id, "engines")
     return _engine(engine_id)
 
 
@@ -55,7 +55,7 @@ def no_transfers(**_: str) -> NoReturn:
     )
 
 
-def _engine(name: str) -> EngineAnswer:
+def _engine(name: str) -> EngineResponse:
     options = PEGASUS_OPTIONS if name.startswith("pegasus") else INDEX_OPTIONS
     return {
         "_id": name,

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from engine.api.responses import IdAnswer, IndexAnswer, PageAnswer, index_answer, page_answer
+from engine.api.responses import (
+    IdResponse,
+    IndexResponse,
+    PageResponse,
+    index_response,
+    page_response,
+)
 from engine.api.routing import Route
 from engine.api.schemas.library import CreateIndexBody, RenameIndexBody
 from engine.api.state import service
@@ -11,21 +17,21 @@ from engine.catalog.tables import Index
 from engine.service import Usage
 
 
-def create_index(body: CreateIndexBody) -> IdAnswer:
+def create_index(body: CreateIndexBody) -> IdResponse:
     """Make an index, in v1.1's or v1.2's spelling."""
     return {"_id": service().create_index(body.index_name, body.specs, body.addons or []).id}
 
 
-def list_indexes(page: PageRequest) -> PageAnswer[IndexAnswer]:
+def list_indexes(page: PageRequest) -> PageResponse[IndexResponse]:
     """List indexes, filtered and sorted."""
     found = service().indexes(page)
     usage = service().usage(index.id for index in found.rows)
-    return page_answer(found, [_answer(row, usage[row.id]) for row in found.rows])
+    return page_response(found, [_response(row, usage[row.id]) for row in found.rows])
 
 
-def get_index(index_id: str) -> IndexAnswer:
+def get_index(index_id: str) -> IndexResponse:
     """One index, with the keys of both versions."""
-    return _answer(service().index(index_id), service().usage([index_id])[index_id])
+    return _response(service().index(index_id), service().usage([index_id])[index_id])
 
 
 def rename_index(index_id: str, body: RenameIndexBody) -> None:
@@ -38,8 +44,8 @@ def delete_index(index_id: str) -> None:
     service().delete_index(index_id)
 
 
-def _answer(index: Index, usage: Usage) -> IndexAnswer:
-    return index_answer(index, usage, service().outdated(index), service().scores)
+def _response(index: Index, usage: Usage) -> IndexResponse:
+    return index_response(index, usage, service().outdated(index), service().scores)
 
 
 ROUTES = (

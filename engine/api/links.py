@@ -17,7 +17,7 @@ LIFETIME_S = 3600
 PATH = "/thumbnails"
 
 
-class PictureLinks:
+class ThumbnailLinks:
     """Signs and reads addresses."""
 
     def __init__(self) -> None:

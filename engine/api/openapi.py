@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from pydantic import TypeAdapter
 
-from engine.api.responses import ErrorAnswer
+from engine.api.responses import ErrorResponse
 from engine.api.routes import ROUTES
 from engine.api.routing import Route
 from engine.api.schemas.library import ListQuery
@@ -95,14 +95,14 @@ def _filters(listing: Listing) -> list[Json]:
 def _responses(route: Route, schemas: Json) -> Json:
     error = {
         "description": "refused, with the reason",
-        "content": {"application/json": {"schema": _schema(ErrorAnswer, schemas)}},
+        "content": {"application/json": {"schema": _schema(ErrorResponse, schemas)}},
     }
-    answer = route.hints.get("return")
-    if answer is NoReturn:
+    response = route.hints.get("return")
+    if response is NoReturn:
         return {"400": error, "default": error}
     success: Json = {"description": "done"}
-    if answer is not type(None):
-        success["content"] = {"application/json": {"schema": _schema(answer, schemas)}}
+    if response is not type(None):
+        success["content"] = {"application/json": {"schema": _schema(response, schemas)}}
     return {str(route.status): success, "default": error}
 
 

@@ -23,11 +23,11 @@ Item = TypeVar("Item")
 Links = Callable[[str, float], str]
 
 
-class IdAnswer(TypedDict):
+class IdResponse(TypedDict):
     _id: str
 
 
-class TaskIdAnswer(IdAnswer):
+class TaskIdResponse(IdResponse):
     video_id: str
 
 
@@ -39,7 +39,7 @@ class PageInfo(TypedDict):
     total_duration: NotRequired[float]
 
 
-class PageAnswer(TypedDict, Generic[Item]):
+class PageResponse(TypedDict, Generic[Item]):
     data: list[Item]
     page_info: PageInfo
 
@@ -50,7 +50,7 @@ class EngineOfIndex(TypedDict):
     addons: list[str]
 
 
-class IndexAnswer(IdAnswer):
+class IndexResponse(IdResponse):
     index_name: str
     engine_id: str
     index_options: list[str]
@@ -73,7 +73,7 @@ class TaskMetadata(TypedDict):
     height: NotRequired[int]
 
 
-class ProcessAnswer(TypedDict):
+class ProcessResponse(TypedDict):
     upload_percentage: int
     percentage: int
     remain_seconds: int
@@ -84,7 +84,7 @@ class TaskError(TypedDict):
     message: str
 
 
-class TaskAnswer(IdAnswer):
+class TaskResponse(IdResponse):
     index_id: str
     video_id: str
     type: str
@@ -93,7 +93,7 @@ class TaskAnswer(IdAnswer):
     estimated_time: NotRequired[str]
     created_at: str
     updated_at: str
-    process: NotRequired[ProcessAnswer]
+    process: NotRequired[ProcessResponse]
     error: NotRequired[TaskError]
 
 
@@ -119,26 +119,26 @@ class VideoMetadata(TypedDict):
     fingerprint: NotRequired[str]
 
 
-class VideoAnswer(IdAnswer):
+class VideoResponse(IdResponse):
     created_at: str
     updated_at: str
     indexed_at: str
     metadata: VideoMetadata
 
 
-class ValueAnswer(TypedDict):
+class ValueResponse(TypedDict):
     start: float
     end: float
     value: str
 
 
-class ValuesAnswer(TypedDict):
+class ValuesResponse(TypedDict):
     id: str
     index_id: str
-    data: list[ValueAnswer] | None
+    data: list[ValueResponse] | None
 
 
-class ThumbnailAnswer(TypedDict):
+class ThumbnailResponse(TypedDict):
     thumbnail: str
 
 
@@ -151,7 +151,7 @@ class TokenPageInfo(TypedDict):
     total_inner_matches: NotRequired[int]
 
 
-class ClipAnswer(TypedDict):
+class ClipResponse(TypedDict):
     start: float
     end: float
     score: float
@@ -166,61 +166,61 @@ class DetailedScores(TypedDict):
     normalized_score: float
 
 
-class ClassAnswer(TypedDict):
+class ClassResponse(TypedDict):
     name: str
     score: float
     duration_ratio: float
-    clips: NotRequired[list[ClipAnswer]]
+    clips: NotRequired[list[ClipResponse]]
     detailed_scores: NotRequired[DetailedScores]
 
 
-class LabelAnswer(ClassAnswer):
+class LabelResponse(ClassResponse):
     max_score: float
 
 
-class VideoClassesAnswer(TypedDict):
+class VideoClassesResponse(TypedDict):
     video_id: str
-    classes: list[ClassAnswer]
+    classes: list[ClassResponse]
 
 
-class VideoLabelsAnswer(TypedDict):
+class VideoLabelsResponse(TypedDict):
     video_id: str
-    labels: list[LabelAnswer]
+    labels: list[LabelResponse]
 
 
-class ClassifyAnswer(TypedDict):
-    data: list[VideoClassesAnswer] | list[VideoLabelsAnswer]
+class ClassifyResponse(TypedDict):
+    data: list[VideoClassesResponse] | list[VideoLabelsResponse]
     page_info: TokenPageInfo
 
 
-class LabelsAnswer(TypedDict):
-    labels: list[LabelAnswer]
+class LabelsResponse(TypedDict):
+    labels: list[LabelResponse]
 
 
-class SourceAnswer(TypedDict):
+class SourceResponse(TypedDict):
     type: str
     text: NotRequired[str]
 
 
-class ModuleAnswer(TypedDict):
+class ModuleResponse(TypedDict):
     type: str
     confidence: str
 
 
-class MatchAnswer(TypedDict):
+class MatchResponse(TypedDict):
     video_id: str
     start: float
     end: float
     score: float
     confidence: str
-    metadata: list[SourceAnswer]
-    modules: list[ModuleAnswer]
+    metadata: list[SourceResponse]
+    modules: list[ModuleResponse]
     thumbnail_url: NotRequired[str]
 
 
-class VideoMatchesAnswer(TypedDict):
+class VideoMatchesResponse(TypedDict):
     id: str
-    clips: list[MatchAnswer]
+    clips: list[MatchResponse]
 
 
 class SearchPool(TypedDict):
@@ -229,25 +229,25 @@ class SearchPool(TypedDict):
     total_duration: float
 
 
-class SearchAnswer(TypedDict):
+class SearchResponse(TypedDict):
     search_pool: SearchPool
-    data: list[MatchAnswer] | list[VideoMatchesAnswer]
+    data: list[MatchResponse] | list[VideoMatchesResponse]
     page_info: TokenPageInfo
 
 
-class EngineAnswer(IdAnswer):
+class EngineResponse(IdResponse):
     author: str
     allowed_engine_options: list[str]
     ready: bool
     finetune: bool
 
 
-class EnginesAnswer(TypedDict):
-    data: list[EngineAnswer]
+class EnginesResponse(TypedDict):
+    data: list[EngineResponse]
     page_info: PageInfo
 
 
-class ErrorAnswer(TypedDict):
+class ErrorResponse(TypedDict):
     code: str
     message: str
 
@@ -257,7 +257,7 @@ def timestamp(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def page_answer(page: Page[Any], data: list[Item]) -> PageAnswer[Item]:
+def page_response(page: Page[Any], data: list[Item]) -> PageResponse[Item]:
     """A numbered page."""
     info: PageInfo = {
         "page": page.request.page,
@@ -268,7 +268,7 @@ def page_answer(page: Page[Any], data: list[Item]) -> PageAnswer[Item]:
     return {"data": data, "page_info": info}
 
 
-def index_answer(index: Index, usage: Usage, outdated: list[str], scores: str) -> IndexAnswer:
+def index_response(index: Index, usage: Usage, outdated: list[str], scores: str) -> IndexResponse:
     """An index with the keys of v1.1 and of v1.2 together: each client reads its own.
 
     `outdated` are the kinds of evidence that other models made than those in use, or another
@@ -300,12 +300,12 @@ def index_answer(index: Index, usage: Usage, outdated: list[str], scores: str) -
     }
 
 
-def task_answer(task: Task, progress: Progress | None) -> TaskAnswer:
+def task_response(task: Task, progress: Progress | None) -> TaskResponse:
     """A task; `process` only while it runs, `error` only when it failed."""
     metadata: TaskMetadata = {"filename": task.filename}
     if task.duration is not None and task.width is not None and task.height is not None:
         metadata |= {"duration": task.duration, "width": task.width, "height": task.height}
-    answer: TaskAnswer = {
+    response: TaskResponse = {
         "_id": task.id,
         "index_id": task.index_id,
         "video_id": task.video_id,
@@ -316,19 +316,19 @@ def task_answer(task: Task, progress: Progress | None) -> TaskAnswer:
         "updated_at": timestamp(task.updated_at),
     }
     if task.estimated_time:
-        answer["estimated_time"] = timestamp(task.estimated_time)
+        response["estimated_time"] = timestamp(task.estimated_time)
     if progress:
-        answer["process"] = {
+        response["process"] = {
             "upload_percentage": progress.upload_percentage,
             "percentage": progress.percentage,
             "remain_seconds": progress.remain_seconds,
         }
     if task.error_code:
-        answer["error"] = {"code": task.error_code, "message": task.error_message or ""}
-    return answer
+        response["error"] = {"code": task.error_code, "message": task.error_message or ""}
+    return response
 
 
-def video_answer(video: Video) -> VideoAnswer:
+def video_response(video: Video) -> VideoResponse:
     """A video of an index; what a client stored with it stands beside its own fields."""
     own: VideoMetadata = {
         "filename": video.filename,
@@ -352,9 +352,9 @@ def video_answer(video: Video) -> VideoAnswer:
     }
 
 
-def values_answer(video_id: str, index_id: str, spans: Sequence[TextSpan]) -> ValuesAnswer:
+def values_response(video_id: str, index_id: str, spans: Sequence[TextSpan]) -> ValuesResponse:
     """What is said or written; null where there is nothing, as the hosted platform had it."""
-    data: list[ValueAnswer] = [
+    data: list[ValueResponse] = [
         {"start": round(span.start, 3), "end": round(span.end, 3), "value": span.text}
         for span in spans
     ]
@@ -375,43 +375,43 @@ def token_page_info(page: ResultPage[Any, Any], *, ends: bool) -> TokenPageInfo:
     return info
 
 
-def class_answers(
+def class_responses(
     result: VideoClasses, links: Links, *, clips: bool, details: bool
-) -> list[ClassAnswer]:
+) -> list[ClassResponse]:
     """The classes of one video; clips and detailed scores only where they were asked for."""
     shares = normalized_scores([each.score for each in result.classes])
-    answers = []
+    responses = []
     for each, share in zip(result.classes, shares, strict=True):
-        answer: ClassAnswer = {
+        response: ClassResponse = {
             "name": each.name,
             "score": each.score,
             "duration_ratio": each.duration_ratio,
         }
         if clips:
-            answer["clips"] = [_clip_answer(clip, result, links) for clip in each.clips]
+            response["clips"] = [_clip_response(clip, result, links) for clip in each.clips]
         if details:
-            answer["detailed_scores"] = {
+            response["detailed_scores"] = {
                 "max_score": round(each.max_score, 2),
                 "avg_score": each.avg_score,
                 "normalized_score": share,
             }
-        answers.append(answer)
-    return answers
+        responses.append(response)
+    return responses
 
 
-def label_answers(
+def label_responses(
     result: VideoClasses, links: Links, *, clips: bool, details: bool
-) -> list[LabelAnswer]:
+) -> list[LabelResponse]:
     """The same in v1.1's words, which knew a `max_score` of its own."""
-    answers = class_answers(result, links, clips=clips, details=details)
+    responses = class_responses(result, links, clips=clips, details=details)
     return [
-        {**answer, "max_score": round(each.max_score, 2)}
-        for answer, each in zip(answers, result.classes, strict=True)
+        {**response, "max_score": round(each.max_score, 2)}
+        for response, each in zip(responses, result.classes, strict=True)
     ]
 
 
-def _clip_answer(clip: Clip, video: VideoClasses, links: Links) -> ClipAnswer:
-    answer: ClipAnswer = {
+def _clip_response(clip: Clip, video: VideoClasses, links: Links) -> ClipResponse:
+    response: ClipResponse = {
         "start": round(clip.start, 3),
         "end": round(clip.end, 3),
         "score": round(clip.score, 2),
@@ -419,19 +419,19 @@ def _clip_answer(clip: Clip, video: VideoClasses, links: Links) -> ClipAnswer:
         "prompt": clip.prompt,
     }
     if video.has_thumbnails:
-        answer["thumbnail_url"] = links(video.video_id, (clip.start + clip.end) / 2)
-    return answer
+        response["thumbnail_url"] = links(video.video_id, (clip.start + clip.end) / 2)
+    return response
 
 
-def match_answer(match: Match, confidence: Confidence, links: Links | None) -> MatchAnswer:
+def match_response(match: Match, confidence: Confidence, links: Links | None) -> MatchResponse:
     """One result of a search, with what was said or written there."""
-    sources: list[SourceAnswer] = []
+    sources: list[SourceResponse] = []
     for module in match.modules:
-        source: SourceAnswer = {"type": module.option}
+        source: SourceResponse = {"type": module.option}
         if module.text is not None:
             source["text"] = module.text
         sources.append(source)
-    answer: MatchAnswer = {
+    response: MatchResponse = {
         "video_id": match.video_id,
         "start": round(match.start, 3),
         "end": round(match.end, 3),
@@ -444,5 +444,5 @@ def match_answer(match: Match, confidence: Confidence, links: Links | None) -> M
         ],
     }
     if links:
-        answer["thumbnail_url"] = links(match.video_id, (match.start + match.end) / 2)
-    return answer
+        response["thumbnail_url"] = links(match.video_id, (match.start + match.end) / 2)
+    return response

@@ -1,4 +1,4 @@
-"""A table of routes whose views say by their signatures what they take and what they answer.
+"""A table of routes whose views say by their signatures what they take and what they response.
 
     def rename_index(index_id: str, body: RenameIndexBody) -> None: ...
 
@@ -40,7 +40,7 @@ class Route:
 
     @cached_property
     def hints(self) -> dict[str, Any]:
-        """Types of the view's parameters, and of its answer under `return`."""
+        """Types of the view's parameters, and of its response under `return`."""
         return get_type_hints(self.view, include_extras=True)
 
     @property
@@ -51,7 +51,7 @@ class Route:
     def __hash__(self) -> int:
         return hash((self.method, self.rule))
 
-    def answer(self, **path: str) -> Response:
+    def respond(self, **path: str) -> Response:
         """Give the view what it asks for and send what it returns."""
         result = self.view(**path, **self._arguments())
         response = Response() if result is None else jsonify(result)

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 
 from engine.api.cursors import ResultPage
 from engine.api.responses import (
-    MatchAnswer,
-    SearchAnswer,
-    VideoMatchesAnswer,
-    match_answer,
+    MatchResponse,
+    SearchResponse,
+    VideoMatchesResponse,
+    match_response,
     token_page_info,
 )
 from engine.api.routing import Route
 from engine.api.schemas.search import CombinedBody, SearchBody, SearchChoices, SearchForm
 from engine.api.state import service, state
 from engine.errors import PlatformError
-from engine.retrieval.search import Confidence, Match, Query, SearchResult, Text, read_picture
+from engine.retrieval.search import Confidence, Match, Query, SearchResult, Text, read_image
 
 MAX_PICTURE_BYTES = 32 * 1024**2
 
@@ -32,58 +32,58 @@ class View:
     inner_matches: int | None = None
 
 
-def search(body: SearchBody) -> SearchAnswer:
+def search(body: SearchBody) -> SearchResponse:
     """Search an index by words."""
     return _first(Text(body.query), body)
 
 
-def search_form(form: SearchForm) -> SearchAnswer:
+def search_form(form: SearchForm) -> SearchResponse:
     """Search an index by words or by a picture."""
     return _first(_query(form), form)
 
 
-def search_combined(body: CombinedBody) -> SearchAnswer:
+def search_combined(body: CombinedBody) -> SearchResponse:
     """Search an index by several texts, put together with and, or, not and then."""
     return _first(body.tree, body)
 
 
-def search_page(page_token: str) -> SearchAnswer:
+def search_page(page_token: str) -> SearchResponse:
     """A further page of a search, whichever way it was made."""
-    return _answer(state().found.page(page_token))
+    return _response(state().found.page(page_token))
 
 
 def _query(form: SearchForm) -> Query:
     if form.query_text:
         return Text(form.query_text)
     if form.query_media_url:
-        return service().fetch_picture(form.query_media_url, "query_media_url")
+        return service().fetch_image(form.query_media_url, "query_media_url")
     file = form.query_media_file
     if file is None or file.path.stat().st_size > MAX_PICTURE_BYTES:
         raise PlatformError("parameter_invalid", "The query_media_file may have 32 MB at most.")
-    return read_picture(file.path.read_bytes(), "query_media_file")
+    return read_image(file.path.read_bytes(), "query_media_file")
 
 
-def _first(query: Query, choices: SearchChoices) -> SearchAnswer:
+def _first(query: Query, choices: SearchChoices) -> SearchResponse:
     result = service().searcher.search(choices.request(query))
     by_video = choices.group_by == "video"
     items = result.by_video(choices.sort_option) if by_video else result.matches
     inner = len(result.matches) if by_video else None
     view = View(replace(result, matches=()), choices.confidence, inner)
-    return _answer(state().found.first(items, choices.page_limit, view))
+    return _response(state().found.first(items, choices.page_limit, view))
 
 
-def _answer(page: ResultPage[Match | Group, View]) -> SearchAnswer:
+def _response(page: ResultPage[Match | Group, View]) -> SearchResponse:
     pool, confidence = page.view.pool, page.view.confidence
     links = state().links.here() if pool.has_thumbnails else None
 
-    def shown(match: Match) -> MatchAnswer:
-        return match_answer(match, confidence, links)
+    def shown(match: Match) -> MatchResponse:
+        return match_response(match, confidence, links)
 
     info = token_page_info(page, ends=False)
     if page.view.inner_matches is not None:
         info["total_inner_matches"] = page.view.inner_matches
     clips = [shown(item) for item in page.items if isinstance(item, Match)]
-    groups: list[VideoMatchesAnswer] = [
+    groups: list[VideoMatchesResponse] = [
         {"id": item[0], "clips": [shown(match) for match in item[1]]}
         for item in page.items
         if not isinstance(item, Match)

@@ -10,7 +10,7 @@ from flask import Flask, current_app
 from core.classification import Thresholds
 from engine.api.cursors import ResultPages
 from engine.api.limits import RateLimiter
-from engine.api.links import PictureLinks
+from engine.api.links import ThumbnailLinks
 from engine.retrieval.classify import VideoClasses
 from engine.service import Service
 
@@ -35,7 +35,7 @@ class State:
     service: Service
     options: ApiOptions
     limiter: RateLimiter
-    links: PictureLinks = field(default_factory=PictureLinks)
+    links: ThumbnailLinks = field(default_factory=ThumbnailLinks)
     classified: ResultPages[VideoClasses, Any] = field(default_factory=ResultPages)
     found: ResultPages[Any, Any] = field(default_factory=ResultPages)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from engine.api.responses import (
-    PageAnswer,
-    TaskAnswer,
+    PageResponse,
     TaskCounts,
-    TaskIdAnswer,
-    page_answer,
-    task_answer,
+    TaskIdResponse,
+    TaskResponse,
+    page_response,
+    task_response,
 )
 from engine.api.routing import Route
 from engine.api.schemas.library import CreateTaskForm, TaskCountsQuery
@@ -21,7 +21,7 @@ from engine.indexing.subtitles import read_subtitles
 from engine.indexing.tasks import Upload
 
 
-def create_task(form: CreateTaskForm) -> TaskIdAnswer:
+def create_task(form: CreateTaskForm) -> TaskIdResponse:
     """Upload a video, or name its URL; maybe with its transcript."""
     video, subtitles = form.video_file, form.transcription_file
     if video and video.path.stat().st_size > service().max_video_bytes:
@@ -44,10 +44,12 @@ def create_task(form: CreateTaskForm) -> TaskIdAnswer:
     return {"_id": task.id, "video_id": task.video_id}
 
 
-def list_tasks(page: PageRequest) -> PageAnswer[TaskAnswer]:
+def list_tasks(page: PageRequest) -> PageResponse[TaskResponse]:
     """List tasks of all indexes, filtered and sorted."""
     found = service().tasks(page)
-    return page_answer(found, [task_answer(task, service().progress(task)) for task in found.rows])
+    return page_response(
+        found, [task_response(task, service().progress(task)) for task in found.rows]
+    )
 
 
 def count_tasks(query: TaskCountsQuery) -> TaskCounts:
@@ -64,10 +66,10 @@ def count_tasks(query: TaskCountsQuery) -> TaskCounts:
     }
 
 
-def get_task(task_id: str) -> TaskAnswer:
+def get_task(task_id: str) -> TaskResponse:
     """One task, with its progress while it runs and its reason when it failed."""
     task = service().task(task_id)
-    return task_answer(task, service().progress(task))
+    return task_response(task, service().progress(task))
 
 
 def delete_task(task_id: str) -> None:

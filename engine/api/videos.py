@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from flask import Response
 
 from engine.api.responses import (
-    PageAnswer,
-    ThumbnailAnswer,
-    ValuesAnswer,
-    VideoAnswer,
-    page_answer,
-    values_answer,
-    video_answer,
+    PageResponse,
+    ThumbnailResponse,
+    ValuesResponse,
+    VideoResponse,
+    page_response,
+    values_response,
+    video_response,
 )
 from engine.api.routing import Route
 from engine.api.schemas.library import SpanQuery, TimeQuery, UpdateVideoBody, VideoQuery
@@ -23,22 +23,22 @@ from engine.errors import PlatformError
 from engine.evidence import TextSpan
 
 
-def list_videos(index_id: str, page: PageRequest) -> PageAnswer[VideoAnswer]:
+def list_videos(index_id: str, page: PageRequest) -> PageResponse[VideoResponse]:
     """List the videos of an index, filtered by their own and by custom fields."""
     found = service().videos(index_id, page)
-    answer = page_answer(found, [video_answer(video) for video in found.rows])
+    response = page_response(found, [video_response(video) for video in found.rows])
     usage = service().usage([index_id])[index_id]
-    answer["page_info"]["total_duration"] = usage.total_duration
-    return answer
+    response["page_info"]["total_duration"] = usage.total_duration
+    return response
 
 
-def get_video(index_id: str, video_id: str, query: VideoQuery) -> VideoAnswer:
+def get_video(index_id: str, video_id: str, query: VideoQuery) -> VideoResponse:
     """One video; `embed=true` is refused, for the engine gives no embeddings away."""
     if query.embed:
         raise PlatformError(
             "parameter_invalid", "The embed parameter is invalid. This platform has no embeddings."
         )
-    return video_answer(service().video(index_id, video_id))
+    return video_response(service().video(index_id, video_id))
 
 
 def update_video(index_id: str, video_id: str, body: UpdateVideoBody) -> None:
@@ -51,28 +51,28 @@ def delete_video(index_id: str, video_id: str) -> None:
     service().delete_video(index_id, video_id)
 
 
-def get_transcription(index_id: str, video_id: str, query: SpanQuery) -> ValuesAnswer:
+def get_transcription(index_id: str, video_id: str, query: SpanQuery) -> ValuesResponse:
     """What is said between two moments."""
     return _values(index_id, video_id, query, service().transcript(index_id, video_id))
 
 
-def get_text_in_video(index_id: str, video_id: str, query: SpanQuery) -> ValuesAnswer:
+def get_text_in_video(index_id: str, video_id: str, query: SpanQuery) -> ValuesResponse:
     """What is written in the picture between two moments."""
     return _values(index_id, video_id, query, service().screen_text(index_id, video_id))
 
 
-def get_logo(index_id: str, video_id: str, query: SpanQuery) -> ValuesAnswer:
+def get_logo(index_id: str, video_id: str, query: SpanQuery) -> ValuesResponse:
     """The same, for a logo is known here by what can be read on it."""
     return get_text_in_video(index_id, video_id, query)
 
 
-def get_thumbnail(index_id: str, video_id: str, query: TimeQuery) -> ThumbnailAnswer:
+def get_thumbnail(index_id: str, video_id: str, query: TimeQuery) -> ThumbnailResponse:
     """The address of a picture at a moment; it works for an hour."""
     time_s = service().thumbnail_time(index_id, video_id, query.time)
     return {"thumbnail": state().links.here()(video_id, time_s)}
 
 
-def thumbnail_picture(token: str) -> Response:
+def thumbnail_image(token: str) -> Response:
     """The picture itself, outside the versions and without a key."""
     picture = service().thumbnail(*state().links.read(token))
     return Response(
@@ -82,7 +82,7 @@ def thumbnail_picture(token: str) -> Response:
 
 def _values(
     index_id: str, video_id: str, query: SpanQuery, spans: Sequence[TextSpan]
-) -> ValuesAnswer:
+) -> ValuesResponse:
     start = query.start or 0.0
     end = float("inf") if query.end is None else query.end
     if end < start:
@@ -90,7 +90,7 @@ def _values(
             "parameter_invalid", "The end parameter is invalid. It lies before start."
         )
     inside = [span for span in spans if span.end > start and span.start < end]
-    return values_answer(video_id, index_id, inside)
+    return values_response(video_id, index_id, inside)
 
 
 VIDEO = "/indexes/<index_id>/videos/<video_id>"

@@ -32,7 +32,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sess
 from sqlalchemy.types import TypeDecorator
 
 from core.errors import UserError
-from engine.evidence import FORMAT
+from engine.evidence import FORMAT_VERSION
 
 FINAL_STATUSES = ("ready", "failed")
 ENGINE_FAMILIES = ("marengo", "pegasus")
@@ -45,7 +45,7 @@ EVIDENCE_OF = {
 }
 INDEX_OPTIONS = tuple(EVIDENCE_OF)
 # That of all evidence whose index was made before the format was recorded.
-UNRECORDED_FORMAT = "2"
+UNRECORDED_VERSION = "2"
 
 Json = dict[str, Any]
 
@@ -114,13 +114,13 @@ class Index(Base):
     models: Mapped[dict[str, str]]
     evidence_format: Mapped[str | None]
 
-    def foreign(self, models: Mapping[str, str], options: Iterable[str]) -> list[str]:
+    def outdated_kinds(self, models: Mapping[str, str], options: Iterable[str]) -> list[str]:
         """Kinds of evidence behind these options that other models made than the given ones.
 
         All of them, where another edition of the engine wrote the evidence.
         """
         kinds = list(dict.fromkeys(EVIDENCE_OF[option] for option in options))
-        if (self.evidence_format or UNRECORDED_FORMAT) != FORMAT:
+        if (self.evidence_format or UNRECORDED_VERSION) != FORMAT_VERSION:
             return kinds
         return [kind for kind in kinds if self.models.get(kind) != models[kind]]
 

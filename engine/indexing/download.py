@@ -163,7 +163,7 @@ def _deadline(seconds: float) -> Iterator[_Hold]:
 
 @contextmanager
 def _opened(url: str, limits: FetchLimits, field: str, hold: _Hold) -> Iterator[HTTPResponse]:
-    """The answer to a GET, from an address that was checked."""
+    """The response to a GET, from an address that was checked."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -219,7 +219,7 @@ def is_public(address: str) -> bool:
 
 
 def _connected(addresses: list[Address], port: int) -> socket.socket:
-    """A connection to the first address that answers."""
+    """A connection to the first address that responses."""
     error: OSError = OSError("it has no address")
     for family, address in addresses:
         sock = socket.socket(family, socket.SOCK_STREAM)

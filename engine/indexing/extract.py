@@ -24,7 +24,7 @@ from engine.evidence import Evidence, TextSpan
 from engine.indexing.screen_text import ScreenText
 from engine.indexing.transcript import Pieces, Transcript
 from engine.models.choice import Models, VisualEncoder
-from engine.pooling import ready
+from engine.pooling import prepare
 
 STEP_S = 1.0
 BATCH_FRAMES = 4  # more is no faster on a processor, and takes more memory
@@ -90,7 +90,7 @@ def build_evidence(
         thumbnails=tuple(pictures.thumbnails),
         models=models.names(),
     )
-    return ready(evidence, models)
+    return prepare(evidence, models)
 
 
 class _Pictures:

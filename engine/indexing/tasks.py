@@ -36,8 +36,8 @@ from engine.catalog.tables import (
     new_id,
     now,
 )
-from engine.errors import PlatformError, made_elsewhere, not_there
-from engine.evidence import FORMAT, TextSpan, is_whole, write_evidence
+from engine.errors import PlatformError, not_found, outdated_evidence
+from engine.evidence import FORMAT_VERSION, TextSpan, is_complete, write_evidence
 from engine.indexing.download import FetchLimits, check_url, fetch, file_name
 from engine.indexing.extract import build_evidence
 from engine.indexing.subtitles import MAX_BYTES as MAX_SUBTITLE_BYTES
@@ -170,17 +170,17 @@ class Indexer:
         """
         index = session.get(Index, index_id)
         if index is None:
-            raise not_there(index_id, "indexes")
-        if index.foreign(self._models.names(), index.options):
+            raise not_found(index_id, "indexes")
+        if index.outdated_kinds(self._models.names(), index.options):
             if not is_empty(session, index_id):
-                raise self._foreign(index)
-            index.models, index.evidence_format = self._models.names(), FORMAT
+                raise self._outdated(index)
+            index.models, index.evidence_format = self._models.names(), FORMAT_VERSION
 
-    def _foreign(self, index: Index) -> PlatformError:
-        kinds = index.foreign(self._models.names(), index.options)
-        return made_elsewhere("index_engine_cannot_be_changed", index.name, kinds)
+    def _outdated(self, index: Index) -> PlatformError:
+        kinds = index.outdated_kinds(self._models.names(), index.options)
+        return outdated_evidence("index_engine_cannot_be_changed", index.name, kinds)
 
-    def resume(self, *, catalog_is_elsewhere: bool = False) -> None:
+    def resume(self, *, separate_catalog: bool = False) -> None:
         """Make rows and files agree again, and start again what a crash interrupted.
 
         Files that no row names are removed, and so are the rows of videos without their evidence,
@@ -195,7 +195,7 @@ class Indexer:
             )
             for task in unfinished:
                 task.status = "validating"
-            videos = self._drop_videos_without_evidence(session, catalog_is_elsewhere)
+            videos = self._drop_videos_without_evidence(session, separate_catalog)
         wanted = {self._work_path(task.id) for task in unfinished}
         wanted |= {self.evidence_path(video.id) for video in videos}
         for folder in (self._uploads, self._evidence):
@@ -206,13 +206,13 @@ class Indexer:
             self._start(task)
 
     def _drop_videos_without_evidence(
-        self, session: Session, catalog_is_elsewhere: bool
+        self, session: Session, separate_catalog: bool
     ) -> list[Video]:
-        """Delete what would answer every question with nothing; returns the other videos."""
+        """Delete what would response every prompt_set with nothing; returns the other videos."""
         videos = session.scalars(select(Video)).all()
-        whole = [video for video in videos if is_whole(self.evidence_path(video.id))]
+        whole = [video for video in videos if is_complete(self.evidence_path(video.id))]
         lost = sorted(set(videos) - set(whole), key=lambda video: video.filename)
-        if lost and not whole and catalog_is_elsewhere:
+        if lost and not whole and separate_catalog:
             raise CatalogError(
                 f"None of the {len(lost)} videos of the catalogue (DATABASE_URL) has its evidence "
                 f"in {self._evidence}: set ENGINE_DATA_DIR to the folder that belongs to it, or "
@@ -379,9 +379,9 @@ class Indexer:
         with self._catalog.transaction() as session:
             index = session.get(Index, task.index_id)
         if index is None:
-            raise not_there(task.index_id, "indexes")
-        if index.foreign(self._models.names(), index.options):
-            raise self._foreign(index)
+            raise not_found(task.index_id, "indexes")
+        if index.outdated_kinds(self._models.names(), index.options):
+            raise self._outdated(index)
         return index
 
     def _finish(self, task_id: str, video: Video) -> None:

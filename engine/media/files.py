@@ -22,6 +22,7 @@ FORMATS = (
     ",ivf,flv,live_flv,asf,ogg,mxf,gxf,nut,wtv,dv,rm,mjpeg,gif,apng,yuv4mpegpipe"
     ",aac,ac3,aiff,amr,caf,flac,mp3,wav"
 )
+NO_MEMORY = "needs more memory to decode than a video may take"
 TOLERANCE_S = 2.0  # by more, the packets' own times win over the header's duration
 MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 
@@ -107,6 +108,8 @@ def open_container(path: Path) -> InputContainer:
         )
     except av.error.ArgumentError as error:
         raise MediaError("is not a video, but a playlist, a picture or something else") from error
+    except av.error.MemoryError:
+        raise MediaError(NO_MEMORY) from None
     except av.error.FFmpegError as error:
         raise MediaError(f"cannot be read as a video: {_reason(path, error)}") from error
 

@@ -22,7 +22,7 @@ from PIL import Image
 
 from engine.media.files import DecodeReport, MediaError
 from engine.media.hdr import is_hdr, tone_mapped
-from engine.media.streams import Media, opened, packets, remaining
+from engine.media.streams import Media, decoded, opened, packets, remaining
 
 if TYPE_CHECKING:
     from engine.media.streams import AnyPacket
@@ -159,7 +159,7 @@ class Pictures:
 
     def _decoded(self, packet: AnyPacket) -> list[VideoFrame]:
         try:
-            return self._context.decode(packet)
+            return decoded(self._video, packet)
         except av.error.FFmpegError:
             self._count_broken()
             return []

@@ -83,7 +83,7 @@ class Sound:
         if due_s is None:
             self._start_s = max(time_s, 0.0)
         elif time_s < due_s - TOLERANCE_S:
-            return  # this stretch has been heard already
+            return  # this segment has been heard already
         elif time_s > due_s + TOLERANCE_S:
             self._drain()
             if time_s - due_s <= LONGEST_SILENCE_S:

@@ -20,7 +20,7 @@ from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from engine.media.files import LARGEST_PICTURE, LARGEST_SIDE, MediaError, open_container
+from engine.media.files import LARGEST_PICTURE, LARGEST_SIDE, NO_MEMORY, MediaError, open_container
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -40,7 +40,7 @@ SILENCE = 0.001  # of full scale: 60 dB below, where nothing can be understood
 LONGEST_SILENCE_S = 600.0  # a track that is silent for so long is taken to be silent
 
 PROTECTED = (
-    "is protected against copying (DRM), so its pictures cannot be decoded: use a copy without"
+    "is protected against copying (DRM) and cannot be decoded: use a copy without protection"
 )
 # Where FFmpeg notes it that a track (Matroska, WebM) or a file (ASF, WMV) is encrypted.
 KEYS_OF_PROTECTION = {"enc_key_id", "asf_protection_type"}
@@ -143,11 +143,19 @@ def first_picture(media: Media) -> VideoFrame:
     for packet in packets(media):
         if packet.stream_index == media.video.index:
             with contextlib.suppress(av.error.FFmpegError):
-                for picture in media.video.codec_context.decode(packet):
+                for picture in decoded(media.video, packet):
                     return picture
     for picture in remaining(media.video):
         return picture
     raise MediaError("has no picture that can be decoded")
+
+
+def decoded(video: VideoStream, packet: AnyPacket) -> list[VideoFrame]:
+    """The pictures that the decoder gives for a packet; raises MediaError where memory is short."""
+    try:
+        return video.codec_context.decode(packet)
+    except av.error.MemoryError:
+        raise MediaError(NO_MEMORY) from None
 
 
 def remaining(video: VideoStream) -> list[VideoFrame]:

@@ -32,9 +32,9 @@ class Background(NamedTuple):
     mean: FloatArray
 
     def scale(self, evidence: FloatArray) -> FloatArray:
-        """Evidence float32[n, d] in units of how much its likeness to the pool varies.
+        """Evidence float32[n, d] in units of how much its similarity to the pool varies.
 
-        Its dot product with a prompt's vector less `mean` is then the likeness of the two in
+        Its dot product with a prompt's vector less `mean` is then the similarity of the two in
         standard deviations above the pool.
         """
         deviation = (evidence @ self.vectors.T).std(axis=1, keepdims=True)

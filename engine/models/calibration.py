@@ -15,7 +15,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 # The log-odds of 9,999 in 10,000: nothing that was measured here tells a better chance apart.
 SUREST = 9.21024
-# Were likeness spread normally, around one mean where evidence is right and another where it is
+# Were similarity spread normally, around one mean where evidence is right and another where it is
 # not, its log-odds would grow linearly if both spread as far, quadratically if not. In between fits
 # all three kinds best: straight curves promised too little at the top and too much in the middle.
 BEND = 1.5
@@ -32,14 +32,14 @@ class Calibration(NamedTuple):
     bend: float = BEND
     surest: float = SUREST
 
-    def percent(self, standing_out: FloatArray) -> FloatArray:
+    def percent(self, similarity: FloatArray) -> FloatArray:
         """The chances that evidence is right which stands out so far."""
-        log_odds = self.slope * _power(standing_out, self.bend) + self.offset
+        log_odds = self.slope * _power(similarity, self.bend) + self.offset
         log_odds = np.clip(log_odds, -self.surest, self.surest)
         with np.errstate(over="ignore"):  # the chance of what is hopeless is 0
             return np.asarray(100 / (1 + np.exp(-log_odds)), dtype=np.float32)
 
-    def standing_out(self, percent: npt.ArrayLike) -> FloatArray:
+    def similarity_at(self, percent: npt.ArrayLike) -> FloatArray:
         """The way back; infinite at 0 and at 100."""
         with np.errstate(divide="ignore"):
             log_odds = np.log(percent) - np.log(np.subtract(100, percent))
@@ -53,7 +53,7 @@ def _power(values: npt.ArrayLike, exponent: float) -> npt.NDArray[np.floating]:
     return np.asarray(np.copysign(np.abs(values) ** exponent, values))
 
 
-# For encoders whose likeness are log-odds already.
+# For encoders whose similarity are log-odds already.
 LOG_ODDS = Calibration(1.0, 0.0, bend=1.0, surest=math.inf)
 
 VISUAL = Calibration(0.60, -4.05)

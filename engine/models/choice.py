@@ -72,9 +72,9 @@ class VisualEncoder(Protocol):
 
     @property
     def calibration(self) -> Calibration:
-        """What its likeness is worth."""
+        """What its similarity is worth."""
 
-    def likeness(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
+    def similarity(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
         """How far each prompt stands out in what was pooled, float32[all rows, m].
 
         `pooled` float32[s, k] are of several videos; those of one without rows are of any width.
@@ -107,7 +107,7 @@ class TextReader(Protocol):
 
 
 class TextEncoder(Protocol):
-    """Texts to vectors whose dot product is their likeness in meaning."""
+    """Texts to vectors whose dot product is their similarity in meaning."""
 
     @property
     def name(self) -> str:

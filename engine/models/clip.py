@@ -119,7 +119,7 @@ class ClipEncoder:
         """The mean direction float32[s, dimension] of the frames from each of `firsts` on."""
         return _unit(np.add.reduceat(frame_vectors, firsts, axis=0))
 
-    def likeness(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
+    def similarity(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
         """Logarithm of the odds, float32[all rows, m], that what was pooled shows each prompt."""
         if self._family == "clip":
             return self._margins(pooled, prompt_vectors)

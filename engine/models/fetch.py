@@ -110,7 +110,7 @@ class FetchError(ModelError):
 
 
 class HubUnreachable(FetchError):
-    """The hub gave no answer, or has no such repository."""
+    """The hub gave no response, or has no such repository."""
 
 
 class LicenceRefused(FetchError):
@@ -156,7 +156,7 @@ def look_up(
     Args:
         full: take the graphs in full precision rather than those in int8.
         endpoint: the hub's address, if it is not huggingface_hub's own.
-        timeout_s: seconds to wait for each answer.
+        timeout_s: seconds to wait for each response.
 
     Raises HubUnreachable, or FetchError for a repository that holds no model for this engine.
     """
@@ -315,13 +315,13 @@ class _Download:
             headers["Authorization"] = f"Bearer {token}"
         if held:
             headers["Range"] = f"bytes={held}-"
-        with get_session().stream("GET", url, headers=headers, timeout=self._timeout_s) as answer:
-            hf_raise_for_status(answer)
-            goes_on = answer.status_code == httpx2.codes.PARTIAL_CONTENT
+        with get_session().stream("GET", url, headers=headers, timeout=self._timeout_s) as response:
+            hf_raise_for_status(response)
+            goes_on = response.status_code == httpx2.codes.PARTIAL_CONTENT
             if not goes_on:
                 arrived(-held)
             with self._part(file).open("ab" if goes_on else "wb") as out:
-                for block in answer.iter_bytes():
+                for block in response.iter_bytes():
                     out.write(block)
                     arrived(len(block))
                     self._check_time()

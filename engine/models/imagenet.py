@@ -1,7 +1,7 @@
 """Zero-shot picture classification with the 1,000 labels of ImageNet and a few attributes.
 
 A frame's vector holds the network's logits and how surely the frame has each attribute. A prompt's
-vector says how much each of them speaks for it: by how much its likeness to the prompt stands out
+vector says how much each of them speaks for it: by how much its similarity to the prompt stands out
 among all labels. Their product is the convex combination of semantic embeddings of Norouzi et al.
 2014 (arXiv 1312.5650), with one label vector per label for its name and all its broader terms.
 """
@@ -105,7 +105,7 @@ class ImageNetEncoder:
         """One vector float32[s, 1004] for the frames from each of `firsts` to the next.
 
         The mean posterior of the labels beside the mean of the attributes, in units of how much
-        its likeness to the background pool varies.
+        its similarity to the background pool varies.
         """
         logits, found = np.split(frame_vectors, [LABELS], axis=1)
         chances = np.exp((logits - logits.max(axis=1, keepdims=True)) / TEMPERATURE)
@@ -117,16 +117,16 @@ class ImageNetEncoder:
         means[:, LABELS:] = lasting(means[:, LABELS:])
         return self._background().scale(means)
 
-    def likeness(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
+    def similarity(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
         """Deviations, float32[all rows, m], by which each prompt stands out above the pool."""
         return products(pooled, prompt_vectors)
 
     def _weigh(self, prompts: list[str]) -> FloatArray:
         vectors = self._text.encode(prompts)
-        likeness = vectors @ self._label_vectors().T
-        mean = likeness.mean(axis=1, keepdims=True)
-        deviation = likeness.std(axis=1, keepdims=True) + 1e-6
-        labels = (likeness - mean) / deviation
+        similarity = vectors @ self._label_vectors().T
+        mean = similarity.mean(axis=1, keepdims=True)
+        deviation = similarity.std(axis=1, keepdims=True) + 1e-6
+        labels = (similarity - mean) / deviation
         labels[labels < LEAST_LABEL] = 0
         nearest = [(vectors @ words.T).max(axis=1) for words in self._word_vectors()]
         asked = (np.stack(nearest, axis=1) - mean) / deviation - LEAST_ATTRIBUTE

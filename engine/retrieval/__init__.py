@@ -1,1 +1,1 @@
-"""From prompts and evidence to clips."""
+"""Scores the evidence of indexed videos against prompts: classification and search."""

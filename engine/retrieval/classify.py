@@ -1,4 +1,4 @@
-"""Classification of stored videos by classes in the caller's words."""
+"""Classification of indexed videos by classes that the user describes."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from sqlalchemy import select
 
 from core.classification import ClassScore, Clip, Thresholds, classify, least_seconds
 from engine.catalog.tables import Catalog, Index, Video
-from engine.errors import PlatformError, not_there
+from engine.errors import PlatformError, not_found
 from engine.evidence import Evidence
-from engine.retrieval.matcher import Matcher
-from engine.retrieval.prompts import Question
+from engine.retrieval.evidence_reader import EvidenceReader
+from engine.retrieval.prompts import PromptSet
 
 # The hosted platform's limit for one request about chosen videos.
 MAX_SECONDS = 10 * 3600
-# So many rows of evidence are scored together, about ten hours of video: 100 MB of vectors and,
-# with the 100 prompts that a request may have, up to 200 MB of scores at the lowest thresholds.
-ROWS_AT_ONCE = 25_000
+# Rows of evidence that are scored together, about ten hours of video: 100 MB of vectors and, with
+# the 100 prompts that a request may have, up to 200 MB of scores at the lowest thresholds.
+BATCH_ROWS = 25_000
 
 
 @dataclass(frozen=True)
 class ClassQuery:
-    """One class to look for, with the options in force for it."""
+    """One class to look for, with the options that apply to it."""
 
     name: str
     prompts: tuple[str, ...]
@@ -44,18 +44,18 @@ class VideoClasses:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _IndexedVideo:
     id: str
     index: Index
     evidence: Evidence
 
 
 class Classifier:
-    """Judges videos of the catalogue."""
+    """Classifies videos of the catalogue."""
 
-    def __init__(self, catalog: Catalog, matcher: Matcher) -> None:
+    def __init__(self, catalog: Catalog, reader: EvidenceReader) -> None:
         self._catalog = catalog
-        self._matcher = matcher
+        self._reader = reader
 
     def index(
         self, index_id: str, queries: Sequence[ClassQuery], thresholds: Thresholds
@@ -64,7 +64,7 @@ class Classifier:
         with self._catalog.transaction() as session:
             index = session.get(Index, index_id)
             if index is None:
-                raise not_there(index_id, "indexes")
+                raise not_found(index_id, "indexes")
             videos = list(session.scalars(select(Video.id).where(Video.index_id == index_id)))
         self._require([index], queries)
         return self._classify(((video_id, index) for video_id in videos), queries, thresholds)
@@ -80,9 +80,9 @@ class Classifier:
                 for video in videos.values()
                 if video
             }
-        gone = next((video_id for video_id, video in videos.items() if video is None), None)
-        if gone is not None:
-            raise not_there(gone, "videos")
+        unknown = next((video_id for video_id, video in videos.items() if video is None), None)
+        if unknown is not None:
+            raise not_found(unknown, "videos")
         total_s = sum(video.duration for video in videos.values() if video)
         if total_s > MAX_SECONDS:
             raise PlatformError(
@@ -96,7 +96,7 @@ class Classifier:
     def _require(self, indexes: Iterable[Index], queries: Sequence[ClassQuery]) -> None:
         options = list(dict.fromkeys(option for query in queries for option in query.options))
         for index in indexes:
-            self._matcher.require(index, options)
+            self._reader.require(index, options)
 
     def _classify(
         self,
@@ -105,66 +105,66 @@ class Classifier:
         thresholds: Thresholds,
     ) -> list[VideoClasses]:
         results = []
-        questions = self._questions(queries)
-        for batch in _batches(self._stored(videos)):
+        prompt_sets = self._prompt_sets(queries)
+        for batch in _batches(self._indexed(videos)):
             evidence = [video.evidence for video in batch]
-            clips_of_each = _lasting_clips(questions, evidence, thresholds)
+            clips_of_each = _clips_by_class(prompt_sets, evidence, thresholds)
             for video, clips in zip(batch, clips_of_each, strict=True):
                 classes = classify(clips, video.evidence.duration_s, thresholds)
                 if classes:
                     thumbnails = "thumbnail" in video.index.addons
-                    judged = VideoClasses(video.id, video.index.id, thumbnails, tuple(classes))
-                    results.append(judged)
+                    result = VideoClasses(video.id, video.index.id, thumbnails, tuple(classes))
+                    results.append(result)
         return sorted(results, key=lambda result: -result.classes[0].score)
 
-    def _stored(self, videos: Iterable[tuple[str, Index]]) -> Iterator[_Stored]:
+    def _indexed(self, videos: Iterable[tuple[str, Index]]) -> Iterator[_IndexedVideo]:
         for video_id, index in videos:
-            evidence = self._matcher.evidence(video_id, with_frames=False)
+            evidence = self._reader.read(video_id, with_frames=False)
             if evidence is not None:
-                yield _Stored(video_id, index, evidence)
+                yield _IndexedVideo(video_id, index, evidence)
 
-    def _questions(self, queries: Sequence[ClassQuery]) -> list[Question]:
-        """One question for each kind of evidence, about all classes that ask for it."""
-        asked: dict[tuple[str, str], dict[str, Sequence[str]]] = defaultdict(dict)
+    def _prompt_sets(self, queries: Sequence[ClassQuery]) -> list[PromptSet]:
+        """One prompt set for each kind of evidence, with all classes that use it."""
+        classes_of: dict[tuple[str, str], dict[str, Sequence[str]]] = defaultdict(dict)
         for query in queries:
             for option in query.options:
-                asked[option, query.conversation_option][query.name] = query.prompts
+                classes_of[option, query.conversation_option][query.name] = query.prompts
         return [
-            self._matcher.question(classes, option, conversation_option)
-            for (option, conversation_option), classes in asked.items()
+            self._reader.prompt_set(classes, option, conversation_option)
+            for (option, conversation_option), classes in classes_of.items()
         ]
 
 
-def _lasting_clips(
-    questions: Sequence[Question], videos: Sequence[Evidence], thresholds: Thresholds
+def _clips_by_class(
+    prompt_sets: Sequence[PromptSet], videos: Sequence[Evidence], thresholds: Thresholds
 ) -> list[dict[str, list[Clip]]]:
-    """The clips of each video by class; only of classes that can cover enough of it.
+    """The clips of each video by class; only those of classes that can cover enough of it.
 
-    Most of what is found is far too short, and a clip costs more to make than to find.
+    Most of what is found is far too short, and making a clip costs more than finding it.
     """
-    names = list(dict.fromkeys(name for question in questions for name in question.names))
-    columns = [[names.index(name) for name in question.names] for question in questions]
-    found = [question.find(videos, thresholds.min_clip_score) for question in questions]
+    names = list(dict.fromkeys(name for prompt_set in prompt_sets for name in prompt_set.names))
+    columns = [[names.index(name) for name in prompt_set.names] for prompt_set in prompt_sets]
+    found = [prompt_set.find(videos, thresholds.min_clip_score) for prompt_set in prompt_sets]
     seconds = np.zeros((len(videos), len(names)))
     for each, own in zip(found, columns, strict=True):
         seconds[:, own] += each.seconds
     least = [least_seconds(evidence.duration_s, thresholds) for evidence in videos]
-    lasting = seconds >= np.array(least)[:, None]
+    long_enough = seconds >= np.array(least)[:, None]
     clips: list[dict[str, list[Clip]]] = [defaultdict(list) for _ in videos]
     for each, own in zip(found, columns, strict=True):
-        for video, name, clip in each.clips(lasting[:, own]):
+        for video, name, clip in each.clips(long_enough[:, own]):
             clips[video][name].append(clip)
     return clips
 
 
-def _batches(videos: Iterable[_Stored]) -> Iterator[list[_Stored]]:
-    batch: list[_Stored] = []
+def _batches(videos: Iterable[_IndexedVideo]) -> Iterator[list[_IndexedVideo]]:
+    batch: list[_IndexedVideo] = []
     rows = 0
     for video in videos:
         batch.append(video)
-        rows += len(video.evidence.moment_vectors)
+        rows += len(video.evidence.window_vectors)
         rows += len(video.evidence.transcript) + len(video.evidence.screen_text)
-        if rows >= ROWS_AT_ONCE:
+        if rows >= BATCH_ROWS:
             yield batch
             batch, rows = [], 0
     if batch:

@@ -1,12 +1,11 @@
 """From stored evidence and prompts to clips: a pure function, no model looks at a video here.
 
-Each kind of evidence says of every prompt how far it stands out in each row, where a row is a
-moment of the picture, a line of speech or a text on the screen; stretches.py makes clips of rows.
+Each kind of evidence has rows: pooling windows of frames, lines of speech, or texts on the screen.
+Every prompt has a similarity to every row, and segments.py turns rows into segments of time.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, repeat
@@ -16,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from core.classification import Clip
-from engine.evidence import Evidence
+from engine.evidence import Evidence, TextSpan
 from engine.models import calibration
 from engine.models.calibration import LOG_ODDS, Calibration
 from engine.models.choice import Models
 from engine.models.prompts import products
-from engine.pooling import is_ready, ready
-from engine.retrieval.segments import AgreedLikeness, Classes, Rows, Stretches, find_stretches
+from engine.pooling import is_prepared, prepare
+from engine.retrieval.segments import AgreedSimilarity, Classes, Rows, Segments, find_segments
+from engine.retrieval.words import content_stems, languages_of, stems
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -33,40 +33,33 @@ OPTIONS = (VISUAL, CONVERSATION, TEXT_IN_VIDEO)
 EXACT_MATCH = "exact_match"
 
 TIMES: Mapping[str, Callable[[Evidence], FloatArray]] = {
-    VISUAL: attrgetter("moment_times"),
+    VISUAL: attrgetter("window_times"),
     CONVERSATION: attrgetter("transcript_times"),
     TEXT_IN_VIDEO: attrgetter("screen_text_times"),
 }
 VECTORS: Mapping[str, Callable[[Evidence], FloatArray]] = {
-    VISUAL: attrgetter("moment_vectors"),
+    VISUAL: attrgetter("window_vectors"),
     CONVERSATION: attrgetter("transcript_vectors"),
     TEXT_IN_VIDEO: attrgetter("screen_text_vectors"),
 }
 CALIBRATIONS = {CONVERSATION: calibration.CONVERSATION, TEXT_IN_VIDEO: calibration.TEXT_IN_VIDEO}
 
-# So many rows by a hundred prompts lie in the cache of a processor's core.
+# The similarities of this many rows and a hundred prompts fit the cache of a processor's core.
 BLOCK_ROWS = 3000
-SHORTEST_S = 1.0
-# How far the other prompts of a class have to confirm one of them where texts are compared.
-AGREEMENT = 0.5
-# Recognisers err: words that were all heard are not quite certain to have been said.
+MIN_CLIP_S = 1.0
+# How far prompts of one class have to agree where texts are compared: see segments.Classes.
+TEXT_AGREEMENT = 0.5
+# Speech recognition errs: words that were all recognised are not quite certain to have been said.
 ALL_WORDS = 95.0
-# Where no spaces are written (kana, Chinese characters, Thai) each character stands for a word.
-UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff"
-WORD = re.compile(f"[{UNSPACED}]|[^\\W_{UNSPACED}]+")
-SMALL_WORDS = {
-    *("a", "an", "and", "at", "by", "for", "from", "in", "is", "it", "its", "of", "on", "or"),
-    *("some", "the", "their", "this", "to", "with"),
-}
 
 
-class Question:
-    """Classes to look for by one kind of evidence: made once, asked of every video.
+class PromptSet:
+    """Classes to look for in one kind of evidence; made once, used for every video.
 
-        question = Question({"Pets": ("dog", "cat")}, "visual", models)
-        clips = question.clips(evidence)["Pets"]
+        prompt_set = PromptSet({"Pets": ("dog", "cat")}, "visual", models)
+        clips = prompt_set.clips(evidence)["Pets"]
 
-    The prompts of a class are judged together: one that stands alone among them is doubted.
+    The prompts of a class are judged together: one that no other confirms scores lower.
     """
 
     def __init__(
@@ -77,13 +70,13 @@ class Question:
         conversation_option: str = "semantic",
         shown_as: str = "",
     ) -> None:
-        """Make the question ready.
+        """Encode the prompts.
 
         Args:
             classes: the prompts of each class, by its name.
             option: visual, conversation or text_in_video.
             conversation_option: semantic (by meaning) or exact_match (by words), for speech only.
-            shown_as: the option that clips carry, where it is not the one that finds them.
+            shown_as: the option that clips carry, if it is not the one that finds them.
         """
         if option not in OPTIONS:
             raise ValueError(f"option is {option!r}: it must be one of {', '.join(OPTIONS)}")
@@ -99,46 +92,46 @@ class Question:
         self.calibration = self._calibration()
         if not self._by_words:
             encoder = models.visual if option == VISUAL else models.text
-            # in the order in which products are soonest made
+            # In the memory order that makes the products fastest.
             self._vectors = np.asfortranarray(encoder.encode_prompts(self.prompts))
 
-    def likeness(self, evidence: Evidence) -> tuple[Rows, FloatArray]:
-        """The rows of one video, and how far each prompt stands out there: float32[rows, prompts].
+    def similarity(self, evidence: Evidence) -> tuple[Rows, FloatArray]:
+        """The rows of one video, and every prompt's similarity to them: float32[rows, prompts].
 
-        The prompts of a class are in agreement. Columns are the prompts of all classes in order;
-        `class_of` int[prompts] tells whose.
+        Agreement within classes is applied. Columns are the prompts of all classes in order;
+        `class_of` int[prompts] tells the class of each.
         """
-        evidence = self._ready(evidence)
-        alone = self._likeness([evidence])
+        evidence = self._prepared(evidence)
+        alone = self._similarity([evidence])
         row, prompt = (np.arange(count) for count in alone.shape)
-        agreed = AgreedLikeness(alone, self._classes).at(row[:, None], prompt)
+        agreed = AgreedSimilarity(alone, self._classes).at(row[:, None], prompt)
         return self._rows([evidence]), agreed
 
-    def clips(self, evidence: Evidence, at_least: float = 0.0) -> dict[str, list[Clip]]:
-        """The clips of one video for every class, those that score `at_least` so much."""
-        found = self.find([evidence], at_least)
+    def clips(self, evidence: Evidence, min_score: float = 0.0) -> dict[str, list[Clip]]:
+        """The clips of one video for every class, those that score `min_score` or more."""
+        found = self.find([evidence], min_score)
         clips: dict[str, list[Clip]] = {name: [] for name in self.names}
         for _, name, clip in found.clips(np.ones_like(found.seconds, dtype=bool)):
             clips[name].append(clip)
         return clips
 
-    def find(self, videos: Sequence[Evidence], at_least: float = 0.0) -> Found:
-        """The same for several videos, sooner; columns are the classes in the order of `names`."""
-        videos = [self._ready(evidence) for evidence in videos]
-        rows, tables = self._rows(videos), map(self._likeness, self._blocks(videos))
-        stretches = find_stretches(rows, tables, self._classes, self.calibration, at_least)
-        durations = np.array([evidence.duration_s for evidence in videos])[stretches.videos]
-        earliest = np.minimum(stretches.starts + SHORTEST_S, durations)
-        stretches = stretches._replace(ends=np.maximum(stretches.ends, earliest))
+    def find(self, videos: Sequence[Evidence], min_score: float = 0.0) -> FoundSegments:
+        """The segments of several videos at once, which is faster than one by one."""
+        videos = [self._prepared(evidence) for evidence in videos]
+        rows, tables = self._rows(videos), map(self._similarity, self._blocks(videos))
+        segments = find_segments(rows, tables, self._classes, self.calibration, min_score)
+        durations = np.array([evidence.duration_s for evidence in videos])[segments.videos]
+        earliest = np.minimum(segments.starts + MIN_CLIP_S, durations)
+        segments = segments._replace(ends=np.maximum(segments.ends, earliest))
         seconds = np.zeros((len(videos), len(self.names)))
-        places = stretches.videos, self.class_of[stretches.prompts]
-        np.add.at(seconds, places, stretches.ends - stretches.starts)
-        return Found(self, stretches, seconds)
+        places = segments.videos, self.class_of[segments.prompts]
+        np.add.at(seconds, places, segments.ends - segments.starts)
+        return FoundSegments(self, segments, seconds)
 
     def _agreement(self) -> float:
         if self._by_words:
             return 0.0
-        return self._models.visual.agreement if self._option == VISUAL else AGREEMENT
+        return self._models.visual.agreement if self._option == VISUAL else TEXT_AGREEMENT
 
     def _calibration(self) -> Calibration:
         if self._by_words:
@@ -147,8 +140,8 @@ class Question:
             return self._models.visual.calibration
         return CALIBRATIONS[self._option]
 
-    def _ready(self, evidence: Evidence) -> Evidence:
-        return evidence if is_ready(evidence) else ready(evidence, self._models)
+    def _prepared(self, evidence: Evidence) -> Evidence:
+        return evidence if is_prepared(evidence) else prepare(evidence, self._models)
 
     def _rows(self, videos: Sequence[Evidence]) -> Rows:
         times = [np.zeros((2, 0), np.float32), *map(TIMES[self._option], videos)]
@@ -156,61 +149,58 @@ class Question:
         return Rows(np.cumsum([each.shape[1] for each in times]), starts, ends)
 
     def _blocks(self, videos: Sequence[Evidence]) -> Iterator[Sequence[Evidence]]:
-        """The videos in runs of about `BLOCK_ROWS` rows."""
+        """The videos in groups of about `BLOCK_ROWS` rows."""
         ends = np.cumsum([TIMES[self._option](evidence).shape[1] for evidence in videos])
         for _, block in groupby(zip(ends // BLOCK_ROWS, videos, strict=True), itemgetter(0)):
             yield [evidence for _, evidence in block]
 
-    def _likeness(self, videos: Sequence[Evidence]) -> FloatArray:
-        """How far each prompt, judged on its own, stands out in the rows of these videos."""
+    def _similarity(self, videos: Sequence[Evidence]) -> FloatArray:
+        """The similarity of each prompt, on its own, to the rows of these videos."""
         if self._by_words:
-            texts = [span.text for evidence in videos for span in evidence.transcript]
-            return LOG_ODDS.standing_out(_word_scores(texts, self.prompts))
+            shares = [_word_shares(evidence.transcript, self.prompts) for evidence in videos]
+            return LOG_ODDS.similarity_at(ALL_WORDS * np.concatenate(shares))
         vectors = [VECTORS[self._option](evidence) for evidence in videos]
         if self._option == VISUAL:
-            return self._models.visual.likeness(vectors, self._vectors)
+            return self._models.visual.similarity(vectors, self._vectors)
         return products(vectors, self._vectors)
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a question found in several videos, before its clips are made.
+class FoundSegments:
+    """What a prompt set finds in several videos, before clips are made of it.
 
-    `seconds` float64[videos, classes] are the lengths of each class's clips together; where the
-    clips of two prompts overlap, both count.
+    `seconds` float64[videos, classes] is the total length of each class's clips; where the clips
+    of two prompts overlap, both count.
     """
 
-    question: Question
-    stretches: Stretches
+    prompt_set: PromptSet
+    segments: Segments
     seconds: npt.NDArray[np.float64]
 
-    def clips(self, wanted: npt.NDArray[np.bool_]) -> Iterator[tuple[int, str, Clip]]:
-        """The clips of every video and class that is `wanted` bool[videos, classes].
+    def clips(self, chosen: npt.NDArray[np.bool_]) -> Iterator[tuple[int, str, Clip]]:
+        """The clips of every video and class that is `chosen` bool[videos, classes].
 
-        Each stands behind the place of its video and the name of its class.
+        Each comes with the position of its video and the name of its class.
         """
-        asked = self.question
-        chosen = wanted[self.stretches.videos, asked.class_of[self.stretches.prompts]]
-        videos, prompts, *shape = (column[chosen].tolist() for column in self.stretches)
-        texts = map(asked.prompts.__getitem__, prompts)
-        names = map([asked.names[place] for place in asked.class_of].__getitem__, prompts)
-        clips = map(Clip, *shape, repeat(asked.shown_as), texts)
+        found = self.prompt_set
+        rows = chosen[self.segments.videos, found.class_of[self.segments.prompts]]
+        videos, prompts, *shape = (column[rows].tolist() for column in self.segments)
+        texts = map(found.prompts.__getitem__, prompts)
+        names = map([found.names[place] for place in found.class_of].__getitem__, prompts)
+        clips = map(Clip, *shape, repeat(found.shown_as), texts)
         return zip(videos, names, clips, strict=True)
 
 
-def _word_scores(texts: Sequence[str], prompts: Sequence[str]) -> FloatArray:
-    """The share of a prompt's words that are in each text, in percent; small words do not count."""
-    said = [set(_stems(text)) for text in texts]
-    scores = np.zeros((len(texts), len(prompts)), dtype=np.float32)
-    for column, prompt in enumerate(prompts):
-        wanted = set(_stems(prompt))
-        wanted = {word for word in wanted if word not in SMALL_WORDS} or wanted
-        if wanted:
-            scores[:, column] = [ALL_WORDS * len(wanted & words) / len(wanted) for words in said]
-    return scores
-
-
-def _stems(text: str) -> list[str]:
-    """The words of a text, lower case, without the commonest endings of English."""
-    words = WORD.findall(text.lower())
-    return [re.sub(r"(?<=\w{3})(ies|es|s|ing|ed|y|e)$", "", word) for word in words]
+def _word_shares(lines: Sequence[TextSpan], prompts: Sequence[str]) -> FloatArray:
+    """The share of each prompt's words that each line has, float32[lines, prompts], 0-1."""
+    languages = languages_of(line.text for line in lines)
+    wanted = [content_stems(prompt, languages) for prompt in prompts]
+    place_of = {stem: place for place, stem in enumerate(sorted(set().union(*wanted)))}
+    belongs = np.zeros((len(place_of), len(prompts)), np.float32)
+    for column, words in enumerate(wanted):
+        belongs[[place_of[stem] for stem in words], column] = 1
+    counts = np.zeros((len(lines), len(prompts)), np.float32)
+    for row, line in enumerate(lines):
+        said = [place_of[stem] for stem in stems(line.text, languages) if stem in place_of]
+        counts[row] = belongs[said].sum(axis=0)
+    return np.asarray(counts / np.maximum(belongs.sum(axis=0), 1), np.float32)

@@ -1,9 +1,9 @@
-"""Search in the videos of an index: by words, by a picture, and by both put together.
+"""Search in the videos of an index: by text, by an image, and by combinations of both.
 
-A query finds stretches of videos. Put together they are judged as sets of moments: `and` keeps what
-its parts share and is as sure as the least sure of them, `or` keeps everything, `not` cuts its
-second part out of its first, `then` goes from a stretch of one part to the end of the next stretch
-of the following part.
+A query finds segments of videos. Combined queries work on sets of segments: `and` keeps the time
+that its parts share and takes the lowest of their scores, `or` keeps everything, `not` cuts its
+second part out of its first, and `then` joins a segment of one part with the next segment of the
+part that follows.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+import PIL.Image
+from PIL import ImageOps
 from sqlalchemy import select
 
 from core.classification import Clip, union
 from engine.catalog.queries import VIDEOS, Condition, criterion
 from engine.catalog.tables import Catalog, Index, Video
-from engine.errors import PlatformError, not_there
+from engine.errors import PlatformError, not_found
 from engine.evidence import Evidence
-from engine.retrieval.matcher import FloatArray, Matcher, picture_clips, words
-from engine.retrieval.prompts import Question
+from engine.retrieval.evidence_reader import EvidenceReader, FloatArray, image_clips, text_of
+from engine.retrieval.prompts import PromptSet
 
-# Where a confidence begins, read off recorded answers of the hosted platform's search.
-BANDS = {"high": 83.0, "medium": 75.0, "low": 46.0, "none": 0.0}
+# Lowest score of each confidence level, read off recorded responses of the hosted platform.
+CONFIDENCE_SCORES = {"high": 83.0, "medium": 75.0, "low": 46.0, "none": 0.0}
 LOWEST = "extremely low"
-MAX_PICTURE_PIXELS = 50_000_000
+MAX_IMAGE_PIXELS = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -43,29 +44,29 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """Something that looks like a picture: uint8[h, w, 3] RGB."""
+class Image:
+    """Something that looks like an image: uint8[h, w, 3] RGB."""
 
-    image: npt.NDArray[np.uint8]
+    pixels: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class And:
-    """Moments that all parts share."""
+    """The time that all parts share."""
 
     parts: tuple[Query, ...]
 
 
 @dataclass(frozen=True)
 class Or:
-    """Moments of any part."""
+    """The time of any part."""
 
     parts: tuple[Query, ...]
 
 
 @dataclass(frozen=True)
 class Not:
-    """Moments of `origin` that are none of `sub`."""
+    """The time of `origin` without that of `sub`."""
 
     origin: Query
     sub: Query
@@ -78,19 +79,19 @@ class Then:
     parts: tuple[Query, ...]
 
 
-Query = Text | Picture | And | Or | Not | Then
-Leaf = TypeVar("Leaf", Text, Picture)
+Query = Text | Image | And | Or | Not | Then
+Leaf = TypeVar("Leaf", Text, Image)
 
 
 @dataclass(frozen=True)
 class Confidence:
-    """Scores in words; `level` 0-1 moves the words up (1: strict) or down, 0.5 leaves them."""
+    """Scores in words; `level` 0-1 makes the words stricter (1) or laxer (0), 0.5 leaves them."""
 
     level: float = 0.5
 
     def least(self, word: str) -> float:
-        """The score from which on a word is right."""
-        band = BANDS[word]
+        """The lowest score that a word stands for."""
+        band = CONFIDENCE_SCORES[word]
         if self.level <= 0.5:
             return band * 2 * self.level
         return band + (100 - band) * (2 * self.level - 1) if band else 0.0
@@ -104,7 +105,7 @@ class Confidence:
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """What to look for, in which videos, and how sure a match must be."""
+    """What to look for, in which videos, and the least confidence of a match."""
 
     index_id: str
     query: Query
@@ -118,7 +119,7 @@ class SearchRequest:
 
 @dataclass(frozen=True)
 class Module:
-    """One kind of evidence for a match; `text` is what was said or written."""
+    """One kind of evidence for a match; `text` is what was said or shown as text."""
 
     option: str
     score: float
@@ -127,7 +128,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Match:
-    """A stretch of a video that answers a query; times in seconds, score 0-100."""
+    """A segment of a video that matches a query; times in seconds, score 0-100."""
 
     video_id: str
     start: float
@@ -138,7 +139,7 @@ class Match:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Matches, best first, and how much was looked through."""
+    """Matches, best first, and the number and duration of the videos searched."""
 
     index_id: str
     video_count: int
@@ -147,7 +148,7 @@ class SearchResult:
     matches: tuple[Match, ...]
 
     def by_video(self, order: Literal["score", "clip_count"]) -> list[tuple[str, list[Match]]]:
-        """The matches of each video, the video with the best or with the most of them first."""
+        """The matches of each video, starting with the video that has the best, or the most."""
         groups: dict[str, list[Match]] = defaultdict(list)
         for match in self.matches:
             groups[match.video_id].append(match)
@@ -159,27 +160,28 @@ class SearchResult:
 class Searcher:
     """Searches videos of the catalogue."""
 
-    def __init__(self, catalog: Catalog, matcher: Matcher) -> None:
+    def __init__(self, catalog: Catalog, reader: EvidenceReader) -> None:
         self._catalog = catalog
-        self._matcher = matcher
+        self._reader = reader
 
     def search(self, request: SearchRequest) -> SearchResult:
-        """Every match that is sure enough, best first."""
+        """Every match of enough confidence, best first."""
         index, videos = self._pool(request)
-        self._matcher.require(index, request.options)
-        pictures = list(_leaves(request.query, Picture))
-        if pictures and "visual" not in request.options:
+        self._reader.require(index, request.options)
+        images = list(_leaves(request.query, Image))
+        if images and "visual" not in request.options:
             raise PlatformError(
-                "search_option_not_supported", "A picture is searched for by visual: ask for it."
+                "search_option_not_supported",
+                "An image can be searched for by the visual option only: add it.",
             )
-        vectors = {id(each): self._matcher.picture_vector(each.image) for each in pictures}
-        questions = self._questions(request)
+        vectors = {id(each): self._reader.image_vector(each.pixels) for each in images}
+        prompt_sets = self._prompt_sets(request)
         matches: list[Match] = []
         for video in videos:
-            evidence = self._matcher.evidence(video.id)
+            evidence = self._reader.read(video.id)
             if evidence is not None:
-                look = _Look(request, video.id, evidence, questions, vectors)
-                matches += look.find(request.query)
+                searched = _SearchedVideo(request, video.id, evidence, prompt_sets, vectors)
+                matches += searched.find(request.query)
         return SearchResult(
             index_id=index.id,
             video_count=len(videos),
@@ -190,11 +192,11 @@ class Searcher:
             ),
         )
 
-    def _questions(self, request: SearchRequest) -> list[Question]:
-        """One question for each option, about all texts of the query."""
+    def _prompt_sets(self, request: SearchRequest) -> list[PromptSet]:
+        """One prompt set for each option, with all texts of the query."""
         texts = {leaf.text: (leaf.text,) for leaf in _leaves(request.query, Text)}
         return [
-            self._matcher.question(texts, option, request.conversation_option)
+            self._reader.prompt_set(texts, option, request.conversation_option)
             for option in (request.options if texts else ())
         ]
 
@@ -202,21 +204,21 @@ class Searcher:
         with self._catalog.transaction() as session:
             index = session.get(Index, request.index_id)
             if index is None:
-                raise not_there(request.index_id, "indexes")
+                raise not_found(request.index_id, "indexes")
             filters = [criterion(VIDEOS, each) for each in request.conditions]
             query = select(Video).where(Video.index_id == index.id, *filters)
             return index, list(session.scalars(query))
 
 
-class _Look:
-    """One video, one request."""
+class _SearchedVideo:
+    """One video, searched for one request."""
 
     def __init__(
         self,
         request: SearchRequest,
         video_id: str,
         evidence: Evidence,
-        questions: Sequence[Question],
+        prompt_sets: Sequence[PromptSet],
         vectors: dict[int, FloatArray],
     ) -> None:
         self._video_id = video_id
@@ -224,36 +226,36 @@ class _Look:
         self._vectors = vectors
         self._least = request.confidence.least(request.threshold)
         self._all_options = request.operator == "and"
-        self._clips = [question.clips(evidence, self._least) for question in questions]
+        self._clips = [prompt_set.clips(evidence, self._least) for prompt_set in prompt_sets]
 
     def find(self, query: Query) -> list[Match]:
-        """The stretches of this video that answer a query or a part of one."""
+        """The segments of this video that match a query or a part of one."""
         match query:
             case Text(text):
-                found = [self._sure(clips[text]) for clips in self._clips]
+                found = [self._matches(clips[text]) for clips in self._clips]
                 if self._all_options:
-                    return reduce(_shared, found)
+                    return reduce(_intersection, found)
                 return [match for matches in found for match in matches]
-            case Picture():
+            case Image():
                 vector = self._vectors[id(query)]
-                return self._sure(picture_clips(self._evidence, vector))
+                return self._matches(image_clips(self._evidence, vector))
             case And(parts):
-                return reduce(_shared, map(self.find, parts))
+                return reduce(_intersection, map(self.find, parts))
             case Or(parts):
                 return [match for part in parts for match in self.find(part)]
             case Not(origin, sub):
-                return _without(self.find(origin), self.find(sub))
+                return _difference(self.find(origin), self.find(sub))
             case Then(parts):
-                return reduce(_followed, map(self.find, parts))
+                return reduce(_sequence, map(self.find, parts))
 
-    def _sure(self, clips: Iterable[Clip]) -> list[Match]:
+    def _matches(self, clips: Iterable[Clip]) -> list[Match]:
         return [
             Match(
                 self._video_id,
                 clip.start,
                 clip.end,
                 clip.score,
-                (Module(clip.option, clip.score, words(self._evidence, clip)),),
+                (Module(clip.option, clip.score, text_of(self._evidence, clip)),),
             )
             for clip in clips
             if clip.score >= self._least
@@ -273,8 +275,8 @@ def _leaves(query: Query, kind: type[Leaf]) -> Iterator[Leaf]:
                 yield query
 
 
-def _shared(ones: Sequence[Match], others: Sequence[Match]) -> list[Match]:
-    """Where a match of each overlap; of several for the same moments, the surest."""
+def _intersection(ones: Sequence[Match], others: Sequence[Match]) -> list[Match]:
+    """Where one of the matches overlaps one of the others; the best for each stretch of time."""
     others = sorted(others, key=lambda match: match.start)
     starts = [other.start for other in others]
     longest_s = max((other.end - other.start for other in others), default=0.0)
@@ -290,8 +292,8 @@ def _shared(ones: Sequence[Match], others: Sequence[Match]) -> list[Match]:
     return list(best.values())
 
 
-def _followed(ones: Sequence[Match], others: Sequence[Match]) -> list[Match]:
-    """Each of the others with the last of the ones that ended before it began."""
+def _sequence(ones: Sequence[Match], others: Sequence[Match]) -> list[Match]:
+    """Each of the others joined with the last of the ones that ends before it begins."""
     result = []
     for other in others:
         before = [one for one in ones if one.end <= other.start]
@@ -301,8 +303,8 @@ def _followed(ones: Sequence[Match], others: Sequence[Match]) -> list[Match]:
     return result
 
 
-def _without(ones: Sequence[Match], others: Sequence[Match]) -> list[Match]:
-    """What is left of the ones where the others are cut out."""
+def _difference(ones: Sequence[Match], others: Sequence[Match]) -> list[Match]:
+    """What is left of the ones after cutting the others out."""
     cuts = union((other.start, other.end) for other in others)
     result = []
     for one in ones:
@@ -327,17 +329,17 @@ def _score(module: Module) -> float:
     return module.score
 
 
-def read_picture(data: bytes, field: str) -> Picture:
-    """A picture file of any common format; raises PlatformError that names the field."""
+def read_image(data: bytes, field: str) -> Image:
+    """An image file of any common format; raises PlatformError that names the field."""
     try:
-        with Image.open(BytesIO(data)) as image:
-            if image.width * image.height > MAX_PICTURE_PIXELS:
+        with PIL.Image.open(BytesIO(data)) as file:
+            if file.width * file.height > MAX_IMAGE_PIXELS:
                 raise PlatformError(
                     "parameter_invalid", f"The {field} parameter has more than 50 megapixels."
                 )
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError):
+            upright = ImageOps.exif_transpose(file).convert("RGB")
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
         raise PlatformError(
-            "parameter_invalid", f"The {field} parameter is no picture that can be read."
+            "parameter_invalid", f"The {field} parameter is not a readable image file."
         ) from None
-    return Picture(np.asarray(upright))
+    return Image(np.asarray(upright))

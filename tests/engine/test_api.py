@@ -67,7 +67,7 @@ def test_a_video_goes_from_upload_to_classes(
     assert index["total_duration"] == pytest.approx(4, abs=0.05)
     assert index["index_options"] == index["engines"][0]["engine_options"]
 
-    answer = client.post(
+    response = client.post(
         f"/{version}/classify/bulk",
         json={
             "index_id": index_id,
@@ -77,8 +77,8 @@ def test_a_video_goes_from_upload_to_classes(
             "threshold": {"min_clip_score": 50},
         },
     )
-    assert answer.headers["X-Api-Version"] == version
-    (found,) = answer.json["data"]
+    assert response.headers["X-Api-Version"] == version
+    (found,) = response.json["data"]
     assert found["video_id"] == task["video_id"]
     assert {each["name"] for each in found["classes"]} == {"Early", "Late"}
     for each in found["classes"]:
@@ -131,7 +131,7 @@ def test_classify_pages_follow_the_token(client: FlaskClient, video: bytes) -> N
 def test_no_video_is_lost_where_one_table_of_rows_ends(
     client: FlaskClient, video: bytes, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    monkeypatch.setattr(classifying, "ROWS_AT_ONCE", rows)
+    monkeypatch.setattr(classifying, "BATCH_ROWS", rows)
     index_id = create_index(client)
     tasks = [upload(client, index_id, video, f"{number}.mp4") for number in range(3)]
     videos = {wait_for(client, task)["video_id"] for task in tasks}
@@ -195,8 +195,8 @@ def test_deleting_leaves_nothing_behind(client: FlaskClient, video: bytes, tmp_p
 
 def test_an_upload_that_is_refused_leaves_no_file(client: FlaskClient, tmp_path: Path) -> None:
     form = {"index_id": "nowhere", "video_file": (io.BytesIO(b"x" * 100_000), "a.mp4")}
-    answer = client.post("/v1.2/tasks", data=form)
-    assert (answer.status_code, answer.json["code"]) == (404, "resource_not_exist")
+    response = client.post("/v1.2/tasks", data=form)
+    assert (response.status_code, response.json["code"]) == (404, "resource_not_exist")
     assert not list((tmp_path / "data" / "uploads").iterdir())
 
 
@@ -294,26 +294,26 @@ CLASSIFY: Json = {"index_id": "x", "classes": [EARLY], "options": ["visual"]}
 def test_refusals_name_the_field_and_the_rule(
     client: FlaskClient, method: str, path: str, sent: Json, status: int, code: str, words: str
 ) -> None:
-    answer = client.open(f"/v1.2{path}", method=method, **sent)
-    assert (answer.status_code, answer.json["code"]) == (status, code)
-    assert words in answer.json["message"]
-    assert answer.headers["X-Api-Version"] == "v1.2"
+    response = client.open(f"/v1.2{path}", method=method, **sent)
+    assert (response.status_code, response.json["code"]) == (status, code)
+    assert words in response.json["message"]
+    assert response.headers["X-Api-Version"] == "v1.2"
 
 
 def test_an_option_that_the_index_lacks_is_refused(client: FlaskClient) -> None:
     body = {"index_name": "pictures", "engines": [{"engine_options": ["visual"]}]}
     index_id = client.post("/v1.2/indexes", json=body).json["_id"]
     wanted = CLASSIFY | {"index_id": index_id, "options": ["conversation"]}
-    answer = client.post("/v1.2/classify/bulk", json=wanted)
-    assert (answer.status_code, answer.json["code"]) == (400, "search_option_not_supported")
+    response = client.post("/v1.2/classify/bulk", json=wanted)
+    assert (response.status_code, response.json["code"]) == (400, "search_option_not_supported")
 
 
 @pytest.mark.parametrize("given", [None, "", "wrong", "\u00e9"])
 def test_a_key_is_asked_for_when_there_is_one(service: Service, given: str | None) -> None:
     client = create_app(service, ApiOptions(api_key="right")).test_client()
     headers = {} if given is None else {"x-api-key": given}
-    answer = client.get("/v1.2/indexes", headers=headers)
-    assert (answer.status_code, answer.json["code"]) == (401, "api_key_invalid")
+    response = client.get("/v1.2/indexes", headers=headers)
+    assert (response.status_code, response.json["code"]) == (401, "api_key_invalid")
     assert client.get("/v1.2/indexes", headers={"x-api-key": "right"}).status_code == 200
 
 
@@ -327,9 +327,9 @@ def test_an_unforeseen_error_shows_no_trace(
         raise RuntimeError("secret inner state")
 
     monkeypatch.setattr(service, "indexes", fail)
-    answer = client.get("/v1.2/indexes")
-    assert (answer.status_code, answer.json["code"]) == (500, "internal_server_error")
-    assert "secret" not in answer.text
+    response = client.get("/v1.2/indexes")
+    assert (response.status_code, response.json["code"]) == (500, "internal_server_error")
+    assert "secret" not in response.text
     assert "secret inner state" in caplog.text
     caplog.clear()
 
@@ -345,7 +345,7 @@ def test_a_model_that_cannot_be_used_is_named_and_not_asked_again(
 
     monkeypatch.setattr(service.classifier, "index", fail)
     index_id = create_index(client)
-    answer = client.post("/v1.2/classify/bulk", json=CLASSIFY | {"index_id": index_id})
-    assert (answer.status_code, answer.json["code"]) == (400, "index_not_supported_for_search")
-    assert answer.json["message"] == "models/a/tokenizer.json cannot be read"
+    response = client.post("/v1.2/classify/bulk", json=CLASSIFY | {"index_id": index_id})
+    assert (response.status_code, response.json["code"]) == (400, "index_not_supported_for_search")
+    assert response.json["message"] == "models/a/tokenizer.json cannot be read"
     caplog.clear()

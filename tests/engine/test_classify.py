@@ -12,9 +12,9 @@ from core.classification import Thresholds, classify
 from engine.catalog.tables import Video
 from engine.evidence import Evidence, TextSpan, write_evidence
 from engine.models.choice import Models
-from engine.pooling import ready
+from engine.pooling import prepare
 from engine.retrieval.classify import Classifier, ClassQuery
-from engine.retrieval.prompts import Question
+from engine.retrieval.prompts import PromptSet
 from engine.service import EngineSpec, Service
 from tests.support.fakes import quick_models
 
@@ -46,7 +46,7 @@ def evidence(models: Models, early_s: int, beeps: range, duration_s: int = 20) -
         thumbnails=(),
         models=models.names(),
     )
-    return ready(made, models)
+    return prepare(made, models)
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +97,8 @@ def test_classes_are_those_that_a_look_at_all_clips_gives(stored, models, thresh
         clips = defaultdict(list)
         for query in QUERIES:
             for option in query.options:
-                question = Question({query.name: query.prompts}, option, models)
-                clips[query.name] += question.clips(evidence)[query.name]
+                prompt_set = PromptSet({query.name: query.prompts}, option, models)
+                clips[query.name] += prompt_set.clips(evidence)[query.name]
         if classes := classify(clips, evidence.duration_s, thresholds):
             expected[video_id] = tuple(classes)
     found = classifier.index(index_id, QUERIES, thresholds)

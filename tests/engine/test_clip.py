@@ -123,7 +123,7 @@ def test_no_frames_and_no_prompts_give_no_vectors(family):
     encoder = ClipEncoder(FIXTURES / family, threads=1)
     none = encoder.encode_frames([])
     assert none.shape == encoder.encode_prompts([]).shape == (0, encoder.dimension)
-    assert encoder.likeness([none], encoder.encode_prompts(PROMPTS)).shape == (0, len(PROMPTS))
+    assert encoder.similarity([none], encoder.encode_prompts(PROMPTS)).shape == (0, len(PROMPTS))
 
 
 def test_more_frames_than_a_batch_are_as_one_by_one(pictures):
@@ -430,7 +430,7 @@ def test_threads_may_share_an_encoder(pictures):
     def use(number: int) -> np.ndarray:
         prompts = [*PROMPTS[number % 3 :], "a dog"]
         return LOG_ODDS.percent(
-            encoder.likeness([encoder.encode_frames(pictures)], encoder.encode_prompts(prompts))
+            encoder.similarity([encoder.encode_frames(pictures)], encoder.encode_prompts(prompts))
         )
 
     with ThreadPoolExecutor(4) as pool:
@@ -438,7 +438,7 @@ def test_threads_may_share_an_encoder(pictures):
     for number, scores in enumerate(results):
         prompts = [*PROMPTS[number % 3 :], "a dog"]
         alone = LOG_ODDS.percent(
-            wanted.likeness([wanted.encode_frames(pictures)], wanted.encode_prompts(prompts))
+            wanted.similarity([wanted.encode_frames(pictures)], wanted.encode_prompts(prompts))
         )
         np.testing.assert_allclose(scores, alone, rtol=1e-3, atol=1e-6)
 
@@ -447,12 +447,12 @@ def test_siglip_scores_are_its_sigmoid(copied):
     frames = np.array([[1.0, 0.0], [0.6, 0.8]], np.float32)
     prompts = np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
     folder = copied("siglip")
-    scores = LOG_ODDS.percent(ClipEncoder(folder, threads=1).likeness([frames], prompts))
+    scores = LOG_ODDS.percent(ClipEncoder(folder, threads=1).similarity([frames], prompts))
     wanted = 100 / (1 + np.exp(-(117.330795 * (frames @ prompts.T) - 12.932437)))
     np.testing.assert_allclose(scores, wanted, rtol=1e-3)
     assert scores.dtype == np.float32
     change(folder / "config.json", logit_scale=0.0, logit_bias=0.5)
-    scores = LOG_ODDS.percent(ClipEncoder(folder, threads=1).likeness([frames], prompts))
+    scores = LOG_ODDS.percent(ClipEncoder(folder, threads=1).similarity([frames], prompts))
     np.testing.assert_allclose(scores, 100 / (1 + np.exp(-(frames @ prompts.T + 0.5))), rtol=1e-4)
 
 
@@ -508,7 +508,7 @@ def test_clip_scores_are_its_softmax_against_the_pool():
     pool = encoder.encode_prompts(background_prompts())
     prompts = encoder.encode_prompts(PROMPTS)
     frames = pool[::20]
-    scores = LOG_ODDS.percent(encoder.likeness([frames], prompts))
+    scores = LOG_ODDS.percent(encoder.similarity([frames], prompts))
     for column, prompt in enumerate(prompts):
         others = pool[np.argsort(pool @ prompt)[: -clip_module.SAME_MEANING]]
         logits = 100 * (frames @ np.vstack([prompt, others]).T).astype(np.float64)
@@ -521,7 +521,7 @@ def test_a_pool_entry_that_says_the_same_takes_nothing_from_a_prompt():
     encoder = ClipEncoder(FIXTURES / "clip", threads=1, quantized=False)
     entry = background_prompts()[80]
     vector = encoder.encode_prompts([entry])
-    assert LOG_ODDS.percent(encoder.likeness([vector], vector))[0, 0] > 50
+    assert LOG_ODDS.percent(encoder.similarity([vector], vector))[0, 0] > 50
 
 
 def test_scores_stay_finite_and_in_order(family):
@@ -530,7 +530,7 @@ def test_scores_stay_finite_and_in_order(family):
     cosines = np.linspace(-1, 1, 21)
     across = np.linalg.svd(prompt)[2][-1]
     frames = np.outer(cosines, prompt[0]) + np.outer(np.sqrt(1 - cosines**2), across)
-    scores = LOG_ODDS.percent(encoder.likeness([frames.astype(np.float32)], prompt))[:, 0]
+    scores = LOG_ODDS.percent(encoder.similarity([frames.astype(np.float32)], prompt))[:, 0]
     assert np.isfinite(scores).all()
     assert (scores >= 0).all()
     assert (scores <= 100).all()

@@ -42,9 +42,9 @@ def known(client: FlaskClient, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 def classified(client: FlaskClient, path: str, **body: object) -> Json:
-    answer = client.post(path, json={"options": ["visual"], "threshold": ANYTHING, **body})
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json)
+    response = client.post(path, json={"options": ["visual"], "threshold": ANYTHING, **body})
+    assert response.status_code == 200, response.text
+    return dict(response.json)
 
 
 @pytest.mark.parametrize("version", ["v1.1", "v1.2"])
@@ -93,14 +93,14 @@ def test_one_video_and_several_are_answered_alike(
 def test_thresholds_come_as_words_numbers_and_objects(
     client: FlaskClient, known: dict[str, str], threshold: object, found: set[str]
 ) -> None:
-    answer = classified(
+    response = classified(
         client,
         "/v1.1/classify",
         video_ids=[known["video_id"]],
         classes=[EARLY, LATE],
         threshold=threshold,
     )
-    assert {each["name"] for video in answer["data"] for each in video["classes"]} == found
+    assert {each["name"] for video in response["data"] for each in video["classes"]} == found
 
 
 def test_the_operator_sets_the_thresholds_that_nobody_gave(
@@ -123,14 +123,14 @@ def test_a_class_may_have_options_of_its_own(client: FlaskClient, known: dict[st
         "options": ["conversation"],
         "conversation_option": "exact_match",
     }
-    answer = classified(
+    response = classified(
         client,
         "/v1.2/classify/bulk",
         index_id=known["index_id"],
         classes=[EARLY, heard],
         include_clips=True,
     )
-    (video,) = answer["data"]
+    (video,) = response["data"]
     options = {
         each["name"]: {clip["option"] for clip in each["clips"]} for each in video["classes"]
     }
@@ -159,9 +159,9 @@ def test_refusals_of_classification(
     client: FlaskClient, known: dict[str, str], body: Json, code: str, words: str
 ) -> None:
     sent = {"options": ["visual"], "video_ids": [known["video_id"]], **body}
-    answer = client.post("/v1.2/classify", json=sent)
-    assert (answer.status_code, answer.json["code"]) == (400, code)
-    assert words in answer.json["message"]
+    response = client.post("/v1.2/classify", json=sent)
+    assert (response.status_code, response.json["code"]) == (400, code)
+    assert words in response.json["message"]
 
 
 def test_ten_hours_of_chosen_video_are_the_limit(client: FlaskClient, service: Service) -> None:
@@ -182,8 +182,8 @@ def test_ten_hours_of_chosen_video_are_the_limit(client: FlaskClient, service: S
                 )
             )
     body = {"classes": [EARLY], "options": ["visual"]}
-    answer = client.post("/v1.2/classify", json={**body, "video_ids": ids})
-    assert (answer.status_code, answer.json) == (
+    response = client.post("/v1.2/classify", json={**body, "video_ids": ids})
+    assert (response.status_code, response.json) == (
         400,
         {
             "code": "parameter_invalid",
@@ -232,14 +232,14 @@ def test_evidence_of_other_models_is_never_scored(tmp_path: Path) -> None:
         assert client.get(f"/v1.2/indexes/{full}").json["models"]["visual"] == "numbers-1"
         body = {"classes": [EARLY], "options": ["visual"]}
         search = {"index_id": full, "query": "early", "search_options": ["visual"]}
-        for answer in (
+        for response in (
             client.post("/v1.2/classify/bulk", json={**body, "index_id": full}),
             client.post("/v1.2/classify", json={**body, "video_ids": [video_id]}),
             client.post("/v1.2/search", json=search),
         ):
-            assert answer.status_code == 400
-            assert answer.json["code"] == "index_not_supported_for_search"
-            assert "index its videos again" in answer.json["message"]
+            assert response.status_code == 400
+            assert response.json["code"] == "index_not_supported_for_search"
+            assert "index its videos again" in response.json["message"]
         heard = {"classes": [EARLY], "options": ["conversation"], "index_id": full}
         assert client.post("/v1.2/classify/bulk", json=heard).status_code == 200
         with pytest.raises(AssertionError):
@@ -253,12 +253,12 @@ def test_evidence_of_other_models_is_never_scored(tmp_path: Path) -> None:
 def test_calls_are_counted_and_limited(service: Service, known: dict[str, str]) -> None:
     client = create_app(service, ApiOptions(rate_limit=2)).test_client()
     body = {"classes": [EARLY], "options": ["visual"], "index_id": known["index_id"]}
-    answers = [client.post("/v1.2/classify/bulk", json=body) for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert [answer.headers["X-Ratelimit-Remaining"] for answer in answers] == ["1", "0", "0"]
-    assert {answer.headers["X-Ratelimit-Limit"] for answer in answers} == {"2"}
-    assert answers[2].json["code"] == "too_many_requests"
-    assert 1 <= int(answers[2].headers["Retry-After"]) <= 60
+    responses = [client.post("/v1.2/classify/bulk", json=body) for _ in range(3)]
+    assert [response.status_code for response in responses] == [200, 200, 429]
+    assert [response.headers["X-Ratelimit-Remaining"] for response in responses] == ["1", "0", "0"]
+    assert {response.headers["X-Ratelimit-Limit"] for response in responses} == {"2"}
+    assert responses[2].json["code"] == "too_many_requests"
+    assert 1 <= int(responses[2].headers["Retry-After"]) <= 60
     search = {"index_id": known["index_id"], "query": "early", "search_options": ["visual"]}
     assert client.post("/v1.2/search", json=search).status_code == 200
     assert client.get("/v1.2/tasks").status_code == 200

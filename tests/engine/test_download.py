@@ -177,11 +177,11 @@ def test_no_spelling_of_this_machine_is_fetched(host: str, tmp_path: Path, name:
         fetch(f"http://{name}:{port}/file/10", tmp_path / "a", GUARDED, "video_url")
 
 
-def named(answers: list[list[str]]) -> Any:
+def named(responses: list[list[str]]) -> Any:
     """A name server that gives these addresses, one list after the other."""
 
     def look_up(host: str, port: int, **_: Any) -> list[Any]:
-        addresses = answers.pop(0) if len(answers) > 1 else answers[0]
+        addresses = responses.pop(0) if len(responses) > 1 else responses[0]
         return [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses
         ]

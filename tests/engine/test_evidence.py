@@ -14,7 +14,7 @@ from engine.evidence import (
     EvidenceDamaged,
     EvidenceOutdated,
     TextSpan,
-    is_whole,
+    is_complete,
     read_evidence,
     write_evidence,
 )
@@ -76,11 +76,11 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [b"", b"garbage that is no tensor", b"\xff" * 100, "cut"])
 def test_a_damaged_file_is_told(tmp_path: Path, damage: bytes | str) -> None:
     path = tmp_path / "v.safetensors"
-    assert not is_whole(path)
+    assert not is_complete(path)
     write_evidence(path, evidence())
-    assert is_whole(path)
+    assert is_complete(path)
     path.write_bytes(path.read_bytes()[:-9] if isinstance(damage, str) else damage)
-    assert not is_whole(path)
+    assert not is_complete(path)
     with pytest.raises(EvidenceDamaged, match=r"v\.safetensors cannot be read"):
         read_evidence(path)
 

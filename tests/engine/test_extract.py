@@ -389,7 +389,7 @@ def models():
 
 
 def overlap(spans: Sequence[TextSpan], words: str, start: float, end: float) -> float:
-    """Share of a stretch, and of the spans with these words, that both have in common."""
+    """Share of a segment, and of the spans with these words, that both have in common."""
     found = [span for span in spans if words.lower() in span.text.lower()]
     common = sum(max(min(span.end, end) - max(span.start, start), 0) for span in found)
     whole = sum(span.end - span.start for span in found) + (end - start) - common

@@ -378,7 +378,7 @@ def test_two_fetches_of_one_model_do_not_mix(hub, tmp_path):
     assert len(fetched(tmp_path)) == 1
 
 
-# --- what the hub may answer
+# --- what the hub may respond
 
 
 @pytest.mark.parametrize(

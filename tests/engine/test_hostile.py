@@ -1,4 +1,4 @@
-"""Malformed requests at every route: no failure of the engine's, no hang, no trace in an answer."""
+"""Malformed requests at every route: no engine failure, no hang, no trace in a response."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def path_of(route: Route, words: dict[str, str]) -> str:
     return f"/v1.2{path}"
 
 
-def refused_or_done(answer: Any) -> None:
-    """Whatever was sent: an answer in the API's shape, and never a fault of the engine."""
-    assert answer.status_code < 500, answer.text
-    assert "Traceback" not in answer.text
-    if answer.status_code >= 400:
-        assert set(answer.json) == {"code", "message"}
-        assert answer.json["code"]
-        assert answer.json["message"]
+def refused_or_done(response: Any) -> None:
+    """Whatever was sent: a response in the API's shape, and never a fault of the engine."""
+    assert response.status_code < 500, response.text
+    assert "Traceback" not in response.text
+    if response.status_code >= 400:
+        assert set(response.json) == {"code", "message"}
+        assert response.json["code"]
+        assert response.json["message"]
 
 
 def fields_of(kind: Any) -> list[str]:
@@ -171,18 +171,18 @@ def names_in(route: Route) -> list[str]:
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
 def test_every_route_refuses_methods_it_does_not_have(client: FlaskClient, route: Route) -> None:
-    answer = client.open(path_of(route, dict.fromkeys(names_in(route), "x")), method="PATCH")
-    assert (answer.status_code, answer.json["code"]) == (405, "parameter_invalid")
-    assert route.method in answer.headers["Allow"]
+    response = client.open(path_of(route, dict.fromkeys(names_in(route), "x")), method="PATCH")
+    assert (response.status_code, response.json["code"]) == (405, "parameter_invalid")
+    assert route.method in response.headers["Allow"]
 
 
 @pytest.mark.parametrize("depth", [300, 100_000])
 def test_nesting_without_end_is_refused(client: FlaskClient, depth: int) -> None:
     query = '{"$and":[' * depth + '{"text":"x"}' + "]}" * depth
     body = f'{{"index_id":"x","search_options":["visual"],"query":{query}}}'
-    answer = client.post("/v1.2/search/combined", data=body, content_type="application/json")
-    refused_or_done(answer)
-    assert answer.status_code in (400, 404)
+    response = client.post("/v1.2/search/combined", data=body, content_type="application/json")
+    refused_or_done(response)
+    assert response.status_code in (400, 404)
 
 
 def test_nothing_is_left_of_all_this(client: FlaskClient) -> None:

@@ -40,7 +40,7 @@ from engine.media import (
 )
 from engine.media.sound import BLOCK_S
 from engine.models.choice import Models, default_models
-from engine.retrieval.prompts import Question
+from engine.retrieval.prompts import PromptSet
 from tests.support.media import (
     beeps,
     cut,
@@ -214,9 +214,9 @@ def test_everything_readable_becomes_evidence(tmp_path: Path, models: Models, na
     path = write_video(tmp_path / file_name, **arguments)
     evidence = build_evidence(path, probe(path), models)
     assert len(evidence.frame_vectors) == len(evidence.frame_times) >= 1
-    assert np.isfinite(evidence.moment_vectors).all()
-    assert evidence.moment_edges[-1] == pytest.approx(evidence.duration_s)
-    clips = Question({"Numbers": ("a number", "digits")}, "visual", models).clips(evidence)
+    assert np.isfinite(evidence.window_vectors).all()
+    assert evidence.window_edges[-1] == pytest.approx(evidence.duration_s)
+    clips = PromptSet({"Numbers": ("a number", "digits")}, "visual", models).clips(evidence)
     covered = sum(clip.end - clip.start for clip in clips["Numbers"] if clip.prompt == "digits")
     assert covered >= evidence.duration_s - 0.01
 

@@ -66,8 +66,8 @@ def test_prompts_find_their_pictures(models):
     prompts = ["a cat", "a cup of coffee", "space rocket", "motorcycle"]
     vectors = models.visual.encode_frames([picture(name) for name in names])
     pooled = models.visual.pool(vectors, range(len(names)))
-    likeness = models.visual.likeness([pooled], models.visual.encode_prompts(prompts))
-    scores = models.visual.calibration.percent(likeness)
+    similarity = models.visual.similarity([pooled], models.visual.encode_prompts(prompts))
+    scores = models.visual.calibration.percent(similarity)
     assert scores.shape == (4, 4)
     assert scores.argmax(axis=0).tolist() == [0, 1, 2, 3]
     assert ((scores >= 0) & (scores <= 100)).all()
@@ -81,8 +81,8 @@ def test_a_moment_is_what_its_frames_have_in_common(models):
     cat, coffee = picture("chelsea.png"), picture("coffee.png")
     vectors = models.visual.encode_frames([cat, coffee, cat, coffee])
     prompts = models.visual.encode_prompts(["cat", "cup of coffee"])
-    apart = models.visual.likeness([models.visual.pool(vectors, [0, 1])], prompts)
-    together = models.visual.likeness([models.visual.pool(vectors, [0])], prompts)
+    apart = models.visual.similarity([models.visual.pool(vectors, [0, 1])], prompts)
+    together = models.visual.similarity([models.visual.pool(vectors, [0])], prompts)
     assert apart.argmax(axis=1).tolist() == [0, 1]
     assert apart[1, 0] < together[0, 0] < apart[0, 0]
 
@@ -202,9 +202,9 @@ def test_text_is_read_by_several_threads_at_once(models):
 
 def test_likeness_of_texts(models):
     vectors = models.text.encode(["dog", "a puppy and its owner", "rain and thunder", ""])
-    likeness = vectors @ vectors.T
-    assert likeness[0, 1] > likeness[0, 2] + 0.2
-    assert np.diag(likeness) == pytest.approx([1, 1, 1, 0], abs=1e-5)
+    similarity = vectors @ vectors.T
+    assert similarity[0, 1] > similarity[0, 2] + 0.2
+    assert np.diag(similarity) == pytest.approx([1, 1, 1, 0], abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -241,13 +241,13 @@ def test_lazy_makes_once_for_all_threads():
 
 
 def test_lazy_tries_again_after_a_failure():
-    answers = iter([OSError("no weights"), "value"])
+    responses = iter([OSError("no weights"), "value"])
 
     def make():
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        response = next(responses)
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     lazy = Lazy(make)
     with pytest.raises(OSError, match="no weights"):

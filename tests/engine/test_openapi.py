@@ -1,4 +1,4 @@
-"""What is written about the routes is what they are: OpenAPI, docs/api.md and real answers."""
+"""What is written about the routes is what they are: OpenAPI, docs/api.md and real responses."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from flask.testing import FlaskClient
 from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from engine.api import ApiOptions, create_app
-from engine.api import responses as answers
+from engine.api import ApiOptions, create_app, responses
 from engine.api.routes import ROUTES, documentation
 from engine.service import Service
 from tests.support.api_calls import ANYTHING, EARLY, Json, create_index, upload, wait_for
@@ -31,9 +30,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
 
 @pytest.fixture(scope="module")
 def document(client: FlaskClient) -> Json:
-    answer = client.get("/openapi.json")
-    assert answer.status_code == 200
-    return dict(answer.json)
+    response = client.get("/openapi.json")
+    assert response.status_code == 200
+    return dict(response.json)
 
 
 def test_every_route_of_both_versions_is_in_the_document(document: Json) -> None:
@@ -75,12 +74,12 @@ def test_the_table_in_the_documentation_is_the_table_of_routes() -> None:
 
 
 def strictly(kind: Any) -> TypeAdapter[Any]:
-    """Checks an answer, every key of it: one more than is described is an error."""
+    """Checks a response, every key of it: one more than is described is an error."""
 
     def close(described: Any) -> Any:
         return with_config(ConfigDict(extra="forbid"))(described)
 
-    for value in vars(answers).values():
+    for value in vars(responses).values():
         if isinstance(value, type) and hasattr(value, "__total__"):
             close(value)
     return TypeAdapter(kind)
@@ -96,23 +95,23 @@ def test_answers_are_as_they_are_described(client: FlaskClient, tmp_path: Path) 
     classify |= {"threshold": ANYTHING, "include_clips": True, "show_detailed_score": True}
     search = {"index_id": index_id, "query": "early", "search_options": ["visual"]}
     calls: dict[str, tuple[Any, Any]] = {
-        f"/v1.2/indexes/{index_id}": (None, answers.IndexAnswer),
-        "/v1.2/indexes": (None, answers.PageAnswer[answers.IndexAnswer]),
-        f"/v1.2/tasks/{task['_id']}": (None, answers.TaskAnswer),
-        "/v1.2/tasks": (None, answers.PageAnswer[answers.TaskAnswer]),
-        f"/v1.2/tasks/status?index_id={index_id}": (None, answers.TaskCounts),
-        base: (None, answers.VideoAnswer),
-        f"/v1.2/indexes/{index_id}/videos": (None, answers.PageAnswer[answers.VideoAnswer]),
-        f"{base}/transcription": (None, answers.ValuesAnswer),
-        f"{base}/thumbnail": (None, answers.ThumbnailAnswer),
-        "/v1.2/engines": (None, answers.EnginesAnswer),
-        "/v1.2/classify/bulk": (classify, answers.ClassifyAnswer),
-        "/v1.2/search": (search, answers.SearchAnswer),
-        "/v1.2/generate": ({}, answers.ErrorAnswer),
+        f"/v1.2/indexes/{index_id}": (None, responses.IndexResponse),
+        "/v1.2/indexes": (None, responses.PageResponse[responses.IndexResponse]),
+        f"/v1.2/tasks/{task['_id']}": (None, responses.TaskResponse),
+        "/v1.2/tasks": (None, responses.PageResponse[responses.TaskResponse]),
+        f"/v1.2/tasks/status?index_id={index_id}": (None, responses.TaskCounts),
+        base: (None, responses.VideoResponse),
+        f"/v1.2/indexes/{index_id}/videos": (None, responses.PageResponse[responses.VideoResponse]),
+        f"{base}/transcription": (None, responses.ValuesResponse),
+        f"{base}/thumbnail": (None, responses.ThumbnailResponse),
+        "/v1.2/engines": (None, responses.EnginesResponse),
+        "/v1.2/classify/bulk": (classify, responses.ClassifyResponse),
+        "/v1.2/search": (search, responses.SearchResponse),
+        "/v1.2/generate": ({}, responses.ErrorResponse),
     }
     for path, (body, kind) in calls.items():
-        answer = client.get(path) if body is None else client.post(path, json=body)
-        strictly(kind).validate_python(answer.json, strict=True)
+        response = client.get(path) if body is None else client.post(path, json=body)
+        strictly(kind).validate_python(response.json, strict=True)
 
 
 def test_the_check_of_answers_can_fail() -> None:

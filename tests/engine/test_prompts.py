@@ -19,15 +19,15 @@ import engine.evidence
 from core.classification import Thresholds, classify, judge
 from engine.evidence import (
     Evidence,
-    RecentEvidence,
+    EvidenceCache,
     TextSpan,
     read_evidence,
     write_evidence,
 )
 from engine.models.choice import default_models
-from engine.pooling import cut, is_ready, ready, windows
+from engine.pooling import cut_windows, is_prepared, prepare, with_neighbours
 from engine.retrieval import prompts as scoring
-from engine.retrieval.prompts import Question
+from engine.retrieval.prompts import PromptSet
 
 PROMPTS = {
     "Pets": ("cat", "a cat lying on a sofa", "dog"),
@@ -71,7 +71,7 @@ PHYSICS = ((20.0, 26.0, "Potential energy is converted to kinetic energy."),)
 
 def test_picture_clips_begin_and_end_with_the_scene(models):
     video = evidence(models, ["chelsea.png"] * 6 + ["coffee.png"] * 6, scenes=(0, 6))
-    clips = Question(PROMPTS, "visual", models).clips(video, at_least=65)
+    clips = PromptSet(PROMPTS, "visual", models).clips(video, min_score=65)
     assert {(clip.start, clip.end) for clip in clips["Pets"]} == {(0.0, 6.0)}
     assert {(clip.start, clip.end) for clip in clips["Drinks"]} == {(6.0, 12.0)}
     assert clips["Weather"] == []
@@ -81,15 +81,15 @@ def test_picture_clips_begin_and_end_with_the_scene(models):
 
 def test_speech_clips_cover_the_lines_that_match(models):
     video = evidence(models, transcript=RAIN + PHYSICS, duration_s=30.0)
-    clips = Question(PROMPTS, "conversation", models).clips(video, at_least=65)
+    clips = PromptSet(PROMPTS, "conversation", models).clips(video, min_score=65)
     assert {(round(clip.start, 1), round(clip.end, 1)) for clip in clips["Weather"]} == {(0.0, 8.0)}
     assert clips["Pets"] == clips["Drinks"] == []
 
 
 def test_screen_text_clips(models):
     text = ((4.0, 9.0, "WEATHER FORECAST Monday: sunny, 24 degrees"), (12.0, 14.0, "1:46 30 12"))
-    clips = Question(PROMPTS, "text_in_video", models).clips(
-        evidence(models, screen_text=text, duration_s=20.0), at_least=65
+    clips = PromptSet(PROMPTS, "text_in_video", models).clips(
+        evidence(models, screen_text=text, duration_s=20.0), min_score=65
     )
     assert {(clip.start, clip.end) for clip in clips["Weather"]} == {(4.0, 9.0)}
 
@@ -107,9 +107,9 @@ def test_screen_text_clips(models):
     ],
 )
 def test_exact_match_looks_for_the_words(models, prompt, found):
-    question = Question({"asked": (prompt,)}, "conversation", models, "exact_match")
+    prompt_set = PromptSet({"asked": (prompt,)}, "conversation", models, "exact_match")
     video = evidence(models, transcript=RAIN, duration_s=10.0)
-    assert bool(question.clips(video, at_least=65)["asked"]) == found
+    assert bool(prompt_set.clips(video, min_score=65)["asked"]) == found
 
 
 @pytest.mark.parametrize(
@@ -125,24 +125,41 @@ def test_exact_match_looks_for_the_words(models, prompt, found):
         ("หมา", True),
     ],
 )
-def test_exact_match_knows_no_language(models, prompt, found):
+def test_exact_match_takes_several_languages_at_once(models, prompt, found):
     said = "Heute: drei Hunde. Дома кошка. 大きな黒い犬がいます。 หมาดำ"
     video = evidence(models, transcript=((0.0, 5.0, said),), duration_s=5.0)
-    question = Question({"asked": (prompt,)}, "conversation", models, "exact_match")
-    assert bool(question.clips(video, at_least=65)["asked"]) == found
+    prompt_set = PromptSet({"asked": (prompt,)}, "conversation", models, "exact_match")
+    assert bool(prompt_set.clips(video, min_score=65)["asked"]) == found
+
+
+@pytest.mark.parametrize(
+    ("said", "prompt", "score"),
+    [
+        ("he was running in the park", "to run", 95),
+        ("Die Katzen schlafen auf dem Sofa.", "eine Katze auf dem Sofa", 95),
+        ("Los perros corren por el parque.", "un perro en la playa", 47.5),
+        ("Les chevaux sont dans le pré.", "le cheval", 95),
+        ("Кошки спали на диване.", "кошка", 95),
+        ("大きな黒い犬がいます。", "黒い猫", 95 * 2 / 3),
+    ],
+)
+def test_exact_match_compares_stems_in_the_language_of_the_speech(models, said, prompt, score):
+    video = evidence(models, transcript=((0.0, 5.0, said),), duration_s=5.0)
+    prompt_set = PromptSet({"any": (prompt,)}, "conversation", models, "exact_match")
+    assert [clip.score for clip in prompt_set.clips(video)["any"]] == pytest.approx([score], 1e-3)
 
 
 def test_words_that_are_not_said_are_worth_nothing(models):
     video = evidence(models, transcript=RAIN, duration_s=8.0)
-    question = Question({"Pets": ("dog",)}, "conversation", models, "exact_match")
-    (found,) = classify(question.clips(video), 8.0, Thresholds(0, 0, 0))
+    prompt_set = PromptSet({"Pets": ("dog",)}, "conversation", models, "exact_match")
+    (found,) = classify(prompt_set.clips(video), 8.0, Thresholds(0, 0, 0))
     assert (found.max_score, found.score) == (0, 0)
 
 
 def test_a_prompt_that_stands_alone_in_its_class_is_doubted(models):
     video = evidence(models, ["chelsea.png"] * 3)
-    alone = Question({"Pets": ("cat",)}, "visual", models).clips(video)["Pets"]
-    among = Question({"Pets": ("cat", "motorcycle", "orchestra")}, "visual", models).clips(video)
+    alone = PromptSet({"Pets": ("cat",)}, "visual", models).clips(video)["Pets"]
+    among = PromptSet({"Pets": ("cat", "motorcycle", "orchestra")}, "visual", models).clips(video)
     scores = {clip.prompt: clip.score for clip in among["Pets"]}
     assert scores["motorcycle"] < scores["cat"] < alone[0].score
 
@@ -150,7 +167,7 @@ def test_a_prompt_that_stands_alone_in_its_class_is_doubted(models):
 def test_every_moment_belongs_to_a_clip_of_every_prompt(models):
     names = ["chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"] * 4
     video = evidence(models, names, scenes=range(16))
-    for clips in Question(PROMPTS, "visual", models).clips(video).values():
+    for clips in PromptSet(PROMPTS, "visual", models).clips(video).values():
         for prompt in {clip.prompt for clip in clips}:
             spans = sorted((clip.start, clip.end) for clip in clips if clip.prompt == prompt)
             assert spans[0][0] == 0
@@ -158,29 +175,29 @@ def test_every_moment_belongs_to_a_clip_of_every_prompt(models):
             assert all(one[1] == other[0] for one, other in pairwise(spans))
 
 
-@pytest.mark.parametrize("at_least", [10, 30, 65, 90])
-def test_a_threshold_only_removes_clips(models, at_least):
+@pytest.mark.parametrize("min_score", [10, 30, 65, 90])
+def test_a_threshold_only_removes_clips(models, min_score):
     names = ["chelsea.png", "chelsea.png", "coffee.png", "rocket.jpg"] * 3
     video = evidence(models, names, scenes=range(12), transcript=RAIN)
     for option in scoring.OPTIONS:
-        question = Question(PROMPTS, option, models)
-        every, some = question.clips(video), question.clips(video, at_least)
+        prompt_set = PromptSet(PROMPTS, option, models)
+        every, some = prompt_set.clips(video), prompt_set.clips(video, min_score)
         for name in PROMPTS:
-            assert some[name] == [clip for clip in every[name] if clip.score >= at_least]
+            assert some[name] == [clip for clip in every[name] if clip.score >= min_score]
 
 
 @pytest.mark.parametrize("option", scoring.OPTIONS)
-@pytest.mark.parametrize("at_least", [0, 65])
-def test_videos_asked_together_are_judged_as_alone(models, option, at_least):
+@pytest.mark.parametrize("min_score", [0, 65])
+def test_videos_asked_together_are_judged_as_alone(models, option, min_score):
     videos = [
         evidence(models, ["chelsea.png"] * 4 + ["coffee.png"] * 3, scenes=(0, 4), transcript=RAIN),
         evidence(models, duration_s=5.0),
         evidence(models, transcript=PHYSICS, screen_text=RAIN, duration_s=30.0),
         evidence(models, ["rocket.jpg"], transcript=RAIN, screen_text=PHYSICS),
     ]
-    question = Question(PROMPTS, option, models)
-    found = question.find(videos, at_least)
-    alone = [question.clips(video, at_least) for video in videos]
+    prompt_set = PromptSet(PROMPTS, option, models)
+    found = prompt_set.find(videos, min_score)
+    alone = [prompt_set.clips(video, min_score) for video in videos]
     assert any(any(clips.values()) for clips in alone)
     for wanted in (np.ones((4, 3), bool), np.eye(4, 3, dtype=bool), np.zeros((4, 3), bool)):
         together = [{name: [] for name in PROMPTS} for _ in videos]
@@ -195,15 +212,15 @@ def test_videos_asked_together_are_judged_as_alone(models, option, at_least):
     for clips, lengths in zip(alone, found.seconds, strict=True):
         sums = [sum(clip.end - clip.start for clip in clips[name]) for name in PROMPTS]
         assert lengths == pytest.approx(sums, abs=1e-4)
-    assert question.find([], at_least).seconds.shape == (0, 3)
+    assert prompt_set.find([], min_score).seconds.shape == (0, 3)
 
 
 def test_lasting_classes_rank_above_those_that_flash_up(models):
     flash = evidence(models, ["rocket.jpg"] * 9 + ["chelsea.png"] * 3, scenes=(0, 9))
     lasting = evidence(models, ["chelsea.png"] * 12)
-    question = Question(PROMPTS, "visual", models)
+    prompt_set = PromptSet(PROMPTS, "visual", models)
     scores = [
-        judge("Pets", question.clips(video)["Pets"], 12.0, Thresholds(0, 0, 0)).score
+        judge("Pets", prompt_set.clips(video)["Pets"], 12.0, Thresholds(0, 0, 0)).score
         for video in (flash, lasting)
     ]
     assert scores[0] + 3 < scores[1] < 100
@@ -212,7 +229,7 @@ def test_lasting_classes_rank_above_those_that_flash_up(models):
 def test_one_question_for_many_videos_keeps_classes_apart(models):
     video = evidence(models, ["chelsea.png"] * 3)
     shared = {"Cats": ("cat",), "Animals": ("cat", "dog")}
-    clips = Question(shared, "visual", models).clips(video)
+    clips = PromptSet(shared, "visual", models).clips(video)
     assert {clip.prompt for clip in clips["Cats"]} == {"cat"}
     assert {clip.prompt for clip in clips["Animals"]} == {"cat", "dog"}
 
@@ -220,42 +237,42 @@ def test_one_question_for_many_videos_keeps_classes_apart(models):
 @pytest.mark.parametrize("option", scoring.OPTIONS)
 def test_evidence_without_anything(models, option):
     nothing = evidence(models, duration_s=5.0)
-    assert Question(PROMPTS, option, models).clips(nothing) == {name: [] for name in PROMPTS}
-    assert Question(PROMPTS, option, models).likeness(nothing)[1].shape == (0, 9)
-    assert Question({}, option, models).clips(nothing) == {}
-    assert Question({}, option, models).likeness(nothing)[1].shape == (0, 0)
+    assert PromptSet(PROMPTS, option, models).clips(nothing) == {name: [] for name in PROMPTS}
+    assert PromptSet(PROMPTS, option, models).similarity(nothing)[1].shape == (0, 9)
+    assert PromptSet({}, option, models).clips(nothing) == {}
+    assert PromptSet({}, option, models).similarity(nothing)[1].shape == (0, 0)
 
 
 def test_unknown_option_is_an_error(models):
     with pytest.raises(ValueError, match=r"'smell'.*visual"):
-        Question(PROMPTS, "smell", models)
+        PromptSet(PROMPTS, "smell", models)
 
 
 def test_clips_carry_the_option_that_was_asked_for(models):
     video = evidence(models, screen_text=((0.0, 5.0, "weather forecast"),), duration_s=5.0)
-    clips = Question(PROMPTS, "text_in_video", models, shown_as="logo").clips(video)
+    clips = PromptSet(PROMPTS, "text_in_video", models, shown_as="logo").clips(video)
     assert {clip.option for clip in clips["Weather"]} == {"logo"}
 
 
 def test_ready_evidence_is_kept_and_scores_the_same(models, tmp_path):
     raw = evidence(models, ["chelsea.png"] * 4, transcript=RAIN, screen_text=RAIN)
-    made = ready(raw, models)
-    assert is_ready(made)
-    assert not is_ready(raw)
+    made = prepare(raw, models)
+    assert is_prepared(made)
+    assert not is_prepared(raw)
     write_evidence(tmp_path / "video", made)
     stored = read_evidence(tmp_path / "video")
-    assert is_ready(stored)
+    assert is_prepared(stored)
     for option in scoring.OPTIONS:
-        question = Question(PROMPTS, option, models)
-        assert question.clips(stored) == question.clips(made) == question.clips(raw)
+        prompt_set = PromptSet(PROMPTS, option, models)
+        assert prompt_set.clips(stored) == prompt_set.clips(made) == prompt_set.clips(raw)
 
 
 def test_every_half_is_widened_exactly(models, tmp_path):
     halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
     finite = halves[np.isfinite(halves)].astype(np.float32).reshape(-1, 8)
-    video = dataclasses.replace(evidence(models, duration_s=5.0), moment_vectors=finite)
+    video = dataclasses.replace(evidence(models, duration_s=5.0), window_vectors=finite)
     write_evidence(tmp_path / "video", video)
-    np.testing.assert_array_equal(read_evidence(tmp_path / "video").moment_vectors, finite)
+    np.testing.assert_array_equal(read_evidence(tmp_path / "video").window_vectors, finite)
 
 
 @given(
@@ -268,12 +285,12 @@ def test_moments_follow_each_other_within_scenes(count, scenes, step):
     starts = np.array(sorted({0, *scenes}), dtype=np.float32) * step
     duration_s = float(count * step)
     video = dataclasses.replace(BARE, duration_s=duration_s, frame_times=times, scene_starts=starts)
-    edges, firsts = cut(video)
-    assert firsts[0] == 0
+    edges, first_frames = cut_windows(video)
+    assert first_frames[0] == 0
     assert edges[0] == 0
     assert edges[-1] == duration_s
-    assert firsts == sorted(set(firsts))
-    assert edges[1:-1] == [float(times[first]) for first in firsts[1:]]
+    assert first_frames == sorted(set(first_frames))
+    assert edges[1:-1] == [float(times[first]) for first in first_frames[1:]]
     assert {float(start) for start in starts if 0 < start < times[-1]} <= set(edges)
     assert all(after - before < 4.5 + step for before, after in pairwise(edges))
 
@@ -292,19 +309,19 @@ BARE = Evidence(
 
 
 def test_moments_of_no_frames():
-    assert cut(BARE) == ([], [])
+    assert cut_windows(BARE) == ([], [])
 
 
 def test_windows_are_a_line_and_its_neighbours():
     lines = [TextSpan(at, at + 1, word) for at, word in enumerate("abcd")]
-    assert windows(lines) == ["a b", "a b c", "b c d", "c d"]
-    assert windows([*lines, TextSpan(30, 31, "z")]) == ["a b", "a b c", "b c d", "c d", "z"]
-    assert windows([]) == []
+    assert with_neighbours(lines) == ["a b", "a b c", "b c d", "c d"]
+    assert with_neighbours([*lines, TextSpan(30, 31, "z")]) == ["a b", "a b c", "b c d", "c d", "z"]
+    assert with_neighbours([]) == []
 
 
 def test_recent_evidence_is_read_once_while_there_is_room(tmp_path, monkeypatch):
     paths = [tmp_path / name for name in "abc"]
-    video = dataclasses.replace(BARE, moment_vectors=np.ones((1, 1000), np.float32))
+    video = dataclasses.replace(BARE, window_vectors=np.ones((1, 1000), np.float32))
     for path in paths:
         write_evidence(path, video)
     reads = []
@@ -314,7 +331,7 @@ def test_recent_evidence_is_read_once_while_there_is_room(tmp_path, monkeypatch)
         return read_evidence(path, **how)
 
     monkeypatch.setattr(engine.evidence, "read_evidence", read)
-    recent = RecentEvidence(2 * video.moment_vectors.nbytes)
+    recent = EvidenceCache(2 * video.window_vectors.nbytes)
     for path in (*paths[:2], *paths[:2], paths[2], paths[0]):
         recent.read(path)
     assert reads == ["a", "b", "c", "a"]
@@ -322,7 +339,7 @@ def test_recent_evidence_is_read_once_while_there_is_room(tmp_path, monkeypatch)
 
 def test_evidence_that_was_made_anew_is_read_anew(tmp_path):
     path = tmp_path / "video"
-    recent = RecentEvidence(2**20)
+    recent = EvidenceCache(2**20)
     write_evidence(path, BARE)
     recent.read(path)
     write_evidence(path, dataclasses.replace(BARE, duration_s=7.0))

@@ -259,10 +259,10 @@ def test_the_tutorial_in_plain_requests(engine_url: str, folder: Path) -> None:
         "include_clips": True,
         "show_detailed_score": True,
     }
-    answer = post(f"{api}/classify/bulk", json=body)
-    assert answer.headers["Content-Type"] == "application/json"
-    assert answer.headers["X-Api-Version"] == "v1.1"
-    (video,) = answer.json()["data"]
+    response = post(f"{api}/classify/bulk", json=body)
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["X-Api-Version"] == "v1.1"
+    (video,) = response.json()["data"]
     assert names[video["video_id"]] == "one.mp4"
     for each in video["classes"]:
         assert set(each) == {"name", "score", "duration_ratio", "clips", "detailed_scores"}
@@ -278,18 +278,18 @@ def test_a_body_too_large_is_refused_before_it_is_read(engine_url: str) -> None:
         "Content-Length": str(3 * 1024**3),
     }
     begun = time.monotonic()
-    answer = requests.post(f"{engine_url}/v1.2/classify", headers=headers, timeout=30)
-    assert (answer.status_code, answer.json()["code"]) == (400, "parameter_invalid")
+    response = requests.post(f"{engine_url}/v1.2/classify", headers=headers, timeout=30)
+    assert (response.status_code, response.json()["code"]) == (400, "parameter_invalid")
     assert time.monotonic() - begun < 5
 
 
 def test_whoever_sends_too_much_still_hears_why(engine_url: str) -> None:
     headers = {"x-api-key": KEY, "Content-Type": "application/json"}
     for body in (b" " * 20_000_000, (b" " * 1_000_000 for _ in range(20))):
-        answer = requests.post(
+        response = requests.post(
             f"{engine_url}/v1.2/classify", headers=headers, data=body, timeout=30
         )
-        assert (answer.status_code, answer.json()["code"]) == (400, "parameter_invalid")
+        assert (response.status_code, response.json()["code"]) == (400, "parameter_invalid")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from engine.api import create_app
-from engine.retrieval.search import BANDS, Confidence
+from engine.retrieval.search import CONFIDENCE_SCORES, Confidence, Match, Module, _sequence
 from engine.service import Service
 from tests.support.api_calls import Json, create_index, upload, wait_for
 from tests.support.fakes import FIRST_LATE, quick_models
@@ -43,43 +43,43 @@ def known(client: FlaskClient, tmp_path_factory: pytest.TempPathFactory) -> Json
 
 def search(client: FlaskClient, known: Json, path: str = "/v1.2/search", **body: Any) -> Json:
     sent = {"index_id": known["index_id"], "search_options": ["visual"], **body}
-    answer = client.post(path, json=sent)
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json)
+    response = client.post(path, json=sent)
+    assert response.status_code == 200, response.text
+    return dict(response.json)
 
 
-def halves(answer: Json, video_id: str) -> set[str]:
+def halves(response: Json, video_id: str) -> set[str]:
     """Which halves of a video of four seconds, early and late, the matches reach into."""
-    matches = [each for each in answer["data"] if each["video_id"] == video_id]
+    matches = [each for each in response["data"] if each["video_id"] == video_id]
     first = {"early" for each in matches if each["start"] < 1.9}
     return first | {"late" for each in matches if each["end"] > 2.1}
 
 
 def test_matches_have_their_place_and_their_proof(client: FlaskClient, known: Json) -> None:
-    answer = search(client, known, query="early")
-    assert answer["search_pool"] == {
+    response = search(client, known, query="early")
+    assert response["search_pool"] == {
         "index_id": known["index_id"],
         "total_count": 2,
         "total_duration": pytest.approx(8, abs=0.1),
     }
-    match = answer["data"][0]
+    match = response["data"][0]
     assert match["confidence"] == "high"
     assert match["modules"] == [{"type": "visual", "confidence": "high"}]
     assert match["metadata"] == [{"type": "visual"}]
     assert client.get(match["thumbnail_url"]).mimetype == "image/jpeg"
-    assert set(answer["page_info"]) == {"limit_per_page", "total_results", "page_expired_at"}
+    assert set(response["page_info"]) == {"limit_per_page", "total_results", "page_expired_at"}
 
 
 def test_words_are_shown_where_they_were_said(client: FlaskClient, known: Json) -> None:
-    answer = search(
+    response = search(
         client,
         known,
         query="beeps",
         search_options=["conversation"],
         conversation_option="exact_match",
     )
-    assert {each["video_id"] for each in answer["data"]} == {known["loud"]}
-    (source,) = answer["data"][0]["metadata"]
+    assert {each["video_id"] for each in response["data"]} == {known["loud"]}
+    (source,) = response["data"][0]["metadata"]
     assert source["type"] == "conversation"
     assert set(source["text"].split()) == {"beep"}
     assert search(client, known, query="beep", search_options=["logo"])["data"] == []
@@ -102,11 +102,11 @@ def test_pages_follow_the_token_on_every_route(client: FlaskClient, known: Json)
 
 
 def test_videos_are_grouped(client: FlaskClient, known: Json) -> None:
-    answer = search(client, known, query="early", group_by="video", sort_option="clip_count")
-    assert {group["id"] for group in answer["data"]} == {known["loud"], known["silent"]}
-    inner = sum(len(group["clips"]) for group in answer["data"])
-    assert answer["page_info"]["total_inner_matches"] == inner
-    assert answer["page_info"]["total_results"] == 2
+    response = search(client, known, query="early", group_by="video", sort_option="clip_count")
+    assert {group["id"] for group in response["data"]} == {known["loud"], known["silent"]}
+    inner = sum(len(group["clips"]) for group in response["data"])
+    assert response["page_info"]["total_inner_matches"] == inner
+    assert response["page_info"]["total_results"] == 2
 
 
 EARLY, LATE = {"text": "early"}, {"text": "late"}
@@ -129,8 +129,39 @@ EARLY, LATE = {"text": "early"}, {"text": "late"}
 def test_queries_are_put_together(
     client: FlaskClient, known: Json, query: Json, found: set[str]
 ) -> None:
-    answer = search(client, known, "/v1.2/search/combined", query=query, threshold="high")
-    assert halves(answer, known["loud"]) == halves(answer, known["silent"]) == found
+    response = search(client, known, "/v1.2/search/combined", query=query, threshold="high")
+    assert halves(response, known["loud"]) == halves(response, known["silent"]) == found
+
+
+def match(start: float, end: float, score: float = 90.0) -> Match:
+    return Match("video", start, end, score, (Module("visual", score, None),))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "found"),
+    [
+        ([(0, 4)], [(4, 6)], [(0, 6)]),
+        ([(0, 4)], [(3.9, 6)], []),
+        ([(0, 4)], [(0, 4)], []),
+        ([(0, 10)], [(2, 3)], []),
+        ([(2, 3)], [(0, 10)], []),
+        ([(0, 2), (1, 5)], [(4, 8)], [(0, 8)]),
+        ([(0, 2), (1, 3), (5, 9)], [(4, 8), (9, 10)], [(1, 8), (5, 10)]),
+        ([(0, 2)], [(2, 8), (3, 4)], [(0, 8), (0, 4)]),
+    ],
+)
+def test_then_joins_with_the_last_part_that_ends_before_the_next_begins(
+    first: list[tuple[float, float]],
+    second: list[tuple[float, float]],
+    found: list[tuple[float, float]],
+) -> None:
+    joined = _sequence([match(*each) for each in first], [match(*each) for each in second])
+    assert [(each.start, each.end) for each in joined] == found
+
+
+def test_then_is_as_sure_as_its_least_sure_part() -> None:
+    (joined,) = _sequence([match(0, 1, 50.0), match(0, 1, 60.0)], [match(2, 3, 70.0)])
+    assert joined.score == 60.0
 
 
 def test_the_first_spelling_of_combined_search_still_works(
@@ -181,15 +212,15 @@ def test_and_wants_every_option(client: FlaskClient, known: Json) -> None:
 def test_filters_choose_the_videos(
     client: FlaskClient, known: Json, wanted: Json, names: set[str]
 ) -> None:
-    answer = search(client, known, query="early", filter=wanted)
-    assert {each["video_id"] for each in answer["data"]} == {known[name] for name in names}
-    assert answer["search_pool"]["total_count"] == len(names)
+    response = search(client, known, query="early", filter=wanted)
+    assert {each["video_id"] for each in response["data"]} == {known[name] for name in names}
+    assert response["search_pool"]["total_count"] == len(names)
 
 
 def test_ids_filter_alone_and_in_a_list(client: FlaskClient, known: Json) -> None:
     for wanted in (known["loud"], [known["loud"], "none"]):
-        answer = search(client, known, query="early", filter={"id": wanted})
-        assert {each["video_id"] for each in answer["data"]} == {known["loud"]}
+        response = search(client, known, query="early", filter={"id": wanted})
+        assert {each["video_id"] for each in response["data"]} == {known["loud"]}
 
 
 @pytest.mark.parametrize(
@@ -207,8 +238,8 @@ def test_ids_filter_alone_and_in_a_list(client: FlaskClient, known: Json) -> Non
 def test_lists_of_videos_are_filtered_the_same_way(
     client: FlaskClient, known: Json, query: str, names: set[str]
 ) -> None:
-    answer = client.get(f"/v1.2/indexes/{known['index_id']}/videos?{query}")
-    assert {each["_id"] for each in answer.json["data"]} == {known[name] for name in names}
+    response = client.get(f"/v1.2/indexes/{known['index_id']}/videos?{query}")
+    assert {each["_id"] for each in response.json["data"]} == {known[name] for name in names}
 
 
 @pytest.mark.parametrize(
@@ -231,9 +262,9 @@ def test_refusals_of_search(
     client: FlaskClient, known: Json, body: Json, code: str, words: str
 ) -> None:
     sent = {"index_id": known["index_id"], "search_options": ["visual"], **body}
-    answer = client.post("/v1.2/search", json=sent)
-    assert answer.json["code"] == code
-    assert words in answer.json["message"]
+    response = client.post("/v1.2/search", json=sent)
+    assert response.json["code"] == code
+    assert words in response.json["message"]
 
 
 @pytest.mark.parametrize(
@@ -251,9 +282,9 @@ def test_refusals_of_search(
 )
 def test_trees_that_are_none_are_refused(client: FlaskClient, known: Json, query: object) -> None:
     sent = {"index_id": known["index_id"], "search_options": ["visual"], "query": query}
-    answer = client.post("/v1.2/search/combined", json=sent)
-    assert answer.status_code == 400
-    assert "query" in answer.json["message"]
+    response = client.post("/v1.2/search/combined", json=sent)
+    assert response.status_code == 400
+    assert "query" in response.json["message"]
 
 
 def png(number: int) -> io.BytesIO:
@@ -279,8 +310,10 @@ def test_a_picture_is_found_where_it_is_shown(client: FlaskClient, known: Json) 
 
 
 def test_forms_take_words_and_filters(client: FlaskClient, known: Json) -> None:
-    answer = form(client, known, query_text="early", filter='{"views": {"gte": 1}}', page_limit="5")
-    assert {each["video_id"] for each in answer.json["data"]} == {known["loud"]}
+    response = form(
+        client, known, query_text="early", filter='{"views": {"gte": 1}}', page_limit="5"
+    )
+    assert {each["video_id"] for each in response.json["data"]} == {known["loud"]}
 
 
 @pytest.mark.parametrize(
@@ -296,20 +329,20 @@ def test_forms_take_words_and_filters(client: FlaskClient, known: Json) -> None:
     ],
 )
 def test_refusals_of_forms(client: FlaskClient, known: Json, fields: Json, words: str) -> None:
-    answer = form(client, known, **fields)
-    assert answer.status_code == 400
-    assert words in answer.json["message"]
+    response = form(client, known, **fields)
+    assert response.status_code == 400
+    assert words in response.json["message"]
 
 
 def test_what_is_no_picture_is_refused(client: FlaskClient, known: Json) -> None:
-    answer = form(
+    response = form(
         client,
         known,
         query_media_type="image",
         query_media_file=(io.BytesIO(b"GIF89a but not really"), "a.gif"),
     )
-    assert (answer.status_code, answer.json["code"]) == (400, "parameter_invalid")
-    assert "picture" in answer.json["message"]
+    assert (response.status_code, response.json["code"]) == (400, "parameter_invalid")
+    assert "image" in response.json["message"]
 
 
 def test_confidence_moves_with_its_level() -> None:
@@ -321,6 +354,6 @@ def test_confidence_moves_with_its_level() -> None:
     ]
     assert Confidence(0).word(1) == "high"
     assert Confidence(1).word(99) == "extremely low"
-    assert all(Confidence().least(word) == score for word, score in BANDS.items())
+    assert all(Confidence().least(word) == score for word, score in CONFIDENCE_SCORES.items())
     levels = [Confidence(level).least("medium") for level in (0, 0.25, 0.5, 0.75, 1)]
     assert levels == sorted(levels)

@@ -21,7 +21,7 @@ from core.classification import Thresholds
 from engine.catalog.queries import PageRequest
 from engine.catalog.tables import CatalogError, Index, Task, sqlite_url
 from engine.errors import PlatformError
-from engine.evidence import FORMAT
+from engine.evidence import FORMAT_VERSION
 from engine.indexing.tasks import Upload
 from engine.models.choice import Models
 from engine.models.store import ModelError
@@ -156,16 +156,16 @@ def write_format(service: Service, index_id: str, evidence_format: str | None) -
     return service.index(index_id)
 
 
-def test_evidence_of_another_edition_is_outdated_as_that_of_other_models_is(tmp_path: Path) -> None:
+def test_evidence_of_another_format_is_outdated_as_that_of_other_models_is(tmp_path: Path) -> None:
     index_id, _ = indexed(tmp_path, "a.mp4")
     query = ClassQuery("Early", ("early",), ("visual",))
     with Service(tmp_path, quick_models(), workers=1) as service:
-        assert service.index(index_id).evidence_format == FORMAT
+        assert service.index(index_id).evidence_format == FORMAT_VERSION
         assert service.outdated(write_format(service, index_id, None)) == []  # made before records
         assert service.outdated(write_format(service, index_id, "1")) == ["visual"]
-        with pytest.raises(PlatformError, match="another edition of the engine"):
+        with pytest.raises(PlatformError, match="has another format version"):
             service.classifier.index(index_id, [query], Thresholds())
-        with pytest.raises(PlatformError, match=r"another edition .* in a new index"):
+        with pytest.raises(PlatformError, match=r"another format version: .* in a new index"):
             submit(service, index_id, tmp_path, "b.mp4")
 
 
@@ -175,10 +175,10 @@ def test_an_index_without_videos_takes_models_and_format_in_use(tmp_path: Path) 
     with Service(tmp_path, quick, workers=1) as service:
         service.delete_video(index_id, files["a.mp4"].stem)
         index = write_format(service, index_id, "1")
-        assert index.foreign(quick.names(), ["visual"]) == ["visual"]
+        assert index.outdated_kinds(quick.names(), ["visual"]) == ["visual"]
         assert service.outdated(index) == []
         task = submit(service, index_id, tmp_path)
-        assert service.index(index_id).evidence_format == FORMAT
+        assert service.index(index_id).evidence_format == FORMAT_VERSION
         until(lambda: ended(service, task.id))
         assert service.task(task.id).status == "ready"
 

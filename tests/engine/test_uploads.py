@@ -54,10 +54,13 @@ def known(client: FlaskClient, video: bytes) -> Json:
 
 
 def test_a_transcript_takes_the_place_of_speech(client: FlaskClient, known: Json) -> None:
-    answer = client.get(f"{known['path']}/transcription").json
-    assert answer["index_id"] == known["index_id"]
-    assert [(each["start"], each["value"]) for each in answer["data"]] == [(1, "hello"), (3, "bye")]
-    assert answer["data"][1]["end"] == pytest.approx(4, abs=0.05)
+    response = client.get(f"{known['path']}/transcription").json
+    assert response["index_id"] == known["index_id"]
+    assert [(each["start"], each["value"]) for each in response["data"]] == [
+        (1, "hello"),
+        (3, "bye"),
+    ]
+    assert response["data"][1]["end"] == pytest.approx(4, abs=0.05)
     part = client.get(f"{known['path']}/transcription?start=2.5&end=3.5").json
     assert [each["value"] for each in part["data"]] == ["bye"]
     assert client.get(f"{known['path']}/text-in-video").json["data"] is None
@@ -125,9 +128,9 @@ def test_thumbnails_are_pictures_behind_links_that_end(
 def test_without_the_add_on_there_are_no_thumbnails(client: FlaskClient, video: bytes) -> None:
     index_id = create_index(client, name="plain")
     video_id = wait_for(client, upload(client, index_id, video))["video_id"]
-    answer = client.get(f"/v1.2/indexes/{index_id}/videos/{video_id}/thumbnail")
-    assert answer.status_code == 400
-    assert "add-on" in answer.json["message"]
+    response = client.get(f"/v1.2/indexes/{index_id}/videos/{video_id}/thumbnail")
+    assert response.status_code == 400
+    assert "add-on" in response.json["message"]
 
 
 def test_custom_fields_are_kept_changed_and_removed(client: FlaskClient, known: Json) -> None:
@@ -174,9 +177,9 @@ def test_refusals_of_uploads(
     client: FlaskClient, known: Json, fields: Json, code: str, words: str
 ) -> None:
     form = {"index_id": known["index_id"], **fields}
-    answer = client.post("/v1.2/tasks", data=form, content_type="multipart/form-data")
-    assert (answer.status_code, answer.json["code"]) == (400, code)
-    assert words in answer.json["message"]
+    response = client.post("/v1.2/tasks", data=form, content_type="multipart/form-data")
+    assert (response.status_code, response.json["code"]) == (400, code)
+    assert words in response.json["message"]
 
 
 def test_a_file_and_a_url_are_one_too_many(client: FlaskClient, known: Json) -> None:
@@ -185,8 +188,8 @@ def test_a_file_and_a_url_are_one_too_many(client: FlaskClient, known: Json) -> 
         "video_url": "http://a.example/",
         "video_file": (io.BytesIO(b"x"), "a.mp4"),
     }
-    answer = client.post("/v1.2/tasks", data=form)
-    assert "either video_file or video_url" in answer.json["message"]
+    response = client.post("/v1.2/tasks", data=form)
+    assert "either video_file or video_url" in response.json["message"]
 
 
 def test_a_broken_transcript_is_refused_at_once(
@@ -198,18 +201,18 @@ def test_a_broken_transcript_is_refused_at_once(
         "video_file": (io.BytesIO(video), "a.mp4"),
         "transcription_file": (io.BytesIO(b"no times here"), "a.srt"),
     }
-    answer = client.post("/v1.2/tasks", data=form)
-    assert (answer.status_code, answer.json["code"]) == (400, "parameter_invalid")
-    assert "transcription_file" in answer.json["message"]
+    response = client.post("/v1.2/tasks", data=form)
+    assert (response.status_code, response.json["code"]) == (400, "parameter_invalid")
+    assert "transcription_file" in response.json["message"]
 
 
 def test_a_url_that_leads_inside_ends_its_task_with_the_reason(
     client: FlaskClient, known: Json
 ) -> None:
     form = {"index_id": known["index_id"], "video_url": "http://127.0.0.1:9/clip%201.mp4?a=b"}
-    answer = client.post("/v1.2/tasks", data=form)
-    assert answer.status_code == 201
-    task = wait_for(client, answer.json["_id"])
+    response = client.post("/v1.2/tasks", data=form)
+    assert response.status_code == 201
+    task = wait_for(client, response.json["_id"])
     assert task["status"] == "failed"
     assert task["metadata"]["filename"] == "clip 1.mp4"
     assert task["error"]["code"] == "parameter_invalid"
@@ -264,9 +267,9 @@ def test_indexes_are_listed_by_what_they_are_made_of(
         made = client.post("/v1.2/indexes", json={"index_name": "two", "engines": engines})
         stored = client.get(f"/v1.2/indexes/{made.json['_id']}").json["engines"]
         assert [each["engine_name"] for each in stored] == ["marengo2.6", "pegasus1.1"]
-        answer = client.get(f"/v1.2/indexes?{query}")
-    assert answer.status_code == (400 if count is None else 200)
-    assert count is None or len(answer.json["data"]) == count
+        response = client.get(f"/v1.2/indexes?{query}")
+    assert response.status_code == (400 if count is None else 200)
+    assert count is None or len(response.json["data"]) == count
 
 
 def test_a_catalogue_of_an_older_release_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -324,18 +327,18 @@ def test_a_video_too_large_is_refused(
         monkeypatch.setattr(service, "room", lambda: room)
         client = create_app(service).test_client()
         form = {"index_id": create_index(client), "video_file": (io.BytesIO(video), "a.mp4")}
-        answer = client.post("/v1.2/tasks", data=form)
+        response = client.post("/v1.2/tasks", data=form)
         if not words:
-            assert answer.status_code == 201
+            assert response.status_code == 201
             return
-        assert (answer.status_code, answer.json["code"]) == (400, "video_filesize_too_large")
-        assert answer.json["message"].startswith(words)
+        assert (response.status_code, response.json["code"]) == (400, "video_filesize_too_large")
+        assert response.json["message"].startswith(words)
         assert not list((tmp_path / "uploads").iterdir())
 
 
 def test_a_body_beyond_the_largest_video_is_not_read(tmp_path: Path) -> None:
     with Service(tmp_path, quick_models(), workers=1, max_video_bytes=10) as service:
-        answer = (
+        response = (
             create_app(service)
             .test_client()
             .post(
@@ -344,5 +347,5 @@ def test_a_body_beyond_the_largest_video_is_not_read(tmp_path: Path) -> None:
                 content_type="multipart/form-data; boundary=a",
             )
         )
-        assert (answer.status_code, answer.json["code"]) == (400, "video_filesize_too_large")
-        assert "a video may have 9.31323e-09 GB" in answer.json["message"]
+        assert (response.status_code, response.json["code"]) == (400, "video_filesize_too_large")
+        assert "a video may have 9.31323e-09 GB" in response.json["message"]

@@ -29,18 +29,18 @@ def create_index(
         body |= {"engine_id": "marengo2.5", "index_options": options or ALL_OPTIONS}
     else:
         body["engines"] = [{"engine_name": "marengo2.6", "engine_options": options or ALL_OPTIONS}]
-    answer = client.post(f"/{version}/indexes", json=body)
-    assert answer.status_code == 201
-    return str(answer.json["_id"])
+    response = client.post(f"/{version}/indexes", json=body)
+    assert response.status_code == 201
+    return str(response.json["_id"])
 
 
 def upload(
     client: FlaskClient, index_id: str, data: bytes, name: str = "a.mp4", **more: Any
 ) -> str:
     form = {"index_id": index_id, "language": "en", "video_file": (io.BytesIO(data), name), **more}
-    answer = client.post("/v1.2/tasks", data=form)
-    assert answer.status_code == 201
-    return str(answer.json["_id"])
+    response = client.post("/v1.2/tasks", data=form)
+    assert response.status_code == 201
+    return str(response.json["_id"])
 
 
 def wait_for(client: FlaskClient, task_id: str) -> Json:

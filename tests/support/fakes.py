@@ -43,8 +43,8 @@ class NumberEncoder:
         counts = np.diff([*firsts, len(frame_vectors)])
         return np.add.reduceat(frame_vectors, firsts, axis=0) / counts[:, None]
 
-    def likeness(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
-        return LOG_ODDS.standing_out(90 * products(pooled, prompt_vectors))
+    def similarity(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
+        return LOG_ODDS.similarity_at(90 * products(pooled, prompt_vectors))
 
 
 class BeepRecogniser:

@@ -19,7 +19,7 @@ from engine.api.schemas.base import (
     absent,
 )
 from engine.retrieval.classify import ClassQuery
-from engine.retrieval.search import BANDS
+from engine.retrieval.search import CONFIDENCE_SCORES
 
 
 class ThresholdBody(Body):
@@ -80,7 +80,9 @@ class ClassifyBody(Body):
         if given is None:
             return defaults
         if isinstance(given, str):
-            return Thresholds(BANDS[given], BANDS[given], defaults.min_duration_ratio)
+            return Thresholds(
+                CONFIDENCE_SCORES[given], CONFIDENCE_SCORES[given], defaults.min_duration_ratio
+            )
         if isinstance(given, ThresholdBody):
             return Thresholds(**{**vars(defaults), **given.model_dump(exclude_none=True)})
         return Thresholds(given, defaults.min_clip_score, defaults.min_duration_ratio)
@@ -126,5 +128,5 @@ class ClassifyVideosBody(ClassifyBody):
 
     @property
     def one_video_labels(self) -> bool:
-        """Whether this is v1.1's question for the labels of a single video."""
+        """Whether this is v1.1's prompt_set for the labels of a single video."""
         return self.labels is not None and self.video_id is not None
