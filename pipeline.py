@@ -24,7 +24,6 @@ from core.settings import Settings, environment_name, load_settings, parse_setti
 from platforms.connect import open_platform
 from platforms.request import agree_to_costs, ask
 from steps.console import Console
-from steps.errors import PipelineError
 from steps.folder import Refused, VideoFile, list_folder
 from steps.index import open_index
 from steps.job import Job
@@ -158,7 +157,7 @@ def agree_to_upload(job: Job, plan: SyncPlan, files: Mapping[VideoFile, float]) 
 def classify(job: Job, plan: SyncPlan) -> tuple[SyncPlan, dict[str, Json]]:
     """The platform's responses by result name, and the plan without what it could not classify.
 
-    Raises PipelineError if that leaves no video.
+    Raises UserError if that leaves no video.
     """
     require_any(job, plan, f"no video of {job.settings.videos_dir} could be indexed")
     job.console.say(f"Classifying {len(plan.matched)} videos by {len(job.classes)} classes")
@@ -170,10 +169,10 @@ def classify(job: Job, plan: SyncPlan) -> tuple[SyncPlan, dict[str, Json]]:
 
 
 def require_any(job: Job, plan: SyncPlan, otherwise: str) -> None:
-    """Raises PipelineError if no video is left to continue with."""
+    """Raises UserError if no video is left to continue with."""
     if not plan.matched:
         print_left_out(job.console.say, job.refused, job.failed)
-        raise PipelineError(f"{otherwise}; see above")
+        raise UserError(f"{otherwise}; see above")
 
 
 def save(job: Job, plan: SyncPlan, responses: Mapping[str, Json], report: Json) -> None:

@@ -1,7 +1,7 @@
-"""What a command says: lines and bars on stderr, its answer on stdout.
+"""The terminal of a command: messages and progress bars on stderr, its output on stdout.
 
-Names of files and messages of platforms may hold anything, so everything is made printable here:
-no control character reaches the terminal.
+File names and messages of platforms may contain anything, so everything is made printable here: no
+control character reaches the terminal.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-MOST_BARS = 8  # more would push each other off a small terminal
-LONGEST_NAME = 40  # in front of a bar
+MOST_BARS = 8  # more would scroll off a small terminal
+LONGEST_NAME = 40  # beside a bar
 LONGEST_CELL = 60
 PERCENT_BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
-REDRAW_S = 0.1  # an upload reports every few kB, and drawing must not slow it
+REDRAW_S = 0.1  # an upload reports every few kB, and must not be slowed by drawing
 
 
 def printable(text: str, encoding: str = "utf-8") -> str:
-    """The text with what a terminal would act on, or cannot show, written as an escape."""
+    """The text, with escapes for what a terminal would interpret or cannot show."""
     shown = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
@@ -32,7 +32,7 @@ def printable(text: str, encoding: str = "utf-8") -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """The text, or its beginning and its end, where names differ and suffixes are."""
+    """The text, without its middle if it is too long: names differ at their ends."""
     if len(text) <= longest:
         return text
     tail = (longest - 3) // 2
@@ -40,7 +40,7 @@ def shortened(text: str, longest: int) -> str:
 
 
 class Console:
-    """Lines for people to read, and bars where stderr is a terminal."""
+    """Writes the lines of a command, and progress bars if stderr is a terminal."""
 
     def __init__(self, out: TextIO | None = None, err: TextIO | None = None) -> None:
         self._out = out or sys.stdout
@@ -48,28 +48,28 @@ class Console:
         self.is_terminal = self._err.isatty()
 
     def say(self, line: str) -> None:
-        """One line on stderr, above any bars."""
+        """Write one line to stderr, above any bars."""
         tqdm.write(printable(line, self._err.encoding or "utf-8"), file=self._err)
         self._err.flush()
 
     def confirm(self, question: str) -> bool:
-        """Ask for a yes on the terminal; no where there is nobody to ask."""
+        """Ask a yes-or-no question on the terminal; without a terminal the answer is no."""
         if not (sys.stdin.isatty() and self.is_terminal):
             return False
         self._err.write(f"{printable(question)} [y/N] ")
         self._err.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
-    def answer(self, line: str) -> None:
-        """One line of the command's answer, on stdout."""
+    def output(self, line: str) -> None:
+        """Write one line of the command's output to stdout."""
         try:
             print(printable(line, self._out.encoding or "utf-8"), file=self._out, flush=True)
         except BrokenPipeError:
-            # The reader has seen enough, as `head` has; the rest has to go somewhere.
+            # Whoever reads has closed the pipe, as `head` does; the rest has to go somewhere.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
 
-    def answer_table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table on stdout; the first two columns are words, the others numbers."""
+    def output_table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Write a table to stdout; the first two columns are text, the others numbers."""
         table = [[shortened(printable(cell), LONGEST_CELL) for cell in row] for row in rows]
         table.insert(0, list(header))
         widths = [max(map(_columns, column)) for column in zip(*table, strict=True)]
@@ -79,15 +79,15 @@ class Console:
                 for place, (cell, width) in enumerate(zip(row, widths, strict=True))
                 for padding in (" " * (width - _columns(cell)),)
             ]
-            self.answer("  ".join(cells).rstrip())
+            self.output("  ".join(cells).rstrip())
 
     def bars(self, title: str, total: int, unit: str) -> Bars:
-        """Bars for `total` files; on anything but a terminal, a line for each that is done."""
+        """Progress bars for `total` files; without a terminal, a line for each finished file."""
         return Bars(self, title, total, unit, self._err)
 
 
 class Bars:
-    """One bar for the whole and one for every file in work; threads may share it."""
+    """One bar for all files, and one for each file in progress; threads may share them."""
 
     def __init__(self, console: Console, title: str, total: int, unit: str, err: TextIO) -> None:
         self._console = console
@@ -122,7 +122,7 @@ class Bars:
             self._files.clear()
 
     def move(self, name: str, done: float, total: float, note: str = "") -> None:
-        """Show how far one file is."""
+        """Show the progress of one file."""
         with self._lock:
             bar = self._files.get(name)
             if bar is None:
@@ -138,7 +138,7 @@ class Bars:
                 bar.refresh()
 
     def done(self, name: str, line: str = "") -> None:
-        """One file has ended; `line` says how, for those who see no bars."""
+        """Count one file as finished; `line` says how it went, where no bars are shown."""
         with self._lock:
             if bar := self._files.pop(name, None):
                 bar.close()
@@ -148,7 +148,7 @@ class Bars:
 
 
 def _columns(text: str) -> int:
-    """Columns of a terminal: East Asian letters take two, combining marks none."""
+    """Columns on a terminal: wide East Asian characters take two, combining marks none."""
     return sum(
         0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "FW")
         for char in text

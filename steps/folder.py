@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.errors import UserError
 from core.settings import Settings
-from steps.errors import PipelineError
 
 # Container formats that FFmpeg reads and people keep videos in. Players treat a GIF as a picture.
 SUFFIXES = frozenset(
@@ -77,18 +77,18 @@ class Refused:
 
 
 def list_folder(settings: Settings) -> tuple[list[VideoFile], list[Refused]]:
-    """List the videos folder; raises PipelineError if it cannot be read or holds no video."""
+    """List the videos folder; raises UserError if it cannot be read or holds no video."""
     repair = "name your videos folder with --videos"
     if settings.videos_dir == Settings().videos_dir:
         repair = "put your videos there, or make samples with: python -m steps.samples"
     try:
         videos, refused = find_videos(settings.videos_dir)
     except OSError as error:
-        raise PipelineError(
+        raise UserError(
             f"the videos folder {settings.videos_dir} cannot be read: {error.strerror}: {repair}"
         ) from None
     if not videos and not refused:
-        raise PipelineError(f"the videos folder {settings.videos_dir} holds no video: {repair}")
+        raise UserError(f"the videos folder {settings.videos_dir} holds no video: {repair}")
     return videos, refused
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from core.errors import UserError
 from core.settings import Settings
 from core.types import Index
 from steps.console import Console
-from steps.errors import PipelineError
 from twelvelabs_client import Conflict, TwelveLabsClient
 
 
 def open_index(client: TwelveLabsClient, settings: Settings, console: Console) -> Index:
     """The index that the settings name, emptied first if it is outdated and `reindex` says so.
 
-    Raises PipelineError if it cannot be used.
+    Raises UserError if it cannot be used.
     """
     index = create_index(client, settings)
     if settings.reindex == "yes" and index.outdated:
@@ -41,16 +41,16 @@ def create_index(client: TwelveLabsClient, settings: Settings) -> Index:
 
 
 def require_usable(index: Index, settings: Settings) -> None:
-    """Raises PipelineError for an index that lacks an option or was made by other models."""
+    """Raises UserError for an index that lacks an option or was made by other models."""
     held = index.options
     lacking = [option for option in settings.options if held and option not in held]
     if lacking:
-        raise PipelineError(
+        raise UserError(
             f"the index {settings.index_name!r} was made without {', '.join(lacking)}: name"
             f" another one with --index, or only {','.join(sorted(held))} with --options"
         )
     if index.outdated:
-        raise PipelineError(
+        raise UserError(
             f"the evidence in the index {settings.index_name!r} ({', '.join(index.outdated)}) was"
             " made by other models or in another format version: index its videos again with"
             " --reindex yes, name another index with --index, or set VISUAL_MODEL and SPEECH_MODEL"

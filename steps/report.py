@@ -69,7 +69,7 @@ def print_report(job: Job, plan: SyncPlan, classified: Iterable[Json], report: J
     names = plan.names()
     print_summary(job.console, names, classified)
     print_damaged(job.console, names, report["details"])
-    print_left_out(job.console.answer, job.refused, job.failed)
+    print_left_out(job.console.output, job.refused, job.failed)
     print_counts(job.console, report)
 
 
@@ -77,8 +77,8 @@ def print_summary(console: Console, names: Iterable[Json], classified: Iterable[
     """Print a row for every video with its best class."""
     classes = {video["video_id"]: video["classes"] for video in classified}
     rows = [_row(entry["video_name"], classes.get(entry["video_id"], ())) for entry in names]
-    console.answer_table(HEADER, rows)
-    console.answer("")
+    console.output_table(HEADER, rows)
+    console.output("")
 
 
 def _row(name: str, classes: Sequence[Json]) -> tuple[str, ...]:
@@ -102,18 +102,18 @@ def print_damaged(console: Console, names: Iterable[Json], details: Mapping[str,
     """Print every video whose file is damaged, and how."""
     for entry in names:
         if damage := details[entry["video_id"]]["damage"]:
-            console.answer(f"Damaged {entry['video_name']}: {damage}")
+            console.output(f"Damaged {entry['video_name']}: {damage}")
 
 
 def print_counts(console: Console, report: Json) -> None:
     """Print the counts and the duration of a run in words."""
     counts, index = report["counts"], report["index"]["name"]
     if others := counts["other_videos_in_index"]:
-        console.answer(
+        console.output(
             f"Left out {others} other videos of the index {index!r}: their files are not in this"
             " folder, or have changed"
         )
-    console.answer(
+    console.output(
         f"{counts['classified']} of {counts['videos']} videos classified"
         f" ({counts['uploaded']} uploaded, {counts['already_indexed']} already indexed,"
         f" {counts['refused']} refused, {counts['failed']} failed) in {report['elapsed_s']:.1f} s"

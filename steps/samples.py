@@ -1,16 +1,16 @@
-"""Composes sample videos, so that there is something to classify before you bring your own.
+"""Makes sample videos, so that there is something to classify before you bring your own.
 
     python -m steps.samples [--videos DIR] [--force]
 
-Nothing is downloaded: the pictures come inside the scikit-image wheel and the speech inside the
+Nothing is downloaded: the pictures come with the scikit-image wheel and the speech with the
 moonshine-voice wheel. The camera moves slowly over each picture; every video has a sound track,
-silent where nobody speaks. The same wheels give the same videos.
+which is silent where nobody speaks. The same wheels always give the same videos.
 
-Where the pictures are from (each one's page in the scikit-image documentation has the details):
-chelsea, coffee, camera, brick, grass and gravel are CC0; astronaut and hubble_deep_field are
-NASA's and rocket is SpaceX's, released into the public domain; motorcycle_left is of the
-Middlebury 2014 stereo data (Scharstein et al., GCPR 2014), whose makers let anyone use and publish
-it. The speech is a LibriVox volunteer reading "A Tale of Two Cities", public domain as well.
+Sources of the pictures (details are in the scikit-image documentation): chelsea, coffee, camera,
+brick, grass and gravel are CC0; astronaut and hubble_deep_field are by NASA and rocket is by
+SpaceX, all released into the public domain; motorcycle_left is from the Middlebury 2014 stereo
+dataset (Scharstein et al., GCPR 2014), whose authors allow anyone to use and publish it. The speech
+is a LibriVox volunteer reading "A Tale of Two Cities", which is in the public domain too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import sys
 import textwrap
 import wave
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.util import find_spec
@@ -37,22 +36,23 @@ from core.errors import UserError
 from core.files import remove_leftovers, replacing
 from core.settings import load_settings
 from steps.folder import find_videos
+from steps.pool import thread_pool
 
 WIDTH, HEIGHT = 640, 360
 FPS = 24
-AUDIO_RATE = 48_000  # of the recording, so that it is taken as it is
+AUDIO_RATE = 48_000  # the recording's own, so that it is not resampled
 SAMPLES_PER_FRAME = AUDIO_RATE // FPS
 
 
 class SampleError(UserError):
-    """The samples cannot be composed; the message says what is missing or in the way."""
+    """The samples cannot be made; the message says what is missing or in the way."""
 
 
 @dataclass(frozen=True)
 class View:
-    """Where the camera looks: its centre as shares of the picture, 0-1, and how near it is.
+    """Where the camera points: its centre as fractions of the picture, 0-1, and its zoom.
 
-    At zoom 1 it sees as much of the picture as a 16:9 frame can.
+    At zoom 1 it sees as much of the picture as fits into a 16:9 frame.
     """
 
     x: float = 0.5
@@ -62,7 +62,7 @@ class View:
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture, the camera moving from one view to another, perhaps words to read."""
+    """One picture, the camera moving from one view to another, with or without a caption."""
 
     picture: str
     seconds: float
@@ -73,7 +73,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class Sample:
-    """One video: its shots in order, and the stretch of the reading, in seconds, heard over it."""
+    """One video: its shots in order, and the part of the reading, in seconds, that it plays."""
 
     name: str
     shots: tuple[Shot, ...]
@@ -168,19 +168,19 @@ SAMPLES = (
 
 
 def compose_missing(folder: Path, samples: Sequence[Sample]) -> Iterator[Path]:
-    """Compose the samples that the folder has no file of that name for, and yield each one's path.
+    """Make the samples whose names the folder does not have yet, and yield the path of each.
 
-    Each encoder runs on one thread, several videos side by side: what an encoder writes would
-    otherwise depend on how many processors the machine has.
+    Several videos are made at a time, each by an encoder with a single thread: with more, its
+    output would depend on the number of processors.
     """
     remove_leftovers(folder)
     missing = [sample for sample in samples if not (folder / sample.name).exists()]
-    with ThreadPoolExecutor(os.cpu_count()) as workers:
-        yield from workers.map(lambda sample: compose(sample, folder), missing)
+    with thread_pool(os.cpu_count() or 1, "samples") as pool:
+        yield from pool.map(lambda sample: compose(sample, folder), missing)
 
 
 def compose(sample: Sample, folder: Path) -> Path:
-    """Compose one video; nobody ever sees half of it."""
+    """Make one video; its file appears only when it is complete."""
     path = folder / sample.name
     with (
         replacing(path) as beside,
@@ -194,7 +194,7 @@ def _encode(sample: Sample, container: OutputContainer) -> None:
     pictures = container.add_stream("libx264", rate=FPS)
     pictures.width, pictures.height, pictures.pix_fmt = WIDTH, HEIGHT, "yuv420p"
     pictures.thread_count = 1
-    # A key frame every second, so that a player that is told to seek need not decode far.
+    # A keyframe every second, so that a player decodes little to seek.
     pictures.options = {"preset": "veryfast", "crf": "25", "g": str(FPS)}
     sound = container.add_stream("aac", rate=AUDIO_RATE, layout="mono")
     sound.bit_rate = 64_000
@@ -214,7 +214,7 @@ def _encode(sample: Sample, container: OutputContainer) -> None:
 
 
 def _pictures(sample: Sample) -> Iterator[Image.Image]:
-    """Every frame of a sample. The camera's frame need not fall on whole pixels of the picture."""
+    """Every frame of a sample; what the camera sees need not start at a whole pixel."""
     for shot in sample.shots:
         picture = Image.open(_wheel_file("skimage", f"data/{shot.picture}")).convert("RGB")
         caption = _caption(shot.caption) if shot.caption else None
@@ -229,7 +229,7 @@ def _pictures(sample: Sample) -> Iterator[Image.Image]:
 
 
 def _box(view: View, picture: Image.Image) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of what the camera sees, kept inside the picture."""
+    """Left, top, right and bottom of what the camera sees, shifted to lie in the picture."""
     width = min(picture.width, picture.height * WIDTH / HEIGHT) / view.zoom
     height = width * HEIGHT / WIDTH
     left = min(max(view.x * picture.width - width / 2, 0), picture.width - width)
@@ -237,14 +237,14 @@ def _box(view: View, picture: Image.Image) -> tuple[float, float, float, float]:
     return left, top, left + width, top + height
 
 
-def _caption(words: str) -> Image.Image:
-    """White words on a dark band across the lower part of an otherwise clear picture."""
+def _caption(text: str) -> Image.Image:
+    """White text on a dark band across the lower part of an otherwise transparent picture."""
     layer = Image.new("RGBA", (WIDTH, HEIGHT))
     draw = ImageDraw.Draw(layer)
     draw.rectangle((0, HEIGHT * 0.6, WIDTH, HEIGHT * 0.92), fill=(0, 0, 0, 200))
     draw.multiline_text(
         (WIDTH / 2, HEIGHT * 0.76),
-        textwrap.fill(words, 30),
+        textwrap.fill(text, 30),
         fill="white",
         font=ImageFont.load_default(40),
         anchor="mm",
@@ -254,21 +254,21 @@ def _caption(words: str) -> Image.Image:
 
 
 def _sound(sample: Sample) -> npt.NDArray[np.int16]:
-    """The sample's whole sound track, mono at AUDIO_RATE: silence, or the reading over it."""
+    """The whole sound track of a sample, mono at AUDIO_RATE: the reading, then silence."""
     track = np.zeros(round(sample.seconds * FPS) * SAMPLES_PER_FRAME, dtype=np.int16)
     if sample.narration:
         start, end = sample.narration
         with wave.open(str(_wheel_file("moonshine_voice", "assets/two_cities.wav"))) as reading:
             reading.setpos(round(start * AUDIO_RATE))
-            words = np.frombuffer(
+            speech = np.frombuffer(
                 reading.readframes(round((end - start) * AUDIO_RATE)), dtype="<i2"
             )
-        track[: len(words)] = words
+        track[: len(speech)] = speech
     return track
 
 
 def _wheel_file(package: str, name: str) -> Path:
-    """A data file of an installed package, found without the cost of importing the package."""
+    """A data file of an installed package, found without importing the package, which is slow."""
     spec = find_spec(package)
     path = Path(spec.origin).parent / name if spec and spec.origin else None
     if path is None or not path.is_file():
@@ -280,23 +280,23 @@ def _wheel_file(package: str, name: str) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Compose sample videos to classify.")
+    parser = argparse.ArgumentParser(description="Make sample videos to classify.")
     parser.add_argument(
-        "--videos", type=Path, metavar="DIR", help="folder to compose them in (default: VIDEOS_DIR)"
+        "--videos", type=Path, metavar="DIR", help="folder to make them in (default: VIDEOS_DIR)"
     )
     parser.add_argument(
         "--force",
         action="store_true",
-        help="compose them also beside other videos; no file is ever overwritten",
+        help="make them even if the folder has videos; no file is ever overwritten",
     )
     options = parser.parse_args(arguments)
     try:
         folder: Path = options.videos or load_settings().videos_dir
         if any(find_videos(folder)) and not options.force:
-            print(f"{folder} has videos already; --force adds the samples to them")
+            print(f"{folder} already has videos; --force adds the samples to them")
             return 0
         for path in compose_missing(folder, SAMPLES):
-            print(f"composed {path} ({path.stat().st_size / 1000:.0f} kB)")
+            print(f"made {path} ({path.stat().st_size / 1000:.0f} kB)")
     except UserError as error:
         print(f"steps.samples: {error}", file=sys.stderr)
         return 2

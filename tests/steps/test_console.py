@@ -32,7 +32,7 @@ def test_nothing_acts_on_the_terminal(text: str, shown: str) -> None:
 
 def test_a_terminal_without_the_letter_gets_an_escape() -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    Console(out=out, err=io.StringIO()).answer("Übung")
+    Console(out=out, err=io.StringIO()).output("Übung")
     out.seek(0)
     assert out.read() == "\\xdcbung\n"
 
@@ -76,4 +76,4 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
         os.close(reading)
         console = Console(out=out, err=io.StringIO())
         for _ in range(3):
-            console.answer("a line that nobody reads")
+            console.output("a line that nobody reads")

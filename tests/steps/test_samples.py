@@ -51,7 +51,7 @@ def test_is_h264_and_aac_with_its_index_first(short: Path) -> None:
     assert data.index(b"moov") < data.index(b"mdat")
 
 
-def test_speech_is_heard_for_its_stretch_and_then_silence(short: Path) -> None:
+def test_speech_is_followed_by_silence(short: Path) -> None:
     sound = decoded_sound(short)
     assert np.abs(sound[: samples.AUDIO_RATE]).max() > 0.05
     assert np.abs(sound[int(1.1 * samples.AUDIO_RATE) :]).max() < 0.005
@@ -102,7 +102,7 @@ def test_a_folder_with_videos_gets_no_samples(
 ) -> None:
     (tmp_path / "holiday.mp4").write_bytes(b"mine")
     assert main(["--videos", str(tmp_path)]) == 0
-    assert "has videos already" in capsys.readouterr().out
+    assert "already has videos" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.mp4"]
 
 
