@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steps.folder import STILL_CHANGING, Refused, VideoFile, unreadable
@@ -13,7 +14,7 @@ from steps.job import Job
 from steps.pool import thread_pool
 
 if TYPE_CHECKING:
-    from engine.media import MediaError, MediaInfo
+    from engine.media import MediaInfo
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,21 @@ def check_all(
     videos: Sequence[VideoFile], limits: Limits, workers: int
 ) -> Iterator[MediaInfo | Refused]:
     """Check several videos side by side; the results come in the order of `videos`."""
-    with thread_pool(workers, "preflight") as pool:
-        yield from pool.map(lambda video: check(video, limits), videos)
-
-
-def check(video: VideoFile, limits: Limits) -> MediaInfo | Refused:
-    """Open one video and decode a frame; refused with the broken rule and how to repair it."""
     # Imported here because it loads PyAV and NumPy, which `pipeline.py --help` does without.
-    from engine.media import MediaError, probe
+    from engine.media.decoder import Decoders
+
+    with thread_pool(workers, "preflight") as pool, Decoders() as decoders:
+        yield from pool.map(lambda video: check(video, limits, decoders.probe), videos)
+
+
+def check(
+    video: VideoFile, limits: Limits, probe: Callable[[Path], MediaInfo]
+) -> MediaInfo | Refused:
+    """Open one video and decode a frame; refused with the broken rule and how to repair it.
+
+    `probe` opens it: `engine.media.probe`, or the same in another process.
+    """
+    from engine.media import MediaError
 
     if video.size == 0:
         return Refused(video.name, "is empty (0 bytes): copy it again")
@@ -94,26 +102,18 @@ def check(video: VideoFile, limits: Limits) -> MediaInfo | Refused:
             f" {limits.max_bytes / 1024**3:g} GB: shorten it or compress it more",
         )
     try:
-        with video.path.open("rb") as file:
-            head = file.read(12)
+        video.path.open("rb").close()
         info = probe(video.path)
     except OSError as error:
         return Refused(video.name, unreadable(error))
     except MediaError as error:
         if not video.is_unchanged():
             return Refused(video.name, STILL_CHANGING)
-        return Refused(video.name, _broken_reason(head, error))
+        return Refused(video.name, error.message)
     if not video.is_unchanged():
         return Refused(video.name, STILL_CHANGING)
     reason = _limit_broken(info, limits)
     return Refused(video.name, reason) if reason else info
-
-
-def _broken_reason(head: bytes, error: MediaError) -> str:
-    if head[4:8] == b"ftyp" and error.__cause__:
-        # It begins like an MP4, but FFmpeg finds no moov atom, which cameras write at the end.
-        return "is incomplete, its moov atom is missing: copy or export it again"
-    return error.message
 
 
 def _limit_broken(info: MediaInfo, limits: Limits) -> str:

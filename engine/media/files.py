@@ -111,12 +111,14 @@ def open_container(path: Path) -> InputContainer:
     except av.error.MemoryError:
         raise MediaError(NO_MEMORY) from None
     except av.error.FFmpegError as error:
-        raise MediaError(f"cannot be read as a video: {_reason(path, error)}") from error
+        if _lacks_moov(path):
+            raise MediaError(
+                "is incomplete, its moov atom is missing: copy or export it again"
+            ) from error
+        raise MediaError(f"cannot be read as a video: {_reason(error)}") from error
 
 
-def _reason(path: Path, error: av.error.FFmpegError) -> str:
-    if _lacks_moov(path):
-        return "moov atom missing (the file is cut off)"
+def _reason(error: av.error.FFmpegError) -> str:
     if isinstance(error, av.error.InvalidDataError):
         return "its format is not known, or its beginning is damaged"
     if isinstance(error, av.error.EOFError):

@@ -672,8 +672,12 @@ REFUSED: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "nothing": ("a.mp4", lambda path: path.write_bytes(b""), "is empty"),
     "text": ("a.mp4", text("Dear diary,\n" * 100), "cannot be read as a video"),
     "noise": ("a.mp4", lambda p: p.write_bytes(os.urandom(50_000)), "cannot be read as a video"),
-    "cut off": ("a.mp4", lambda path: cut(write_video(path), 0.6), "moov atom missing"),
-    "cut in the moov": ("a.mp4", lambda path: cut(write_video(path), 0.99), "moov atom missing"),
+    "cut off": ("a.mp4", lambda path: cut(write_video(path), 0.6), "its moov atom is missing"),
+    "cut in the moov": (
+        "a.mp4",
+        lambda path: cut(write_video(path), 0.99),
+        "its moov atom is missing",
+    ),
     "only noise": (
         "a.mp4",
         lambda path: damage_all(write_video(path, sound=[])),

@@ -45,7 +45,7 @@ def test_refuses_what_it_may_not_read(tmp_path: Path, clip: bytes) -> None:
     (tmp_path / "folder").chmod(0)
     try:
         videos, refused = find_videos(tmp_path)
-        assert reason(check(videos[0], ENGINE)) == "cannot be read: Permission denied"
+        assert reason(check(videos[0], ENGINE, media.probe)) == "cannot be read: Permission denied"
         assert [str(entry) for entry in refused] == [
             "folder: is a folder that cannot be read: Permission denied"
         ]
@@ -57,14 +57,14 @@ def test_refuses_what_it_may_not_read(tmp_path: Path, clip: bytes) -> None:
 def test_takes_the_containers_that_ffmpeg_reads(tmp_path: Path, name: str) -> None:
     codec, sound = ("libvpx", "libopus") if name.endswith("webm") else ("libx264", "aac")
     path = write_video(tmp_path / name, codec=codec, sound_codec=sound, sound_rate=48_000)
-    info = check(found(path), ENGINE)
+    info = check(found(path), ENGINE, media.probe)
     assert isinstance(info, MediaInfo)
     assert (info.width, info.height, info.has_audio) == (160, 96, True)
 
 
 def test_says_what_is_wrong_with_a_file(tmp_path: Path, clip: bytes) -> None:
     reasons = {
-        name: reason(check(found(path), ENGINE))
+        name: reason(check(found(path), ENGINE, media.probe))
         for name, path in {
             "empty": put(tmp_path, "empty.mp4", b""),
             "text": put(tmp_path, "text.mp4", b"Dear diary,\n" * 500),
@@ -89,7 +89,7 @@ def test_a_file_that_cannot_be_opened_says_why(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", closed)
-    assert reason(check(video, ENGINE)) == "cannot be read: Permission denied"
+    assert reason(check(video, ENGINE, media.probe)) == "cannot be read: Permission denied"
 
 
 @pytest.mark.parametrize("rest", [b"", b"more"], ids=["truncated", "growing"])
@@ -99,14 +99,14 @@ def test_a_file_that_changes_is_left_for_the_next_run(
     path = put(tmp_path, "clip.mp4", clip)
     video = found(path)
     path.write_bytes(clip + rest if rest else clip[:100])
-    assert reason(check(video, ENGINE)) == STILL_CHANGING
+    assert reason(check(video, ENGINE, media.probe)) == STILL_CHANGING
 
 
 def test_a_file_that_is_gone_is_refused(tmp_path: Path, clip: bytes) -> None:
     path = put(tmp_path, "clip.mp4", clip)
     video = found(path)
     path.unlink()
-    assert reason(check(video, ENGINE)) == "cannot be read: No such file or directory"
+    assert reason(check(video, ENGINE, media.probe)) == "cannot be read: No such file or directory"
 
 
 @pytest.mark.parametrize(
@@ -145,14 +145,14 @@ def test_holds_files_to_the_limits_of_a_hosted_platform(
     path = put(tmp_path, "clip.mp4")
     os.truncate(path, size)  # sparse: no byte of it is written
     monkeypatch.setattr(media, "probe", lambda _: MediaInfo(seconds, 25.0, *sides, True))
-    answer = check(found(path), HOSTED)
+    answer = check(found(path), HOSTED, media.probe)
     assert reason(answer).startswith(words) if words else isinstance(answer, MediaInfo)
 
 
 def test_the_engine_takes_any_length(tmp_path: Path) -> None:
     short = found(write_video(tmp_path / "one picture.mp4", times=[0.0], size=(640, 480)))
-    assert isinstance(check(short, ENGINE), MediaInfo)
-    assert "s long" in reason(check(short, HOSTED))
+    assert isinstance(check(short, ENGINE, media.probe), MediaInfo)
+    assert "s long" in reason(check(short, HOSTED, media.probe))
     assert ENGINE.max_duration_s == math.inf
 
 
