@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -199,9 +199,7 @@ class Service:
         with self._catalog.transaction() as session:
             index = _get(session, Index, index_id)
             videos = list(session.scalars(select(Video.id).where(Video.index_id == index_id)))
-            session.execute(delete(Video).where(Video.index_id == index_id))
-            session.execute(delete(Task).where(Task.index_id == index_id))
-            session.delete(index)
+            session.delete(index)  # and with it, by cascade, its videos and tasks
         for video_id in videos:
             self._indexer.forget(video_id)
 
