@@ -24,12 +24,12 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from engine.models.calibration import LOG_ODDS
-from engine.models.clip_inputs import PromptTokens, read_picture_rules
-from engine.models.json_values import read_values
+from engine.models.clip_inputs import PromptTokens, read_image_rules
+from engine.models.encoder_files import EncoderConfig
 from engine.models.lazy import Lazy
 from engine.models.prompts import PromptVectors, products
 from engine.models.siglip import scale_and_bias
-from engine.models.store import ModelError, label
+from engine.models.store import ModelError, label, read_json
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -75,7 +75,7 @@ class ClipEncoder:
         self._folder = folder
         self._threads = threads
         self._family, self._scale, self._bias = _read_config(folder)
-        self._rules = read_picture_rules(folder)
+        self._rules = read_image_rules(folder)
         self._vision_path = _graph(folder, "vision_model", quantized)
         self._text_path = _graph(folder, "text_model", quantized)
         self.name = f"{label(folder, self._vision_path)} ({self._vision_path.stem})"
@@ -232,14 +232,14 @@ def _read_config(folder: Path) -> tuple[str, np.float32, np.float32]:
 
     `logit_scale_init_value` is where training began, so it is not used.
     """
-    config = read_values(folder / "config.json")
-    kind = config.text("model_type")
+    path = folder / "config.json"
+    kind = read_json(path, EncoderConfig).model_type
     family = kind.removesuffix("2")
     if family == "clip":
         return family, CLIP_SCALE, np.float32(0)
     if family != "siglip":
-        raise ModelError(f"{config.path} says model_type {kind}: it must be clip or siglip")
-    scale, bias = scale_and_bias(folder, config)
+        raise ModelError(f"{path} says model_type is {kind!r}: it must be clip or siglip")
+    scale, bias = scale_and_bias(folder)
     return family, np.float32(scale), np.float32(bias)
 
 

@@ -18,24 +18,25 @@ import numpy.typing as npt
 from PIL import Image
 from tokenizers import Tokenizer
 
-from engine.models.json_values import JsonValues, read_values
-from engine.models.store import ModelError
+from engine.models.encoder_files import (
+    NO_LENGTH,
+    EncoderConfig,
+    PreprocessorConfig,
+    TokenizerConfig,
+    read_tokenizer_config,
+)
+from engine.models.store import ModelError, read_json
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
-PREPROCESSOR = "preprocessor_config.json"
 # transformers' CLIPTextConfig and SiglipTextConfig; config files leave out what equals them
 TEXT_LENGTHS = {"clip": 77, "siglip": 64}
-# Tokenisers without a limit write a number beyond all lengths.
-NO_LENGTH = 10_000
-LONGEST_SIDE = 4096
-LEAST_DEVIATION = 1e-6
 NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 @dataclass(frozen=True)
-class PictureRules:
+class ImageRules:
     """How a picture becomes the network's input.
 
     It is resized so that its short side is `short_side`, or squashed to `size` (width, height);
@@ -71,43 +72,19 @@ class PictureRules:
         return (self.short_side, long_side) if width <= height else (long_side, self.short_side)
 
 
-def read_picture_rules(folder: Path) -> PictureRules:
+def read_image_rules(folder: Path) -> ImageRules:
     """The rules in a model's preprocessor_config.json; raises ModelError for what is not known."""
-    config = read_values(folder / PREPROCESSOR)
-    size = _size(
-        config, "size", ["shortest_edge"] if "crop_size" in config else ["width", "height"]
+    config = read_json(folder / "preprocessor_config.json", PreprocessorConfig)
+    size, crop = config.size, config.crop_size
+    return ImageRules(
+        short_side=size.shortest_edge,
+        size=(size.width or 0, size.height or 0),
+        crop=(crop.width, crop.height) if crop and config.do_center_crop else None,
+        resample=Image.Resampling(config.resample),
+        scale=config.rescale_factor,
+        mean=tuple(config.image_mean or ()) if config.do_normalize else (0.0,) * 3,
+        deviation=tuple(config.image_std or ()) if config.do_normalize else (1.0,) * 3,
     )
-    short_side = _side(size, "shortest_edge") if "shortest_edge" in size else None
-    normalised = config.flag("do_normalize", True)
-    cropped = config.flag("do_center_crop", False)
-    resample = config.whole("resample", Image.Resampling.BICUBIC, most=max(Image.Resampling))
-    return PictureRules(
-        short_side=short_side,
-        size=(0, 0) if short_side else _sides(size),
-        crop=_sides(_size(config, "crop_size", ["width", "height"])) if cropped else None,
-        resample=Image.Resampling(resample),
-        scale=config.number("rescale_factor", 1 / 255, least=LEAST_DEVIATION, most=1),
-        mean=config.numbers("image_mean", 3) if normalised else (0.0,) * 3,
-        deviation=config.numbers("image_std", 3, least=LEAST_DEVIATION)
-        if normalised
-        else (1.0,) * 3,
-    )
-
-
-def _size(config: JsonValues, key: str, sides: list[str]) -> JsonValues:
-    """The sides of a size; files written before the sides had names give one number for them."""
-    given = config.raw(key)
-    if isinstance(given, int):
-        return JsonValues(config.path, dict.fromkeys(sides, given), f"{key}.")
-    return config.section(key)
-
-
-def _sides(size: JsonValues) -> tuple[int, int]:
-    return _side(size, "width"), _side(size, "height")
-
-
-def _side(size: JsonValues, name: str) -> int:
-    return size.whole(name, least=1, most=LONGEST_SIDE)
 
 
 class PromptTokens:
@@ -120,16 +97,13 @@ class PromptTokens:
 
     def __init__(self, folder: Path, family: str, fixed_length: int | None) -> None:
         path = folder / "tokenizer.json"
-        settings = folder / "tokenizer_config.json"
-        config = read_values(settings) if settings.is_file() else JsonValues(settings, {})
+        config = read_tokenizer_config(folder)
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises no narrower type
             raise ModelError(f"{path} cannot be read: {error}") from error
-        self._lower = config.flag("do_lower_case", False) or family == "siglip"
-        self._canonical = (
-            "tokenizer_class" in config and config.raw("tokenizer_class") == "SiglipTokenizer"
-        )
+        self._lower = config.do_lower_case or family == "siglip"
+        self._canonical = config.tokenizer_class == "SiglipTokenizer"
         length = fixed_length or _text_length(folder, config, family)
         self._tokenizer.enable_truncation(length)
         if family == "siglip" or fixed_length:
@@ -149,16 +123,11 @@ class PromptTokens:
             "attention_mask": np.array([encoded.attention_mask], dtype=np.int64),
         }
 
-    def _padding(self, config: JsonValues, path: Path) -> dict[str, Any]:
+    def _padding(self, config: TokenizerConfig, path: Path) -> dict[str, Any]:
         """The padding token: the one the configuration names, else the one in the tokeniser."""
         token = (self._tokenizer.padding or {}).get("pad_token")
-        if "pad_token" in config:
-            is_object = isinstance(config.raw("pad_token"), dict)
-            token = (
-                config.section("pad_token").text("content")
-                if is_object
-                else config.text("pad_token")
-            )
+        if config.pad_token is not None:
+            token = config.pad_token.content
         identity = None if token is None else self._tokenizer.token_to_id(token)
         if identity is None:
             raise ModelError(
@@ -167,11 +136,11 @@ class PromptTokens:
         return {"pad_id": identity, "pad_token": token}
 
 
-def _text_length(folder: Path, tokenizer_config: JsonValues, family: str) -> int:
+def _text_length(folder: Path, tokenizer_config: TokenizerConfig, family: str) -> int:
     """How many tokens the text tower has places for."""
     usual = TEXT_LENGTHS[family]
-    text_config = read_values(folder / "config.json").section("text_config")
-    if "max_position_embeddings" in text_config:
-        return text_config.whole("max_position_embeddings", least=1, most=NO_LENGTH)
-    length = tokenizer_config.number("model_max_length", usual, least=1)
+    places = read_json(folder / "config.json", EncoderConfig).text_config.max_position_embeddings
+    if places is not None:
+        return places
+    length = tokenizer_config.model_max_length or usual
     return int(length) if length < NO_LENGTH else usual

@@ -11,8 +11,8 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.models.json_values import JsonValues
-from engine.models.store import ModelError, read_record
+from engine.models.encoder_files import SiglipConfig
+from engine.models.store import ModelError, read_json, read_record
 
 
 class Published(NamedTuple):
@@ -43,19 +43,18 @@ PUBLISHED = {
     "siglip2-large-patch16-256": Published(256_000, 1024, 16, 256, 108.05, -16.348),
     "siglip2-so400m-patch16-384": Published(256_000, 1152, 16, 384, 109.86, -15.932),
 }
-# A logarithm: whoever writes the scale itself there is told.
-MOST_LOG_SCALE = 10.0
 
 
-def scale_and_bias(folder: Path, config: JsonValues) -> tuple[float, float]:
+def scale_and_bias(folder: Path) -> tuple[float, float]:
     """The scale and bias of a SigLIP's logits; raises ModelError where they are not known.
 
     A model that was fetched is known by its repository, since one trained further has the same
     sizes and other values; a folder without a record is known by its sizes.
     """
-    if "logit_scale" in config or "logit_bias" in config:
-        scale = math.exp(config.number("logit_scale", least=-MOST_LOG_SCALE, most=MOST_LOG_SCALE))
-        return scale, config.number("logit_bias")
+    path = folder / "config.json"
+    config = read_json(path, SiglipConfig)
+    if config.logit_scale is not None and config.logit_bias is not None:
+        return math.exp(config.logit_scale), config.logit_bias
     record = read_record(folder)
     if record:
         title = record.repository.rpartition("/")[2].removesuffix("-ONNX")
@@ -65,22 +64,16 @@ def scale_and_bias(folder: Path, config: JsonValues) -> tuple[float, float]:
         known = next((each for each in PUBLISHED.values() if each[:4] == sizes), None)
     if known is None:
         raise ModelError(
-            f"{config.path} gives no logit_scale and logit_bias, and those of "
+            f"{path} gives no logit_scale and logit_bias, and those of "
             f"{record.repository if record else 'this SigLIP'} are not known here: add both as they"
             " are in the model's weights (logit_scale is the natural logarithm of the scale)"
         )
     return known.scale, known.bias
 
 
-def _sizes(config: JsonValues) -> tuple[int, int, int, int] | None:
-    """What tells SigLIPs apart; None for the kind that takes pictures of any shape."""
-    if config.text("model_type") != "siglip":  # SigLIP 2 of fixed shape is of this type, too
+def _sizes(config: SiglipConfig) -> tuple[int, int, int, int] | None:
+    """What tells SigLIPs apart; None for the kind that takes images of any shape."""
+    if config.model_type != "siglip":  # SigLIP 2 of fixed shape is of this type, too
         return None
-    # transformers' SiglipTextConfig and SiglipVisionConfig; files leave out what equals them
-    text, vision = config.section("text_config"), config.section("vision_config")
-    return (
-        text.whole("vocab_size", 32_000),
-        vision.whole("hidden_size", 768),
-        vision.whole("patch_size", 16),
-        vision.whole("image_size", 224),
-    )
+    vision = config.vision_config
+    return config.text_config.vocab_size, vision.hidden_size, vision.patch_size, vision.image_size

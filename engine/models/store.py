@@ -11,7 +11,9 @@ import json
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from core.errors import UserError
 from core.files import write_whole
@@ -24,6 +26,11 @@ IMAGENET = "imagenet"
 MOONSHINE = "moonshine"
 WHISPER = "whisper:"
 REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+# Errors that pydantic words with the name of a Python class.
+OBJECT_ERRORS = {"model_type", "dataclass_type"}
+
+T = TypeVar("T")
+
 WHISPER_SIZE = re.compile(r"(tiny|base|small|medium)(\.en)?|large-v[123]")
 
 
@@ -65,30 +72,42 @@ def read_record(folder: Path) -> Fetched | None:
     path = folder / RECORD
     if not path.is_file():
         return None
-    record = read_json(path)
-    try:
-        found = Fetched(**record)
-    except TypeError as error:
-        raise ModelError(f"{path} is not a record of a fetched model: {error}") from None
-    texts = [value for name, value in record.items() if name != "files"]
-    if isinstance(found.files, dict):
-        texts += found.files.values()
-    if not isinstance(found.files, dict) or not all(isinstance(text, str) for text in texts):
-        raise ModelError(f"{path} is not a record of a fetched model: it must hold strings")
-    return found
+    return read_json(path, Fetched)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """An object out of a JSON file; raises ModelError that names the file."""
+def read_json(path: Path, shape: type[T]) -> T:
+    """A JSON file as a pydantic model or a dataclass; a value of null counts as missing.
+
+    Raises ModelError that names the file and, where a value is missing or wrong, its key and the
+    rule.
+    """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"), object_hook=_without_nulls)
+        return TypeAdapter(shape).validate_python(values)
     except FileNotFoundError:
         raise ModelError(f"{path} is missing: the model's folder is not complete") from None
+    except ValidationError as error:
+        raise ModelError(f"{path} {_complaint(error)}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} holds no JSON object")
-    return value
+
+
+def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _complaint(error: ValidationError) -> str:
+    """The first thing wrong with a file, in words that follow its name."""
+    first = error.errors(include_url=False)[0]
+    field = first.get("ctx", {}).get("field")
+    key = ".".join(str(part) for part in (*first["loc"], *([field] if field else [])))
+    if first["type"] == "missing":
+        return f"does not say {key}"
+    if first["type"] in OBJECT_ERRORS:
+        rule = "it must be an object"
+    else:
+        rule = first["msg"].replace("Input should", "it must")
+    return f"says {key} is {first['input']!r:.60}: {rule}" if key else "holds no JSON object"
 
 
 def fetched(models_dir: Path) -> list[tuple[Path, Fetched]]:
