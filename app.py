@@ -1,32 +1,25 @@
-"""The page: what the pipeline found, with a player beside the clips that prove it.
+"""Serves the page: what the pipeline found, with a player beside the clips that prove it.
 
-`create_app` makes the Flask application, `python app.py` serves it. It reads the results folder
-and the videos folder; only the prompt lab (`page.lab`) writes, and only into the results folder.
+It reads the results folder and the videos folder; only the prompt lab writes, and only into the
+results folder.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import waitress
-from flask import Flask
-
+from core.command_line import make_parser, read_settings, tell
 from core.errors import UserError
-from core.settings import Settings, load_settings, parse_setting
-from page import downloads, routes
-from page.errors import add_error_pages
-from page.formatting import FILTERS
-from page.lab import routes as lab
-from page.results_cache import ResultsCache, attach_cache
-from page.security import is_loopback, protect
+from core.settings import load_settings
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 SERVER_THREADS = 8  # a slow reader holds none of them, see `page.video_files.send_video`
 
@@ -40,6 +33,16 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     are where the run found them, or where the settings say. HOST is the address it listens on, see
     `page.security.protect`. SETTINGS are those with which the prompt lab opens its platform.
     """
+    # Flask and what stands on it are imported here, because --help need not wait for them.
+    from flask import Flask
+
+    from page import downloads, routes
+    from page.errors import add_error_pages
+    from page.formatting import FILTERS
+    from page.lab import routes as lab
+    from page.results_cache import ResultsCache, attach_cache
+    from page.security import protect
+
     settings = load_settings()
     app = Flask(__name__)
     app.config.from_mapping(
@@ -71,63 +74,62 @@ def host_in_url(host: str) -> str:
 # The command
 
 OPTIONS = {
-    "results_dir": "--results",
-    "videos_dir": "--videos",
-    "engine_data_dir": "--engine-data-dir",
-    "host": "--host",
-    "port": "--port",
+    "--results": "results_dir",
+    "--videos": "videos_dir",
+    "--engine-data-dir": "engine_data_dir",
+    "--host": "host",
+    "--port": "port",
 }
-
-
-def given_settings(arguments: Sequence[str] | None) -> dict[str, Any]:
-    """The settings given on the command line, by field; raises SettingError."""
-    parser = argparse.ArgumentParser(description="Serve the page with the results.")
-    for row in fields(Settings):
-        if row.name in OPTIONS:
-            parser.add_argument(OPTIONS[row.name], dest=row.name, help=row.metadata["help"])
-    given = vars(parser.parse_args(arguments))
-    return {
-        name: parse_setting(name, text, OPTIONS[name])
-        for name, text in given.items()
-        if text is not None
-    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until interrupted; returns 2 if it cannot start."""
+    given = make_parser(__doc__, OPTIONS).parse_args(arguments)
     try:
-        given = given_settings(arguments)
-        settings = replace(load_settings(), **given)
+        settings = read_settings(given, OPTIONS)
+        listener = listen(settings.host, settings.port)
     except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    host = settings.host
-    app = create_app(
-        {
-            "RESULTS_DIR": settings.results_dir,
-            "VIDEOS_DIR": given.get("videos_dir"),
-            "HOST": host,
-            "SETTINGS": settings,
-        }
-    )
+        return tell(error)
+    with listener, suppress(KeyboardInterrupt):  # also while it is starting
+        app = create_app(
+            {
+                "RESULTS_DIR": settings.results_dir,
+                "VIDEOS_DIR": settings.videos_dir if given.videos_dir is not None else None,
+                "HOST": settings.host,
+                "SETTINGS": settings,
+            }
+        )
+        serve(app, listener, settings.host)
+    return 0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; raises UserError where the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, settings.port), family=family)
+        return socket.create_server((host, port), family=family)
     except OSError as error:
-        print(f"Cannot listen on {host}, port {settings.port}: {error}", file=sys.stderr)
-        print("Choose another with --port, or any free one with --port 0.", file=sys.stderr)
-        return 2
+        raise UserError(
+            f"Cannot listen on {host}, port {port}: {error.strerror or error}. Choose another"
+            " with --port, or any free one with --port 0."
+        ) from error
+
+
+def serve(app: Flask, listener: socket.socket, host: str) -> None:
+    """Answer requests until interrupted."""
+    import waitress
+
+    from page.security import is_loopback
+
     # Waitress warns of every request that waits a moment; the user cannot act on that.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    with listener, suppress(KeyboardInterrupt):  # also while it is starting
-        # Read, judge and render once before the first visit; the page itself reports any error.
-        app.test_client().get("/")
-        port = listener.getsockname()[1]
-        print(f"Results at http://{host_in_url(host)}:{port}/ (Ctrl-C stops)", flush=True)
-        if not is_loopback(host):
-            print("Anyone who can reach this machine can watch the videos.", file=sys.stderr)
-        waitress.serve(app, sockets=[listener], threads=SERVER_THREADS)
-    return 0
+    # Read, judge and render once before the first visit; the page itself reports any error.
+    app.test_client().get("/")
+    port = listener.getsockname()[1]
+    print(f"Results at http://{host_in_url(host)}:{port}/ (Ctrl-C stops)", flush=True)
+    if not is_loopback(host):
+        print("Anyone who can reach this machine can watch the videos.", file=sys.stderr)
+    waitress.serve(app, sockets=[listener], threads=SERVER_THREADS)
 
 
 if __name__ == "__main__":

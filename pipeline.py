@@ -10,17 +10,16 @@ Exit codes: 0 all videos classified; 1 results written, but some videos were ref
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from core.classes import load_classes
+from core.command_line import make_parser, read_settings
 from core.errors import UserError
-from core.settings import Settings, environment_name, load_settings, parse_setting
+from core.settings import Settings
 from platforms.connect import open_platform
 from platforms.request import agree_to_costs, ask
 from steps.console import Console
@@ -63,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the pipeline as a command; returns its exit code."""
     console = Console()
     try:
-        return run(read_settings(argv), console)
+        return run(settings_of(argv), console)
     except KeyboardInterrupt:
         console.say("Stopped. Run the same command again to continue.")
         return STOPPED
@@ -74,34 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return NOTHING_DONE
 
 
-def read_settings(argv: Sequence[str] | None = None) -> Settings:
+def settings_of(argv: Sequence[str] | None = None) -> Settings:
     """The settings in force, with the command's options laid over them."""
-    purpose, _, *notes = (__doc__ or "").split("\n\n")
-    parser = argparse.ArgumentParser(
-        description=purpose,
-        epilog="\n\n".join(notes),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    rows = {row.name: row for row in fields(Settings)}
-    for option, name in OPTIONS.items():
-        default = rows[name].default
-        shown = ",".join(default) if isinstance(default, tuple) else str(default)
-        text = f"{rows[name].metadata['help']} (default: {shown or 'empty'}"
-        kind = "PATH" if isinstance(default, Path) else "TEXT" if isinstance(default, str) else "N"
-        parser.add_argument(
-            option,
-            metavar="A,B" if isinstance(default, tuple) else kind,
-            help=f"{text}; or set {environment_name(name)})",
-        )
+    parser = make_parser(__doc__, OPTIONS)
     parser.add_argument("--yes", action="store_true", help="do not ask before costs (v1.3)")
     given = parser.parse_args(argv)
-    laid_over: Json = {"v13_confirm_above": math.inf} if given.yes else {}
-    for option, name in OPTIONS.items():
-        text = getattr(given, option[2:].replace("-", "_"))
-        if text is not None:
-            laid_over[name] = parse_setting(name, text, option)
-    return replace(load_settings(), **laid_over)
+    settings = read_settings(given, OPTIONS)
+    return replace(settings, v13_confirm_above=math.inf) if given.yes else settings
 
 
 def run(settings: Settings, console: Console) -> int:
@@ -147,7 +125,7 @@ def update_index(job: Job) -> SyncPlan:
 def agree_to_upload(job: Job, plan: SyncPlan, files: Mapping[VideoFile, float]) -> None:
     """Show what it costs to index these files, with their seconds, and to classify all videos.
 
-    If that is much, the user is asked; raises ApiError if the answer is no.
+    If that is much, the user is asked; raises SpendingRefused if the answer is no.
     """
     if budget := job.platform.budget:
         minutes = sum(files.values()) / 60

@@ -1,7 +1,7 @@
 """One table of settings: name, type, default, help. Read from the environment and `.env`.
 
 The environment wins over `.env`; an empty value counts as not set. A command's own options win
-over both: they are laid over with `dataclasses.replace`.
+over both, see `core.command_line`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 from dotenv import dotenv_values
 
+from core.classification import Thresholds
 from core.errors import UserError
 
 
@@ -24,40 +26,90 @@ class SettingError(UserError):
     title = "A setting is wrong"
 
 
+# What a value may be
+
+
+class Kind(NamedTuple):
+    """One type of values: how they are read and written as text.
+
+    Attributes:
+        parse: a value from its text; raises ValueError.
+        show: a value as the text of it.
+        words: what such a value is, in words.
+        placeholder: what stands for a value in --help.
+    """
+
+    parse: Callable[[str], Any]
+    show: Callable[[Any], str]
+    words: str
+    placeholder: str
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _flag(text: str) -> bool:
+    word = text.lower()
+    if word not in YES | NO:
+        raise ValueError
+    return word in YES
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+YES, NO = frozenset(("yes", "true", "on", "1")), frozenset(("no", "false", "off", "0"))
+
+KINDS: Mapping[Any, Kind] = {
+    str: Kind(str, str, "text", "TEXT"),
+    Path: Kind(lambda text: Path(text).expanduser(), str, "a path", "PATH"),
+    int: Kind(int, str, "a whole number", "N"),
+    float: Kind(_finite, "{:g}".format, "a number", "N"),
+    bool: Kind(_flag, lambda value: "yes" if value else "no", "yes or no", "YES|NO"),
+    tuple[str, ...]: Kind(_list, ",".join, "words, separated by commas,", "A,B"),
+}
+
+
+# The table
+
+
 def setting(
     default: Any,
     help_text: str,
     *,
-    least: float | None = None,
-    most: float | None = None,
+    least: float = -math.inf,
+    most: float = math.inf,
     choices: tuple[str, ...] = (),
+    secret: bool = False,
 ) -> Any:
     """One row of the table: numbers from `least` to `most`, words out of `choices`."""
     rule = {"help": help_text, "least": least, "most": most, "choices": choices}
-    return field(default=default, metadata=rule)
+    return field(default=default, repr=not secret, metadata=rule)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The values in force. A field's environment variable is its name in capitals."""
+    """The values in force. The environment variable of a field is its name in capitals."""
 
     api_url: str = setting(
         "", "Platform to use, for example https://host/v1.3; empty starts the embedded engine"
     )
-    api_key: str = field(
-        default="",
-        repr=False,
-        metadata={"help": "Key of the hosted platform; needed when API_URL is set"},
+    api_key: str = setting(
+        "", "Key of the hosted platform; needed when API_URL is set", secret=True
     )
     videos_dir: Path = setting(Path("classify"), "Folder with your videos")
     classes_file: Path = setting(Path("classes.json"), "Classes and their prompts")
     results_dir: Path = setting(Path("results"), "Folder the results are written to")
     index_name: str = setting("video-classification", "Index the videos are put in")
-    reindex: str = setting(
-        "no",
-        "Whether an index whose evidence other models, or another edition, made is emptied and its "
-        "videos indexed again: yes, no",
-        choices=("no", "yes"),
+    reindex: bool = setting(
+        False,
+        "Whether to empty an index whose evidence is by other models, or in another format "
+        "version, and index its videos again: yes or no",
     )
     options: tuple[str, ...] = setting(
         ("visual", "conversation", "text_in_video"),
@@ -81,24 +133,24 @@ class Settings:
     upload_workers: int = setting(4, "Uploads at the same time", least=1, most=64)
     poll_seconds: float = setting(
         0.0,
-        "Seconds between two looks at the tasks; 0: 0.5 on this machine, 5 on a hosted platform",
+        "Seconds between two polls of the tasks; 0: 0.5 on this machine, 5 on a hosted platform",
         least=0,
     )
     stall_seconds: float = setting(
         600.0,
-        "Give up on a task that has not moved for so long; on v1.3, which tells no progress, an "
-        "hour at least",
+        "Seconds without progress after which a task is given up; on v1.3, which reports no "
+        "progress, at least an hour",
         least=1,
     )
     connect_timeout_s: float = setting(10.0, "Seconds to wait for a connection", least=0.1)
-    read_timeout_s: float = setting(60.0, "Seconds to wait for an answer", least=0.1)
+    read_timeout_s: float = setting(60.0, "Seconds to wait for a response", least=0.1)
     max_retries: int = setting(
-        5, "Tries after the first when the platform is out of reach or busy", least=0, most=100
+        5, "Retries when the platform is out of reach or busy", least=0, most=100
     )
     v13_upload: str = setting(
         "assets",
-        "How v1.3 is sent videos: assets (chunks above 200 MB, up to 10 GB) or tasks (up to 2 GB, "
-        "announced to be withdrawn)",
+        "How videos are sent to v1.3: assets (chunks above 200 MB, up to 10 GB) or tasks (up to "
+        "2 GB, announced to be withdrawn)",
         choices=("assets", "tasks"),
     )
     v13_classify: str = setting(
@@ -122,15 +174,15 @@ class Settings:
         0.004, "US dollars for a search on v1.3 (usagepricing.com, 2026)", least=0
     )
     v13_confirm_above: float = setting(
-        1.0, "Ask before a run on v1.3 that may cost more US dollars; --yes does not ask", least=0
+        1.0,
+        "US dollars above which a run on v1.3 asks first; --yes skips the question",
+        least=0,
     )
     engine_data_dir: Path = setting(
         Path("engine_data"), "Where the embedded engine keeps its catalogue and evidence"
     )
-    engine_api_key: str = field(
-        default="",
-        repr=False,
-        metadata={"help": "Key that `python -m engine` asks of its callers; empty: none"},
+    engine_api_key: str = setting(
+        "", "Key that callers of `python -m engine` have to send; empty: none", secret=True
     )
     engine_host: str = setting("127.0.0.1", "Address `python -m engine` listens on")
     engine_port: int = setting(
@@ -141,21 +193,21 @@ class Settings:
     )
     engine_rate_limit: int = setting(
         0,
-        "Uploads, classifications, searches (each counted for itself) that the engine takes in a "
-        "minute; 0: no limit",
+        "Uploads, classifications and searches (each counted separately) that the engine accepts "
+        "in a minute; 0: no limit",
         least=0,
         most=10**6,
     )
     engine_max_video_gb: float = setting(
         2.0,
-        "Largest video in GB that `python -m engine` takes; the engine that the pipeline starts "
-        "takes any that the disk has room for",
+        "Largest video in GB that `python -m engine` accepts; the engine that the pipeline starts "
+        "accepts any that the disk has room for",
         least=0.001,
     )
-    engine_fetch_private: str = setting(
+    engine_fetch_private: bool = setting(
+        False,
+        "Whether a video_url may lead to the engine's own machine or to private networks: yes or "
         "no",
-        "Whether a video_url may lead into the engine's own machine or private networks: yes, no",
-        choices=("no", "yes"),
     )
     visual_model: str = setting(
         "auto",
@@ -175,12 +227,80 @@ class Settings:
         "", "Database of the engine's catalogue; empty: an SQLite file in ENGINE_DATA_DIR"
     )
     host: str = setting("127.0.0.1", "Address the page listens on")
-    port: int = setting(5000, "Port the page listens on", least=0, most=65535)
+    port: int = setting(5000, "Port the page listens on; 0: any free one", least=0, most=65535)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """What a class needs to apply."""
+        return Thresholds(self.min_video_score, self.min_clip_score, self.min_duration_ratio)
 
 
-def environment_name(field_name: str) -> str:
-    """The environment variable of a setting."""
-    return field_name.upper()
+class Row(NamedTuple):
+    """One row of the table: a setting and the rules for its values."""
+
+    name: str
+    kind: Kind
+    default: Any
+    help: str
+    least: float
+    most: float
+    choices: tuple[str, ...]
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return self.name.upper()
+
+    @property
+    def shown_default(self) -> str:
+        """The default as somebody would write it."""
+        return self.kind.show(self.default)
+
+    def parse(self, text: str, called: str = "") -> Any:
+        """The value that a text stands for.
+
+        Raises SettingError that calls the setting `called`, or by its environment variable.
+        """
+        called = called or self.variable
+        if not (text.strip() or self._may_be_empty()):
+            raise SettingError(f"{called} is empty: give a value or leave it out")
+        try:
+            value = self.kind.parse(text.strip())
+        except ValueError:
+            value = None
+        if value is None or not self._allows(value):
+            raise SettingError(f"{called}={text!r} must be {self._rule()}")
+        return value
+
+    def _may_be_empty(self) -> bool:
+        return isinstance(self.default, str) and not self.choices
+
+    def _allows(self, value: Any) -> bool:
+        if self.choices:
+            words = (value,) if isinstance(value, str) else value
+            return bool(words) and set(words) <= set(self.choices)
+        return not isinstance(value, (int, float)) or self.least <= value <= self.most
+
+    def _rule(self) -> str:
+        if self.choices:
+            many = "" if isinstance(self.default, str) else " or more, separated by commas,"
+            return f"one{many} of: {', '.join(self.choices)}"
+        show = self.kind.show
+        if math.isfinite(self.most):
+            return f"{self.kind.words} from {show(self.least)} to {show(self.most)}"
+        if math.isfinite(self.least):
+            return f"{self.kind.words}, {show(self.least)} or more"
+        return self.kind.words
+
+
+@cache
+def table() -> Mapping[str, Row]:
+    """All rows of the table, by the names of their settings, in order."""
+    hints = get_type_hints(Settings)
+    return {
+        row.name: Row(row.name, KINDS[hints[row.name]], row.default, **row.metadata)
+        for row in fields(Settings)
+    }
 
 
 def load_settings(
@@ -189,47 +309,7 @@ def load_settings(
     """Read all settings; raises SettingError for a value outside its type or range."""
     values = {**dotenv_values(dotenv_file), **(os.environ if environ is None else environ)}
     given: dict[str, Any] = {}
-    for row in fields(Settings):
-        text = (values.get(environment_name(row.name)) or "").strip()
-        if text:
-            given[row.name] = parse_setting(row.name, text)
+    for row in table().values():
+        if text := (values.get(row.variable) or "").strip():
+            given[row.name] = row.parse(text)
     return Settings(**given)
-
-
-def parse_setting(field_name: str, text: str, shown_as: str = "") -> Any:
-    """The value of one setting out of text, held to the rules of its row.
-
-    Raises SettingError that calls the setting `shown_as`, or by its environment variable.
-    """
-    (row,) = (row for row in fields(Settings) if row.name == field_name)
-    kind = get_type_hints(Settings)[field_name]
-    rule, what = row.metadata, shown_as or environment_name(field_name)
-    if kind is str and not rule.get("choices"):
-        return text
-    if not text.strip():
-        raise SettingError(f"{what} is empty: give a value or leave it out")
-    if kind in (int, float):
-        return _number(what, text, kind, rule)
-    if kind is Path:
-        return Path(text).expanduser()
-    words = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    unknown = [word for word in words if word not in rule["choices"]]
-    if unknown or not words or (kind is str and len(words) > 1):
-        wanted = "one" if kind is str else "one or more, separated by commas,"
-        raise SettingError(f"{what}={text!r} must be {wanted} of: {', '.join(rule['choices'])}")
-    return words[0] if kind is str else words
-
-
-def _number(what: str, text: str, kind: Callable[[str], float], rule: Mapping[str, Any]) -> float:
-    try:
-        number = kind(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        wanted = "a whole number" if kind is int else "a number"
-        raise SettingError(f"{what}={text!r} is not {wanted}")
-    least, most = rule.get("least"), rule.get("most")
-    if not (least is None or number >= least) or not (most is None or number <= most):
-        span = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise SettingError(f"{what}={text} is out of range: it must be {span}")
-    return number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +16,10 @@ from filelock import FileLock, Timeout
 
 from core.classification import Thresholds
 from core.errors import UserError
+from core.settings import Settings
 from engine.api import ApiOptions, create_app
-from engine.catalog.tables import CatalogError
 from engine.indexing.tasks import API_MAX_VIDEO_BYTES
 from engine.models.choice import ModelChoice, chosen_models
-from engine.models.store import ModelError
 from engine.service import Service
 
 # Enough for every upload worker a client may have, its polls and a few callers more.
@@ -31,7 +31,7 @@ CHUNK_BYTES = 256 * 1024
 
 
 class EngineError(UserError):
-    """The engine cannot start; the message says why and what to do."""
+    """The engine cannot have its folder or its address; the message says what to do."""
 
     title = "The engine cannot start"
     page_status = 503
@@ -53,31 +53,52 @@ class EngineOptions:
     fetch_private: bool = False
     max_video_bytes: int = API_MAX_VIDEO_BYTES
 
+    @classmethod
+    def of(cls, settings: Settings) -> EngineOptions:
+        """What the settings say of an engine that serves others."""
+        return cls(
+            data_dir=settings.engine_data_dir,
+            host=settings.engine_host,
+            port=settings.engine_port,
+            api_key=settings.engine_api_key,
+            workers=settings.engine_workers,
+            database_url=settings.database_url,
+            models=ModelChoice.of(settings),
+            thresholds=settings.thresholds,
+            rate_limit=settings.engine_rate_limit,
+            fetch_private=settings.engine_fetch_private,
+            max_video_bytes=round(settings.engine_max_video_gb * 1024**3),
+        )
+
+    def embedded(self) -> EngineOptions:
+        """The same for this program alone: on any free port of this machine, without limits."""
+        return EngineOptions(
+            data_dir=self.data_dir,
+            workers=self.workers,
+            database_url=self.database_url,
+            models=self.models,
+            max_video_bytes=sys.maxsize,
+        )
+
 
 @contextmanager
 def running_engine(options: EngineOptions) -> Iterator[str]:
     """Serve for as long as the body runs; yields the URL, without a version.
 
-    Raises EngineError where another engine uses the folder, the address is taken, the catalogue is
-    damaged, or a model that was asked for is damaged or not there.
+    Raises EngineError where another engine uses the folder or the address is taken, CatalogError
+    for a damaged catalogue, and ModelError for a model that is damaged or not there.
     """
-    try:
-        models = chosen_models(options.models, threads=1, check=True)
-    except ModelError as error:
-        raise EngineError(str(error)) from error
+    models = chosen_models(options.models, threads=1, check=True)
     with _sole_use(options.data_dir):
         workers = options.workers or os.cpu_count() or 1
-        try:
-            service = Service(
-                options.data_dir,
-                models,
-                workers=workers,
-                database_url=options.database_url,
-                fetch_private=options.fetch_private,
-                max_video_bytes=options.max_video_bytes,
-            )
-        except CatalogError as error:
-            raise EngineError(str(error)) from error
+        service = Service(
+            options.data_dir,
+            models,
+            workers=workers,
+            database_url=options.database_url,
+            fetch_private=options.fetch_private,
+            max_video_bytes=options.max_video_bytes,
+        )
         api_options = ApiOptions(options.api_key, options.thresholds, options.rate_limit)
         with service, served(service, api_options, options.host, options.port) as url:
             yield url

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -46,8 +45,9 @@ def open_platform(
     """The hosted platform at `api_url`, or the embedded engine for as long as the body runs.
 
     The engine's data folder outlives it, so the next run finds the index it left. Raises
-    PlatformUnavailable where a setting is missing or the engine cannot start. `say` is told what
-    something will cost, `confirm` asks a person whether to spend it.
+    PlatformUnavailable where a setting is missing, and what the engine raises where it cannot
+    start, UserError as well. `say` is told what something will cost, `confirm` asks a person
+    whether to spend it.
     """
     if settings.api_url:
         if not settings.api_key and not _is_local(settings.api_url):
@@ -65,29 +65,13 @@ def open_platform(
 
 @contextmanager
 def _embedded_engine(settings: Settings) -> Iterator[Platform]:
-    # These take most of a second to import, and a hosted platform, or --help, needs neither.
-    from engine.models.choice import ModelChoice
-    from engine.server import EngineError, EngineOptions, running_engine
+    # The engine takes most of a second to import, and a hosted platform, or --help, needs none.
+    from engine.server import EngineOptions, running_engine
 
-    options = EngineOptions(
-        data_dir=settings.engine_data_dir,
-        workers=settings.engine_workers,
-        max_video_bytes=sys.maxsize,
-        database_url=settings.database_url,
-        models=ModelChoice(
-            visual=settings.visual_model,
-            visual_revision=settings.visual_model_revision,
-            speech=settings.speech_model,
-            models_dir=settings.models_dir,
-        ),
-    )
-    try:
-        with running_engine(options) as engine_url:
-            url = f"{engine_url}/{ENGINE_VERSION}"
-            with _client(settings, url, "") as client:
-                yield Platform(client, "embedded engine", url, embedded=True)
-    except EngineError as error:
-        raise PlatformUnavailable(str(error)) from error
+    with running_engine(EngineOptions.of(settings).embedded()) as engine_url:
+        url = f"{engine_url}/{ENGINE_VERSION}"
+        with _client(settings, url, "") as client:
+            yield Platform(client, "embedded engine", url, embedded=True)
 
 
 def _client(

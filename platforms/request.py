@@ -47,9 +47,7 @@ def question_of(settings: Settings, classes: Sequence[PromptClass]) -> Question:
         classes=tuple(classes),
         options=settings.options,
         conversation_option=settings.conversation_option,
-        thresholds=Thresholds(
-            settings.min_video_score, settings.min_clip_score, settings.min_duration_ratio
-        ),
+        thresholds=settings.thresholds,
     )
 
 

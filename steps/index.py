@@ -15,7 +15,7 @@ def open_index(client: TwelveLabsClient, settings: Settings, console: Console) -
     Raises UserError if it cannot be used.
     """
     index = create_index(client, settings)
-    if settings.reindex == "yes" and index.outdated:
+    if settings.reindex and index.outdated:
         console.say(
             f"Reindexing: the evidence in the index {settings.index_name!r} was made by other"
             " models or in another format version. The index is emptied first (videos:"

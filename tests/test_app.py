@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
+import waitress
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -592,8 +593,8 @@ def test_paused_players_do_not_keep_others_from_the_page(folder: Path, videos: P
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--port", "many"], "--port='many' is not a whole number"),
-        (["--port", "65536"], "--port=65536 is out of range"),
+        (["--port", "many"], "--port='many' must be a whole number from 0 to 65535"),
+        (["--port", "65536"], "--port='65536' must be a whole number from 0 to 65535"),
         (["--results", ""], "--results is empty"),
         (["--engine-data-dir", ""], "--engine-data-dir is empty"),
     ],
@@ -614,7 +615,7 @@ def test_prompt_lab_has_the_engine_data_that_is_named(monkeypatch: pytest.Monkey
         return Flask("noted")
 
     monkeypatch.setattr(page, "create_app", note)
-    monkeypatch.setattr(page.waitress, "serve", lambda *_, **__: None)
+    monkeypatch.setattr(waitress, "serve", lambda *_, **__: None)
     for arguments in ([], ["--engine-data-dir", "given"]):
         assert page.main(["--port", "0", *arguments]) == 0
     assert [config["SETTINGS"].engine_data_dir for config in made] == [Path("set"), Path("given")]
@@ -625,7 +626,7 @@ def test_wrong_setting_is_named(
 ) -> None:
     monkeypatch.setenv("PORT", "-1")
     assert page.main([]) == 2
-    assert "PORT=-1 is out of range" in capsys.readouterr().err
+    assert "PORT='-1' must be a whole number from 0 to 65535" in capsys.readouterr().err
 
 
 def test_port_in_use_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import pipeline
 from steps import samples
+from steps.sample_videos import SAMPLES
 
 ROOT = Path(__file__).parent.parent
 
@@ -47,7 +48,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict]]:
 
 
 def test_every_sample_is_there(found: dict[str, list[dict]]) -> None:
-    assert found.keys() == TRUTH.keys() == {sample.name for sample in samples.SAMPLES}
+    assert found.keys() == TRUTH.keys() == {sample.name for sample in SAMPLES}
 
 
 @pytest.mark.parametrize("name", [name for name, truth in TRUTH.items() if truth])

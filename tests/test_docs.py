@@ -7,15 +7,13 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import Field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from core.classes import load_classes
-from core.settings import Settings, environment_name
+from core.settings import table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,30 +28,21 @@ def blocks(language: str) -> list[str]:
 COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line]
 
 
-def shown(row: Field[Any]) -> str:
-    """A setting's default as somebody would write it into `.env`."""
-    value = row.default
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def test_settings_table_is_the_table_of_settings() -> None:
     header = "| setting | default | what it is |\n| --- | --- | --- |\n"
     rows = "".join(
-        f"| `{environment_name(row.name)}` | {f'`{shown(row)}`' if shown(row) else 'empty'} "
-        f"| {row.metadata['help']} |\n"
-        for row in fields(Settings)
+        f"| `{row.variable}` | {f'`{row.shown_default}`' if row.shown_default else 'empty'} "
+        f"| {row.help} |\n"
+        for row in table().values()
     )
     section = README.split("\n## Settings\n")[1].split("\n## ")[0]
-    table = "".join(line + "\n" for line in section.splitlines() if line.startswith("|"))
-    assert table == header + rows
+    found = "".join(line + "\n" for line in section.splitlines() if line.startswith("|"))
+    assert found == header + rows
 
 
 def test_env_example_has_every_setting_with_its_default() -> None:
     entries = "\n".join(
-        f"# {row.metadata['help']}\n#{environment_name(row.name)}={shown(row)}\n"
-        for row in fields(Settings)
+        f"# {row.help}\n#{row.variable}={row.shown_default}\n" for row in table().values()
     )
     assert ENV_EXAMPLE.split("\n\n", 1)[1] == entries
 

@@ -29,12 +29,11 @@ from engine.media import probe
 from engine.server import EngineOptions, running_engine
 from pipeline import main, update_index
 from platforms.connect import open_platform
-from steps import samples
 from steps.console import Console
 from steps.folder import find_videos
 from steps.index import create_index
 from steps.job import Job
-from steps.samples import Sample, Shot
+from steps.sample_videos import Sample, Shot, compose_missing
 from store.media import Media
 from store.results import RESULT_NAMES, load_run, read_result
 from tests.support.jobs import job_on
@@ -320,7 +319,7 @@ SHORT_SAMPLES = (
 @pytest.fixture(scope="module")
 def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("samples")
-    assert len(list(samples.compose_missing(folder, SHORT_SAMPLES))) == len(SHORT_SAMPLES)
+    assert len(list(compose_missing(folder, SHORT_SAMPLES))) == len(SHORT_SAMPLES)
     return folder
 
 
@@ -427,9 +426,12 @@ def test_ctrl_c_before_results_are_written_leaves_the_earlier_ones_their_picture
         (["--videos", "classify"], "make samples with: python -m steps.samples"),
         (["--classes", "gone.json"], "gone.json: there is no such file"),
         (["--classes", "bad.json"], "bad.json: class 1 ('Pets') has no prompts"),
-        (["--min-clip-score", "101"], "--min-clip-score=101 is out of range"),
-        (["--min-duration-ratio", "nan"], "--min-duration-ratio='nan' is not a number"),
-        (["--workers", "0"], "--workers=0 is out of range"),
+        (["--min-clip-score", "101"], "--min-clip-score='101' must be a number from 0 to 100"),
+        (
+            ["--min-duration-ratio", "nan"],
+            "-ratio='nan' must be a number from 0 to 1",
+        ),
+        (["--workers", "0"], "--workers='0' must be a whole number from 1 to 64"),
         (["--options", "visual,smell"], "--options='visual,smell' must be one or more"),
         (["--conversation-option", "vague"], "--conversation-option='vague' must be one of"),
         (["--api-url", "https://platform.example/v1.2"], "set API_KEY"),
@@ -478,16 +480,16 @@ def test_help_tells_every_option_with_its_default(capsys: pytest.CaptureFixture[
     for option, name in pipeline.OPTIONS.items():
         assert option in text
         assert name.upper() in text
-    assert "default: 75.0" in text
+    assert "default: 75;" in text
     assert "Exit codes" in text
 
 
 def test_options_win_over_the_environment(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIN_CLIP_SCORE", "50")
     monkeypatch.setenv("API_URL", "https://platform.example/v1.2")
-    settings = pipeline.read_settings(["--min-clip-score", "40", "--api-url", ""])
+    settings = pipeline.settings_of(["--min-clip-score", "40", "--api-url", ""])
     assert (settings.min_clip_score, settings.api_url) == (40.0, "")
-    assert pipeline.read_settings([]).min_clip_score == 50.0
+    assert pipeline.settings_of([]).min_clip_score == 50.0
 
 
 # Scale

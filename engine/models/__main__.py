@@ -1,4 +1,4 @@
-"""Fetch a better model, or show which models are in use: `python -m engine.models`."""
+"""Fetches a better model, or shows which models are in use."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.settings import SettingError, Settings, load_settings
-from engine.models.choice import ModelChoice, chosen_models
-from engine.models.fetch import check_licence, fetch, look_up
+from core.command_line import add_options, make_parser, read_settings, tell
+from core.errors import UserError
+from core.settings import Settings
 from engine.models.store import (
     AUTO,
     CLIP_REPOSITORY,
@@ -19,6 +19,8 @@ from engine.models.store import (
     fetched,
     visual_folder,
 )
+
+OPTIONS = {"--to": "models_dir"}
 
 # An optional fetch stands before a newcomer's first look at the page.
 OPTIONAL_WAIT_S = 3.0
@@ -35,44 +37,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0: done (an optional fetch always is); 1: not fetched; 2: wrong settings."""
     options = _parser().parse_args(arguments)
     try:
-        settings = load_settings()
-    except SettingError as error:
-        print(error, file=sys.stderr)
-        return 2
-    if options.command == "show":
-        return show(settings)
+        settings = read_settings(options, OPTIONS)
+        if options.command == "show":
+            show(settings)
+            return 0
+    except UserError as error:
+        return tell(error)
     return fetch_command(options, settings)
 
 
-def show(settings: Settings) -> int:
-    """Print the models that the settings stand for, and the licences of fetched ones."""
-    choice = ModelChoice(
-        visual=settings.visual_model,
-        visual_revision=settings.visual_model_revision,
-        speech=settings.speech_model,
-        models_dir=settings.models_dir,
-    )
-    try:
-        names = chosen_models(choice, threads=1).names()
-        models = fetched(settings.models_dir)
-    except ModelError as error:
-        print(error, file=sys.stderr)
-        return 2
+def show(settings: Settings) -> None:
+    """Print the models that the settings name, and the licences of fetched ones."""
+    # --help need not wait for the models.
+    from engine.models.choice import ModelChoice, chosen_models
+
+    names = chosen_models(ModelChoice.of(settings), threads=1).names()
+    models = fetched(settings.models_dir)
     for kind, title in KINDS.items():
         print(f"{title + ':':<18}{names[kind]}")
     for folder, record in models:
         print(f"Fetched: {folder}, {record.repository} at {record.commit}, {record.licence}")
     if not models and settings.visual_model == AUTO:
         print("A better picture encoder can be had: python -m engine.models fetch")
-    return 0
 
 
 def fetch_command(options: argparse.Namespace, settings: Settings) -> int:
     """Fetch one model; with `--optional`, every failure is only told."""
+    # --help need not wait for the hub's library.
+    from engine.models.fetch import check_licence, fetch, look_up
+
     repository, revision = _wanted(options, settings)
-    models_dir = options.to or settings.models_dir
     try:
-        if options.optional and _is_settled(settings, models_dir):
+        if options.optional and _is_settled(settings):
             return 0
         print(f"Looking for {repository} ({revision}) on the hub")
         source = look_up(
@@ -84,13 +80,17 @@ def fetch_command(options: argparse.Namespace, settings: Settings) -> int:
         print(f"Commit {source.commit}, licence {source.licence}, {source.size / 1e6:.0f} MB")
         if not options.accept_licence:
             check_licence(source)
-        limit_s = OPTIONAL_LIMIT_S if options.optional else float("inf")
-        folder = fetch(source, models_dir, timeout_s=settings.read_timeout_s, limit_s=limit_s)
+        folder = fetch(
+            source,
+            settings.models_dir,
+            timeout_s=settings.read_timeout_s,
+            limit_s=OPTIONAL_LIMIT_S if options.optional else float("inf"),
+        )
     except ModelError as error:
         if options.optional:
             print(f"Going on without it: {error}")
             return 0
-        print(error, file=sys.stderr)
+        tell(error)
         return 1
     print(f"Fetched into {folder}")
     return 0
@@ -107,19 +107,21 @@ def _wanted(options: argparse.Namespace, settings: Settings) -> tuple[str, str]:
     return repository, options.revision or revision
 
 
-def _is_settled(settings: Settings, models_dir: Path) -> bool:
+def _is_settled(settings: Settings) -> bool:
     """Whether there is nothing to fetch for the picture encoder that the settings ask for."""
     if settings.api_url:
         return True
     try:
-        folder = visual_folder(settings.visual_model, settings.visual_model_revision, models_dir)
+        folder = visual_folder(
+            settings.visual_model, settings.visual_model_revision, settings.models_dir
+        )
     except ModelError:
         return False
     return folder is not None or settings.visual_model != AUTO
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m engine.models", description=__doc__)
+    parser = make_parser(__doc__, {}, "python -m engine.models")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("show", help="print the models in use and where fetched ones are from")
     fetching = commands.add_parser("fetch", help="fetch a model from the Hugging Face hub")
@@ -130,9 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         "VISUAL_MODEL names) or a Whisper model for faster-whisper",
     )
     fetching.add_argument("--revision", metavar="REV", help="branch, tag or commit; or main")
-    fetching.add_argument(
-        "--to", type=Path, metavar="DIR", help="models folder, instead of MODELS_DIR"
-    )
+    add_options(fetching, OPTIONS)
     fetching.add_argument(
         "--full", action="store_true", help="full precision: larger and slower than int8"
     )

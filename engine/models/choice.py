@@ -19,6 +19,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from core.settings import Settings
 from engine.evidence import TextSpan
 from engine.models.background import Background
 from engine.models.calibration import Calibration
@@ -158,6 +159,16 @@ class ModelChoice:
     visual_revision: str = MAIN
     speech: str = MOONSHINE
     models_dir: Path = Path("models")
+
+    @classmethod
+    def of(cls, settings: Settings) -> ModelChoice:
+        """The models that the settings name."""
+        return cls(
+            visual=settings.visual_model,
+            visual_revision=settings.visual_model_revision,
+            speech=settings.speech_model,
+            models_dir=settings.models_dir,
+        )
 
 
 def chosen_models(choice: ModelChoice, threads: int, *, check: bool = False) -> Models:

@@ -34,7 +34,7 @@ from engine.models.store import (
     whisper_folder,
     write_record,
 )
-from engine.server import EngineError, EngineOptions, running_engine
+from engine.server import EngineOptions, running_engine
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 FAMILIES = ("clip", "siglip")
@@ -393,7 +393,7 @@ def test_the_engine_does_not_start_with_a_damaged_encoder(copied, tmp_path, file
     folder = copied("siglip")
     spoil(folder / file)
     options = EngineOptions(tmp_path / "data", models=ModelChoice(visual=str(folder)))
-    with pytest.raises(EngineError, match=message) as caught, running_engine(options):
+    with pytest.raises(ModelError, match=message) as caught, running_engine(options):
         pass
     assert f"VISUAL_MODEL={folder} cannot be used: {folder}" in str(caught.value)
 

@@ -262,7 +262,7 @@ def test_a_damaged_catalogue_is_named_before_the_engine_starts(tmp_path: Path, d
     wanted = (
         rf"{path} cannot be used \(.*\): .* move {tmp_path} \(ENGINE_DATA_DIR\) away; all videos"
     )
-    with pytest.raises(EngineError, match=wanted), running_engine(options):
+    with pytest.raises(CatalogError, match=wanted), running_engine(options):
         pass
 
 
@@ -271,7 +271,7 @@ def test_a_damaged_catalogue_is_named_before_the_engine_starts(tmp_path: Path, d
 )
 def test_a_database_that_cannot_be_used_is_told(tmp_path: Path, url: str) -> None:
     options = EngineOptions(data_dir=tmp_path, database_url=url)
-    with pytest.raises(EngineError, match="be used"), running_engine(options):
+    with pytest.raises(CatalogError, match="be used"), running_engine(options):
         pass
 
 

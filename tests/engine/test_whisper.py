@@ -15,7 +15,7 @@ from engine.evidence import TextSpan
 from engine.models.choice import ModelChoice, chosen_models
 from engine.models.store import ModelError, fetched
 from engine.models.whisper import WhisperRecogniser
-from engine.server import EngineError, EngineOptions, running_engine
+from engine.server import EngineOptions, running_engine
 
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -122,7 +122,7 @@ def test_the_engine_does_not_start_with_damaged_weights(package, folder, tmp_pat
     choice = ModelChoice(speech=f"whisper:{folder}")
     options = EngineOptions(tmp_path / "data", models=choice)
     wanted = f"SPEECH_MODEL=whisper:{folder} cannot be used: .* set SPEECH_MODEL to another model"
-    with pytest.raises(EngineError, match=wanted), running_engine(options):
+    with pytest.raises(ModelError, match=wanted), running_engine(options):
         pass
 
 

@@ -11,8 +11,9 @@ import av
 import numpy as np
 import pytest
 
-from steps import samples
-from steps.samples import SAMPLES, Sample, Shot, View, compose, compose_missing, main
+from steps import sample_videos
+from steps.sample_videos import SAMPLES, Sample, Shot, View, compose, compose_missing
+from steps.samples import main
 
 ROOT = Path(__file__).parents[2]
 SHORT = Sample(
@@ -53,14 +54,14 @@ def test_is_h264_and_aac_with_its_index_first(short: Path) -> None:
 
 def test_speech_is_followed_by_silence(short: Path) -> None:
     sound = decoded_sound(short)
-    assert np.abs(sound[: samples.AUDIO_RATE]).max() > 0.05
-    assert np.abs(sound[int(1.1 * samples.AUDIO_RATE) :]).max() < 0.005
+    assert np.abs(sound[: sample_videos.AUDIO_RATE]).max() > 0.05
+    assert np.abs(sound[int(1.1 * sample_videos.AUDIO_RATE) :]).max() < 0.005
 
 
 def test_camera_moves_a_little_with_every_frame_and_the_shots_differ(short: Path) -> None:
     pictures = decoded_pictures(short).astype(np.float32)
     steps = np.abs(np.diff(pictures, axis=0)).mean(axis=(1, 2, 3))
-    cut = samples.FPS - 1
+    cut = sample_videos.FPS - 1
     assert steps.argmax() == cut
     within = np.delete(steps, cut)
     assert within.min() > 0
@@ -75,7 +76,7 @@ def test_the_same_sample_gives_the_same_file(short: Path, tmp_path: Path) -> Non
 def test_every_sample_is_of_a_length_and_of_parts_that_exist(sample: Sample) -> None:
     assert 8 <= sample.seconds <= 30
     for shot in sample.shots:
-        assert samples._wheel_file("skimage", f"data/{shot.picture}").is_file()
+        assert sample_videos._wheel_file("skimage", f"data/{shot.picture}").is_file()
     if sample.narration:
         assert sample.narration[1] - sample.narration[0] <= sample.seconds
 
@@ -92,7 +93,7 @@ def test_a_file_of_the_same_name_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     broken = Sample("broken.mp4", (Shot("coffee.png", 0.2), Shot("no such picture.png", 1)))
-    with pytest.raises(samples.SampleError, match=r"no such picture\.png.*pip install"):
+    with pytest.raises(sample_videos.SampleError, match=r"no such picture\.png.*pip install"):
         compose(broken, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -109,14 +110,14 @@ def test_a_folder_with_videos_gets_no_samples(
 def test_force_adds_them_beside_the_videos_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(samples, "SAMPLES", (SHORT,))
+    monkeypatch.setattr(sample_videos, "SAMPLES", (SHORT,))
     (tmp_path / "holiday.mp4").write_bytes(b"mine")
     assert main(["--videos", str(tmp_path), "--force"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"holiday.mp4", SHORT.name}
 
 
 def test_an_empty_folder_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "SAMPLES", (SHORT,))
+    monkeypatch.setattr(sample_videos, "SAMPLES", (SHORT,))
     (tmp_path / "notes.txt").write_text("no video")
     assert main(["--videos", str(tmp_path)]) == 0
     assert (tmp_path / SHORT.name).is_file()
@@ -131,8 +132,8 @@ def test_a_folder_that_is_not_there_is_an_error_with_its_name(
 
 
 def test_skimage_is_not_imported_for_its_pictures() -> None:
-    code = "import sys; from steps import samples; " + (
-        "samples._wheel_file('skimage', 'data/coffee.png'); sys.exit('skimage' in sys.modules)"
+    code = "import sys; from steps.sample_videos import _wheel_file; " + (
+        "_wheel_file('skimage', 'data/coffee.png'); sys.exit('skimage' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
