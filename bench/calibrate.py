@@ -44,7 +44,8 @@ from engine.evidence import Evidence, TextSpan, read_evidence, write_evidence
 from engine.indexing.extract import build_evidence
 from engine.models import attributes, imagenet, text_encoder
 from engine.models.calibration import BEND, Calibration
-from engine.models.choice import Models, default_models
+from engine.models.choice import default_models
+from engine.models.protocols import Models
 from engine.retrieval import prompts as scoring
 from engine.retrieval import segments
 from engine.retrieval.prompts import PromptSet

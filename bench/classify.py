@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from core.classification import Thresholds
 from engine.catalog.tables import Video
 from engine.evidence import Evidence, TextSpan, write_evidence
-from engine.models.choice import Models, default_models
+from engine.models.choice import default_models
+from engine.models.protocols import Models
 from engine.pooling import prepare
 from engine.retrieval.classify import ClassQuery
 from engine.service import EngineSpec, Service

@@ -36,7 +36,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from engine import media
 from engine.evidence import Evidence, write_evidence
 from engine.indexing.extract import STEP_S, build_evidence
-from engine.models.choice import Models, default_models
+from engine.models.choice import default_models
+from engine.models.protocols import Models
 from steps.folder import find_videos
 
 ROOT = Path(__file__).parent.parent

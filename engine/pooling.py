@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.evidence import Evidence, TextSpan
-from engine.models.choice import Models, TextEncoder
+from engine.models.protocols import Models, TextEncoder
 
 FloatArray = npt.NDArray[np.float32]
 

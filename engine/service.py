@@ -41,7 +41,7 @@ from engine.errors import PlatformError, not_found
 from engine.evidence import FORMAT_VERSION, Evidence, TextSpan
 from engine.indexing.download import FetchLimits, fetch
 from engine.indexing.tasks import API_MAX_VIDEO_BYTES, Indexer, Progress, Upload
-from engine.models.choice import Models
+from engine.models.protocols import Models
 from engine.retrieval.classify import Classifier
 from engine.retrieval.evidence_reader import EvidenceReader
 from engine.retrieval.search import Image, Searcher, read_image

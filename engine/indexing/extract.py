@@ -23,7 +23,7 @@ from engine import media
 from engine.evidence import Evidence, TextSpan
 from engine.indexing.screen_text import ScreenText
 from engine.indexing.transcript import Pieces, Transcript
-from engine.models.choice import Models, VisualEncoder
+from engine.models.protocols import Models, VisualEncoder
 from engine.pooling import prepare
 
 STEP_S = 1.0

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from engine.evidence import TextSpan
 from engine.media import Frame
-from engine.models.choice import TextReader
+from engine.models.protocols import TextReader
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -42,7 +42,7 @@ from engine.indexing.download import FetchLimits, check_url, fetch, file_name
 from engine.indexing.extract import build_evidence
 from engine.indexing.subtitles import MAX_BYTES as MAX_SUBTITLE_BYTES
 from engine.indexing.subtitles import read_subtitles
-from engine.models.choice import Models
+from engine.models.protocols import Models
 from engine.models.store import ModelError
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from engine.evidence import TextSpan
 from engine.media import SAMPLE_RATE, AudioBlock
-from engine.models.choice import SpeechRecogniser
+from engine.models.protocols import SpeechRecogniser
 
 Samples = npt.NDArray[np.float32]
 

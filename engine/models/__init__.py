@@ -1,1 +1,1 @@
-"""The models that turn video into evidence; `engine.models.choice` says which ones to use."""
+"""The models that turn video into evidence: what each does, and which ones are used."""

@@ -20,7 +20,7 @@ from engine.evidence import (
     TextSpan,
     read_evidence,
 )
-from engine.models.choice import Models
+from engine.models.protocols import Models
 from engine.retrieval.prompts import PromptSet
 
 log = logging.getLogger(__name__)

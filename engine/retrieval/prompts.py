@@ -18,8 +18,8 @@ from core.classification import Clip
 from engine.evidence import Evidence, TextSpan
 from engine.models import calibration
 from engine.models.calibration import LOG_ODDS, Calibration
-from engine.models.choice import Models
 from engine.models.prompts import products
+from engine.models.protocols import Models
 from engine.pooling import is_prepared, prepare
 from engine.retrieval.segments import AgreedSimilarity, Classes, Rows, Segments, find_segments
 from engine.retrieval.words import content_stems, languages_of, stems

@@ -11,7 +11,7 @@ import pytest
 from core.classification import Thresholds, classify
 from engine.catalog.tables import Video
 from engine.evidence import Evidence, TextSpan, write_evidence
-from engine.models.choice import Models
+from engine.models.protocols import Models
 from engine.pooling import prepare
 from engine.retrieval.classify import Classifier, ClassQuery
 from engine.retrieval.prompts import PromptSet

@@ -13,7 +13,7 @@ from core.classification import Thresholds
 from engine.api import ApiOptions, create_app
 from engine.api import cursors as pages
 from engine.catalog.tables import Video, new_id
-from engine.models.choice import Models
+from engine.models.protocols import Models
 from engine.service import Service
 from tests.support.api_calls import ANYTHING, EARLY, LATE, Json, create_index, upload, wait_for
 from tests.support.fakes import NumberEncoder, quick_models

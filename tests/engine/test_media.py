@@ -39,7 +39,8 @@ from engine.media import (
     streams,
 )
 from engine.media.sound import BLOCK_S
-from engine.models.choice import Models, default_models
+from engine.models.choice import default_models
+from engine.models.protocols import Models
 from engine.retrieval.prompts import PromptSet
 from tests.support.media import (
     beeps,

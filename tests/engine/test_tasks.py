@@ -23,7 +23,7 @@ from engine.catalog.tables import CatalogError, Index, Task, sqlite_url
 from engine.errors import PlatformError
 from engine.evidence import FORMAT_VERSION
 from engine.indexing.tasks import Upload
-from engine.models.choice import Models
+from engine.models.protocols import Models
 from engine.models.store import ModelError
 from engine.retrieval.classify import ClassQuery
 from engine.server import EngineError, EngineOptions, running_engine

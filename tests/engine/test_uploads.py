@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from engine.api import create_app, links
 from engine.catalog.tables import Catalog, sqlite_url
 from engine.evidence import TextSpan
-from engine.models.choice import Models
+from engine.models.protocols import Models
 from engine.service import Service
 from tests.support.api_calls import Json, create_index, upload, wait_for
 from tests.support.fakes import BeepRecogniser, BlindReader, quick_models

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from engine.evidence import TextSpan
 from engine.models.background import Background, read_background
 from engine.models.calibration import LOG_ODDS
-from engine.models.choice import Models
 from engine.models.prompts import products
+from engine.models.protocols import Models
 from tests.support.media import beeps, number_of
 
 FloatArray = npt.NDArray[np.float32]
