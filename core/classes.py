@@ -7,6 +7,8 @@ refused, because "prompt" for "prompts" is a slip that would cost a whole run.
 from __future__ import annotations
 
 import json
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,8 @@ from core.errors import UserError
 # The platform's limits for one request: prompts over all classes, characters of each text.
 MAX_PROMPTS = 100
 MAX_CHARACTERS = 2000
+# Shown as nothing, though Unicode counts them among letters and marks.
+INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800")
 SHAPE = '{"classes": [{"name": "Pets", "prompts": ["dog", "cat"]}]}'
 
 
@@ -37,9 +41,20 @@ class ClassesError(UserError):
 def load_classes(path: Path) -> tuple[PromptClass, ...]:
     """Read and check a classes file; names and prompts come without space around them."""
     try:
-        return check_classes(_read(path))
+        return parse_classes(path.read_bytes())
+    except FileNotFoundError:
+        raise ClassesError(
+            f"{path}: there is no such file: write your classes as {SHAPE}"
+        ) from None
+    except OSError as error:
+        raise ClassesError(f"{path}: it cannot be read: {error.strerror}") from error
     except ClassesError as error:
         raise ClassesError(f"{path}: {error}") from None
+
+
+def parse_classes(content: bytes) -> tuple[PromptClass, ...]:
+    """The classes of a classes file's bytes; raises ClassesError with the entry and the rule."""
+    return check_classes(_read(content))
 
 
 def check_classes(data: Any) -> tuple[PromptClass, ...]:
@@ -47,14 +62,10 @@ def check_classes(data: Any) -> tuple[PromptClass, ...]:
     return _checked(_entries(data))
 
 
-def _read(path: Path) -> Any:
+def _read(content: bytes) -> Any:
     try:
         # utf-8-sig, because some editors begin a file with a byte order mark.
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ClassesError(f"there is no such file: write your classes as {SHAPE}") from None
-    except OSError as error:
-        raise ClassesError(f"it cannot be read: {error.strerror}") from error
+        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         raise ClassesError(
             f"byte {error.start + 1} is not UTF-8: save the file as UTF-8 text"
@@ -63,8 +74,21 @@ def _read(path: Path) -> Any:
         raise ClassesError(
             f"it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
+    except ClassesError:
+        raise
     except (ValueError, RecursionError) as error:
         raise ClassesError(f"it cannot be read as JSON: {error}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a key that is there twice, Python would keep the last value unasked."""
+    keys = Counter(key for key, _ in pairs)
+    for key, count in keys.items():
+        if count > 1:
+            names = [repr(value) for other, value in pairs if other == "name"]
+            where = f" in the class {names[0]}" if names else ""
+            raise ClassesError(f"the key {key!r} is there {count} times{where}: merge its values")
+    return dict(pairs)
 
 
 def _entries(data: Any) -> list[Any]:
@@ -112,7 +136,7 @@ def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise ClassesError(f"{where} must be a string, not {value!r:.40}")
     text = value.strip()
-    if not text:
+    if not _as_seen(text):
         raise ClassesError(f"{where} is empty")
     if len(text) > MAX_CHARACTERS:
         raise ClassesError(
@@ -126,12 +150,27 @@ def _text(value: Any, where: str) -> str:
 
 
 def _no_twins(texts: Sequence[str], what: str, plural: str) -> None:
-    """Refuse equal texts; case and space around do not make a difference a reader would see."""
+    """Refuse texts that look the same."""
     first_places: dict[str, int] = {}
     for place, text in enumerate(texts, start=1):
-        first = first_places.setdefault(text.casefold(), place)
+        first = first_places.setdefault(_as_seen(text), place)
         if first != place:
             raise ClassesError(
-                f"{what} {place} ({text!r}) is there already as number {first}:"
-                f" {plural} must differ by more than case"
+                f"{what} {place} ({text!r}) is there already as number {first}"
+                f" ({texts[first - 1]!r}): {plural} must differ by more than case, spaces and"
+                " characters that cannot be seen"
             )
+
+
+def _as_seen(text: str) -> str:
+    """What a person sees of a text: one form for composed, wide and small letters, none hidden."""
+    shown = "".join(" " if char.isspace() else char for char in text if not _is_invisible(char))
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", shown).casefold())
+    return " ".join(folded.split())
+
+
+def _is_invisible(char: str) -> bool:
+    if char.isspace():
+        return False
+    is_variation = "\ufe00" <= char <= "\ufe0f"
+    return is_variation or char in INVISIBLE or unicodedata.category(char) in ("Cc", "Cf")

@@ -7,6 +7,7 @@ the file: "clip.mp4: is empty".
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from collections.abc import Iterator
@@ -24,6 +25,15 @@ SUFFIXES = frozenset(
         *(".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m"),
     )
 )
+# Folders in which storage boxes and operating systems keep what is no longer, or not yet, a video.
+SYSTEM_FOLDERS = frozenset(
+    (
+        *("@eadir", "@recycle", "@recently-snapshot", "@tmp", "#recycle", "#snapshot"),
+        *("$recycle.bin", "recycler", "recycled", "lost+found", "system volume information"),
+    )
+)
+TYPESCRIPT_SUFFIXES = (".ts", ".mts")  # shared by MPEG transport streams and TypeScript
+HEAD_BYTES = 512
 STILL_CHANGING = "changed while it was being read: run again once it is copied completely"
 
 
@@ -96,7 +106,8 @@ def find_videos(folder: Path) -> tuple[list[VideoFile], list[Refused]]:
     """All videos of a folder and its subfolders, and the files that only look like videos, by name.
 
     Hidden files and folders are skipped, and with them the "._" files that macOS leaves on other
-    disks. Raises OSError if `folder` is missing, is not a folder, or cannot be listed.
+    disks; so are recycle bins, the folders that storage boxes keep for themselves, and TypeScript.
+    Raises OSError if `folder` is missing, is not a folder, or cannot be listed.
     """
     root = folder.resolve()
     os.scandir(root).close()
@@ -113,16 +124,35 @@ def _walk(root: Path) -> Iterator[Path | Refused]:
     """Paths of the files with a video suffix, and the folders that cannot be entered."""
     errors: list[OSError] = []
     for parent, folders, files in os.walk(root, onerror=errors.append):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not _is_passed_over(name)]
         for folder in (Path(parent, name) for name in folders):
             if _leads_outside(folder, root):
                 yield Refused(_name(folder, root), _outside_reason("folder"))
         for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield Path(parent, name)
+            path = Path(parent, name)
+            is_named_so = not name.startswith(".") and path.suffix.lower() in SUFFIXES
+            if is_named_so and not _is_typescript(path):
+                yield path
     for error in errors:
         name = _name(Path(error.filename), root)
         yield Refused(name, f"is a folder that cannot be read: {error.strerror}")
+
+
+def _is_passed_over(folder: str) -> bool:
+    return folder.startswith(".") or folder.lower() in SYSTEM_FOLDERS
+
+
+def _is_typescript(path: Path) -> bool:
+    """Whether a file is source code: text, where a transport stream has binary packets."""
+    if path.suffix.lower() not in TYPESCRIPT_SUFFIXES:
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+    except (OSError, UnicodeDecodeError):  # what cannot be read is refused by name later
+        return False
+    return bool(text) and all(char.isprintable() or char.isspace() for char in text)
 
 
 def _examined(path: Path, root: Path) -> VideoFile | Refused:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.classes import ClassesError, check_classes
+from core.classes import ClassesError, check_classes, parse_classes
 from core.classification import Thresholds
 from page.query import LIMITS, read_thresholds
 from platforms.request import Question
@@ -100,11 +100,7 @@ def edit(form: LabForm, action: str) -> LabForm:
 
 def imported(form: LabForm, content: bytes) -> LabForm:
     """The form with the classes of a classes file; raises ClassesError."""
-    try:
-        data = json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise ClassesError(f"the file is not JSON: {error}") from None
-    return replace(form, rows=rows_of(check_classes(data)))
+    return replace(form, rows=rows_of(parse_classes(content)))
 
 
 def rows_of(classes: Iterable[Any]) -> tuple[ClassRow, ...]:

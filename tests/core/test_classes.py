@@ -126,6 +126,65 @@ def test_what_is_not_json_says_where(tmp_path: Path, content: bytes, message: st
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '{"classes": [{"name": "Cats", "prompts": ["cat"], "prompts": ["coffee"]}]}',
+            "the key 'prompts' is there 2 times in the class 'Cats': merge its values",
+        ),
+        ('[{"name": "A", "name": "B", "prompts": ["cat"]}]', "the key 'name' is there 2 times"),
+        ('{"classes": [], "classes": []}', "the key 'classes' is there 2 times: merge its values"),
+        ('{"notes": {"by": 1, "by": 2}, "classes": []}', "the key 'by' is there 2 times"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "classes.json"
+    path.write_text(text)
+    with pytest.raises(ClassesError) as caught:
+        load_classes(path)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "twin",
+    [
+        "cafe\u0301",  # composed of two characters
+        "CAFÉ",
+        "caf\u200bé",  # zero width space
+        "\ufeffcafé",
+        "café\u00ad",  # soft hyphen
+        "\uff43\uff41\uff46é",  # wide letters
+        "cafe\u034f\u0301",
+        "café\ufe0f",
+        "c\u2060afé",
+        "café\u3164",
+    ],
+)
+def test_names_that_look_the_same_are_twins(tmp_path: Path, twin: str) -> None:
+    classes = [{"name": "café", "prompts": ["a"]}, {"name": twin, "prompts": ["b"]}]
+    with pytest.raises(ClassesError, match=r"class 2 .* is there already as number 1 \('café'\)"):
+        load_classes(write(tmp_path, classes))
+    prompts = [{"name": "Drinks", "prompts": ["café", twin]}]
+    with pytest.raises(ClassesError, match=r"prompt 2 .* is there already as number 1"):
+        load_classes(write(tmp_path, prompts))
+
+
+def test_spaces_of_all_kinds_look_alike_and_letters_do_not(tmp_path: Path) -> None:
+    alike = [{"name": "ice cream", "prompts": ["a"]}, {"name": "ice\u00a0 cream", "prompts": ["b"]}]
+    with pytest.raises(ClassesError, match="is there already"):
+        load_classes(write(tmp_path, alike))
+    names = ["resume", "résumé", "Resümee", "日本", "日本語", "x2", "x\u0302"]
+    classes = [{"name": name, "prompts": ["a"]} for name in names]
+    assert [each.name for each in load_classes(write(tmp_path, classes))] == names
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\u3164 \ufe0f", "\u00ad"])
+def test_a_name_that_cannot_be_seen_is_empty(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ClassesError, match="the name of class 1 is empty"):
+        load_classes(write(tmp_path, [{"name": name, "prompts": ["a"]}]))
+
+
 def test_a_missing_file_shows_the_shape(tmp_path: Path) -> None:
     with pytest.raises(ClassesError, match="no such file: write your classes as"):
         load_classes(tmp_path / "classes.json")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from steps.folder import find_videos
+from tests.support.media import write_video
 
 
 def put(folder: Path, name: str, content: bytes = b"x") -> Path:
@@ -42,6 +43,40 @@ def test_finds_every_container_in_any_case_in_subfolders_and_by_odd_names(tmp_pa
 def test_passes_over_what_is_no_video(tmp_path: Path, name: str) -> None:
     put(tmp_path, name)
     assert find_videos(tmp_path) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash-1000", ".Trashes", "lost+found"),
+        *("System Volume Information", "@Recycle", "RECYCLER", "#snapshot", "sub/@eaDir/clip.mp4"),
+    ],
+)
+def test_passes_over_folders_that_systems_keep(tmp_path: Path, folder: str) -> None:
+    put(tmp_path, f"{folder}/clip.mp4")
+    kept = put(tmp_path, "eaDir/@home #1/clip.mp4")
+    videos, refused = find_videos(tmp_path)
+    assert ([video.path for video in videos], refused) == ([kept], [])
+
+
+TYPESCRIPT = "\ufeff" + "import { größe } from './größe';\n\texport const a = 1;\n" * 20
+
+
+@pytest.mark.parametrize("name", ["index.ts", "types.d.ts", "module.mts", "a.TS"])
+def test_passes_over_typescript(tmp_path: Path, name: str) -> None:
+    for size in (1, 20, 511, 512, 513, len(TYPESCRIPT)):
+        put(tmp_path, name, TYPESCRIPT.encode()[:size] if size > 3 else b"x")
+        assert find_videos(tmp_path) == ([], [])
+
+
+def test_finds_transport_streams_that_share_its_suffix(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.ts", seconds=0.5)
+    whole = (tmp_path / "a.ts").read_bytes()
+    put(tmp_path, "cut at its beginning.ts", whole[100:])
+    put(tmp_path, "camera.mts", b"\0\0\0\0" + whole[:188])
+    put(tmp_path, "empty.ts", b"")
+    put(tmp_path, "text.m2ts", b"text")
+    assert len(find_videos(tmp_path)[0]) == 5
 
 
 def test_names_are_relative_where_the_folder_is_a_link(tmp_path: Path) -> None:
