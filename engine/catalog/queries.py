@@ -32,6 +32,8 @@ OPERATORS: tuple[Operator, ...] = ("eq", "gte", "lte")
 # Names of custom fields; anything else could not be told from a filter's own signs.
 CUSTOM_NAME = re.compile(r"[\w.-]{1,100}")
 TIME = TypeAdapter(datetime)
+# Pydantic also takes a number, for seconds since 1970: "2023" is a year to whoever sends it.
+BEGINS_WITH_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ def _finite(raw: str | int | float) -> float:
 
 
 def _moment(raw: Any) -> datetime:
-    if not isinstance(raw, str):
+    if not isinstance(raw, str) or not BEGINS_WITH_DATE.match(raw):
         raise ValueError
     try:
         moment = TIME.validate_python(raw)

@@ -252,6 +252,8 @@ def test_tasks_are_listed_by_every_filter(client: FlaskClient, known: Json) -> N
         ("created_at[gt]=2020-01-01", None),
         ("created_at[gte=2020-01-01", None),
         ("created_at=yesterday", None),
+        ("created_at=2020", None),
+        ("created_at[lte]=0.5", None),
     ],
 )
 def test_indexes_are_listed_by_what_they_are_made_of(
