@@ -21,7 +21,7 @@ from core.command_line import make_parser, read_settings
 from core.errors import UserError
 from core.settings import Settings
 from platforms.connect import open_platform
-from platforms.request import agree_to_costs, ask
+from platforms.request import agree_to_costs, run_request
 from steps.console import Console
 from steps.folder import Refused, VideoFile, list_folder
 from steps.index import open_index
@@ -129,7 +129,7 @@ def agree_to_upload(job: Job, plan: SyncPlan, files: Mapping[VideoFile, float]) 
     """
     if budget := job.platform.budget:
         minutes = sum(files.values()) / 60
-        agree_to_costs(budget, job.client, job.index_id, job.question, plan.ids(), minutes)
+        agree_to_costs(budget, job.client, job.index_id, job.request, plan.ids(), minutes)
 
 
 def classify(job: Job, plan: SyncPlan) -> tuple[SyncPlan, dict[str, Json]]:
@@ -139,7 +139,7 @@ def classify(job: Job, plan: SyncPlan) -> tuple[SyncPlan, dict[str, Json]]:
     """
     require_any(job, plan, f"no video of {job.settings.videos_dir} could be indexed")
     job.console.say(f"Classifying {len(plan.matched)} videos by {len(job.classes)} classes")
-    responses = ask(job.client, job.index_id, job.question, plan.ids())
+    responses = run_request(job.client, job.index_id, job.request, plan.ids())
     plan, unclassified = plan.without(job.client.unclassified)
     job.failed += unclassified
     require_any(job, plan, "no video could be classified")

@@ -21,10 +21,10 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from core.types import FAILED, HEARD, READ, Index, Task, TimedText, Video
+from core.types import FAILED, HEARD, READ, ClassifyRequest, Index, Task, TimedText, Video
 from platforms.costs import Estimate
 from transport import fields
 from transport.errors import (
@@ -52,9 +52,6 @@ from transport.http import (
     unseen,
 )
 from transport.multipart import OnProgress, checked_name, send_form
-
-if TYPE_CHECKING:
-    from core.classification import Thresholds
 
 __all__ = [
     "ApiConnectionError",
@@ -125,11 +122,9 @@ class TwelveLabsClient:
     def estimate(
         self,
         index_id: str,
-        new_minutes: float,
-        classes: Sequence[Mapping[str, Any]],
+        request: ClassifyRequest,
         *,
-        options: Sequence[str],
-        conversation_option: str | None = "semantic",
+        new_minutes: float,
         only: Container[str] | None = None,
     ) -> Estimate:
         """What classifying will be billed, with so many minutes that are not yet in the index.
@@ -286,26 +281,17 @@ class TwelveLabsClient:
     def classify_videos(
         self,
         video_ids: Sequence[str],
-        classes: Sequence[Mapping[str, Any]],
+        request: ClassifyRequest,
         *,
-        options: Sequence[str],
-        conversation_option: str | None = "semantic",
-        thresholds: Thresholds | None = None,
         include_clips: bool = False,
         show_detailed_score: bool = False,
         page_limit: int = LONGEST_PAGE,
     ) -> list[Json]:
-        """Classify chosen videos: all pages of `data`, videos to which no class applies left out.
-
-        `classes` are {"name", "prompts"}; without `thresholds` the platform's own apply.
-        """
+        """Classify chosen videos: `data` of all pages, without videos that no class applies to."""
         return self._classified(
             ("classify",),
+            request,
             video_ids=list(video_ids),
-            classes=[dict(entry) for entry in classes],
-            options=list(options),
-            conversation_option=conversation_option,
-            threshold=asdict(thresholds) if thresholds else None,
             include_clips=include_clips,
             show_detailed_score=show_detailed_score,
             page_limit=page_limit,
@@ -314,11 +300,8 @@ class TwelveLabsClient:
     def classify_index(
         self,
         index_id: str,
-        classes: Sequence[Mapping[str, Any]],
+        request: ClassifyRequest,
         *,
-        options: Sequence[str],
-        conversation_option: str | None = "semantic",
-        thresholds: Thresholds | None = None,
         include_clips: bool = False,
         show_detailed_score: bool = False,
         page_limit: int = LONGEST_PAGE,
@@ -326,28 +309,33 @@ class TwelveLabsClient:
     ) -> list[Json]:
         """Classify every video of an index; the rest as in `classify_videos`.
 
-        `only` are the ids of the videos whose answers are wanted, None for all. Where classifying
+        `only` are the ids of the videos whose results are needed, None for all. Where classifying
         costs money, no other video is classified.
         """
-        answers = self._classified(
+        data = self._classified(
             ("classify", "bulk"),
+            request,
             index_id=index_id,
-            classes=[dict(entry) for entry in classes],
-            options=list(options),
-            conversation_option=conversation_option,
-            threshold=asdict(thresholds) if thresholds else None,
             include_clips=include_clips,
             show_detailed_score=show_detailed_score,
             page_limit=page_limit,
         )
-        return [video for video in answers if only is None or video["video_id"] in only]
+        return [video for video in data if only is None or video["video_id"] in only]
 
     def classify_page(self, token: str) -> Json:
         """One further page of a classification, as it is; tokens live for about five minutes."""
         return self._http.json(self._http.call("GET", "classify", token))
 
-    def _classified(self, path: tuple[str, ...], **content: Any) -> list[Json]:
-        body = {field: value for field, value in content.items() if value is not None}
+    def _classified(
+        self, path: tuple[str, ...], request: ClassifyRequest, **choices: Any
+    ) -> list[Json]:
+        body = {
+            "classes": [each.as_json() for each in request.classes],
+            "options": list(request.options),
+            "conversation_option": request.conversation_option,
+            "threshold": asdict(request.thresholds),
+            **choices,
+        }
         return all_pages(lambda: self._pages(path, body))
 
     def _pages(self, path: tuple[str, ...], body: Json) -> list[Json]:

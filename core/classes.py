@@ -31,6 +31,10 @@ class PromptClass:
     name: str
     prompts: tuple[str, ...]
 
+    def as_json(self) -> dict[str, Any]:
+        """The class as the API, the classes file and `run.json` have it."""
+        return {"name": self.name, "prompts": list(self.prompts)}
+
 
 class ClassesError(UserError):
     """The classes file cannot be used; the message names the file, the entry and the rule."""

@@ -1,14 +1,19 @@
-"""Records that several packages share; clients make them once from a platform's JSON.
+"""Records that several packages share: what a platform keeps, and what it is asked to classify.
 
-Whatever a platform leaves out, or gives in another type than its API promises, has the default
-that the record names, so nobody has to check it again.
+Clients make the former once, from a platform's JSON. Whatever a platform leaves out, or gives in
+another type than its API promises, has the default that the record names, so nobody has to check it
+again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Any
+
+from core.classes import PromptClass
+from core.classification import Thresholds
 
 READY, FAILED = "ready", "failed"  # how a task ends
 HEARD, READ = "conversation", "text_in_video"  # the options that find words
@@ -87,3 +92,25 @@ class TimedText:
     end: float
     option: str
     text: str
+
+
+@dataclass(frozen=True)
+class ClassifyRequest:
+    """What to look for in videos, in which kinds of evidence (`options`), and what is enough.
+
+    `conversation_option` says how speech is matched: "semantic" or "exact_match".
+    """
+
+    classes: tuple[PromptClass, ...]
+    options: tuple[str, ...]
+    conversation_option: str = "semantic"
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+    def as_json(self) -> dict[str, Any]:
+        """The request as `run.json` has it."""
+        return {
+            "classes": [each.as_json() for each in self.classes],
+            "options": list(self.options),
+            "conversation_option": self.conversation_option,
+            "thresholds": asdict(self.thresholds),
+        }

@@ -1,49 +1,32 @@
-"""What is asked of a platform: classes, evidence, thresholds; and its answers as results.
+"""What a platform is asked to classify, and its responses as results.
 
-The pipeline and the page's prompt lab both ask here, so that both keep the same results.
+The pipeline and the page's prompt lab both classify here, so that both keep the same results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
+from core.classes import PromptClass
 from core.classification import Thresholds
 from core.settings import Settings
+from core.types import ClassifyRequest
 from platforms.costs import Budget, Estimate
-from store.results import ALL_CLIPS, PromptClass
+from store.results import ALL_CLIPS
 from twelvelabs_client import TwelveLabsClient
 
 Json = dict[str, Any]
 
-# Clips below this are kept by no result: such a score says that there is no likeness, and they
+# Clips below this are kept by no result: such a score says that nothing is similar, and they
 # are most of all clips.
 LOWEST_CLIP_SCORE = 30.0
 
 
-@dataclass(frozen=True)
-class Question:
-    """One classification: what to look for, in which evidence, and what is enough."""
-
-    classes: tuple[PromptClass, ...]
-    options: tuple[str, ...]
-    conversation_option: str
-    thresholds: Thresholds
-
-    def as_json(self) -> Json:
-        """The question as `run.json` tells it."""
-        return {
-            "classes": [asdict(each) for each in self.classes],
-            "options": list(self.options),
-            "conversation_option": self.conversation_option,
-            "thresholds": asdict(self.thresholds),
-        }
-
-
-def question_of(settings: Settings, classes: Sequence[PromptClass]) -> Question:
-    """What the settings and the classes file ask."""
-    return Question(
+def request_of(settings: Settings, classes: Sequence[PromptClass]) -> ClassifyRequest:
+    """The request that the settings and the classes file make."""
+    return ClassifyRequest(
         classes=tuple(classes),
         options=settings.options,
         conversation_option=settings.conversation_option,
@@ -55,53 +38,42 @@ def agree_to_costs(
     budget: Budget,
     client: TwelveLabsClient,
     index_id: str,
-    question: Question,
+    request: ClassifyRequest,
     own: Collection[str],
     minutes: float,
 ) -> None:
-    """Tell what a question will cost, and ask where it is much.
+    """Tell what a request will cost, and ask where it is much.
 
     It is about the videos whose ids are `own` and `minutes` of further ones, to be indexed first.
     Raises SpendingRefused where the answer is no.
     """
-    later = client.estimate(
-        index_id,
-        minutes,
-        question.as_json()["classes"],
-        options=question.options,
-        conversation_option=question.conversation_option,
-        only=own,
-    )
+    later = client.estimate(index_id, request, new_minutes=minutes, only=own)
     budget.agree(Estimate(index_minutes=minutes), later)
 
 
-def ask(
-    client: TwelveLabsClient, index_id: str, question: Question, own: Collection[str]
+def run_request(
+    client: TwelveLabsClient, index_id: str, request: ClassifyRequest, video_ids: Collection[str]
 ) -> dict[str, Json]:
-    """The platform's answers by result name, all pages, kept to the videos whose ids are `own`.
+    """The platform's responses by result name, all pages, for the videos of these ids only.
 
     `duration_data` and `clips_data` hold what applies; `all_clips` every clip from
-    LOWEST_CLIP_SCORE on, so that thresholds can be moved later without asking again.
+    LOWEST_CLIP_SCORE on, so that thresholds can be moved later without classifying again.
     """
-    strict = question.thresholds
-    lowest = Thresholds(0.0, min(LOWEST_CLIP_SCORE, strict.min_clip_score), 0.0)
-    asked: Mapping[str, tuple[Thresholds, bool]] = {
-        "duration_data": (strict, False),
-        "clips_data": (strict, True),
-        ALL_CLIPS: (lowest, True),
-    }
+    lowest_clip_score = min(LOWEST_CLIP_SCORE, request.thresholds.min_clip_score)
+    lenient = replace(request, thresholds=Thresholds(0.0, lowest_clip_score, 0.0))
+
+    def response(request: ClassifyRequest, with_clips: bool) -> Json:
+        data = client.classify_index(
+            index_id,
+            request,
+            include_clips=with_clips,
+            show_detailed_score=with_clips,
+            only=video_ids,
+        )
+        return {"data": data}
+
     return {
-        name: {
-            "data": client.classify_index(
-                index_id,
-                [asdict(each) for each in question.classes],
-                options=question.options,
-                conversation_option=question.conversation_option,
-                thresholds=thresholds,
-                include_clips=include_clips,
-                show_detailed_score=include_clips,
-                only=own,
-            )
-        }
-        for name, (thresholds, include_clips) in asked.items()
+        "duration_data": response(request, with_clips=False),
+        "clips_data": response(request, with_clips=True),
+        ALL_CLIPS: response(lenient, with_clips=True),
     }

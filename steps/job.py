@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.settings import Settings
-from core.types import Index
+from core.types import ClassifyRequest, Index
 from platforms.connect import Platform
-from platforms.request import Question, question_of
+from platforms.request import request_of
 from steps.console import Console
 from steps.folder import Refused, VideoFile
 from store.results import PromptClass
@@ -41,8 +41,8 @@ class Job:
         return self.index.index_id
 
     @property
-    def question(self) -> Question:
-        return question_of(self.settings, self.classes)
+    def request(self) -> ClassifyRequest:
+        return request_of(self.settings, self.classes)
 
     @property
     def is_engine(self) -> bool:

@@ -38,7 +38,7 @@ def describe_run(job: Job, plan: SyncPlan, stopwatch: Stopwatch) -> Json:
     """The content of `run.json`."""
     settings, platform = job.settings, job.platform
     return {
-        **job.question.as_json(),
+        **job.request.as_json(),
         "index": {"id": job.index_id, "name": settings.index_name},
         "platform": {
             "name": platform.name,

@@ -29,8 +29,9 @@ from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 import twelvelabs_client
+from core.classes import PromptClass
 from core.classification import Thresholds
-from core.types import Index, Task, Video
+from core.types import ClassifyRequest, Index, Task, Video
 from transport import errors as twelvelabs_errors
 from transport.http import LONGEST_WAIT_S
 from twelvelabs_client import (
@@ -51,7 +52,8 @@ from twelvelabs_client import (
 
 URL = "https://platform.test/v1.2"
 KEY = "tlk_A-secret-0123456789"
-CLASSES = [{"name": "Cooking", "prompts": ["a pan on a stove", "chopping"]}]
+COOKING = PromptClass("Cooking", ("a pan on a stove", "chopping"))
+REQUEST = ClassifyRequest((COOKING,), ("visual",))
 
 
 @pytest.fixture
@@ -475,22 +477,17 @@ def test_classify_sends_classes_and_the_threshold_object(
 ) -> None:
     base = f"https://platform.test/{version}"
     common = {
-        "classes": CLASSES,
-        "options": ["visual"],
+        "classes": [{"name": "Cooking", "prompts": ["a pan on a stove", "chopping"]}],
+        "options": ["visual", "conversation"],
         "conversation_option": "exact_match",
-        "threshold": {"min_video_score": 75.0, "min_clip_score": 65.0, "min_duration_ratio": 0.5},
+        "threshold": {"min_video_score": 75.0, "min_clip_score": 50.0, "min_duration_ratio": 0.1},
         "include_clips": True,
         "show_detailed_score": True,
         "page_limit": 7,
     }
-    choices = {
-        "options": ("visual",),
-        "conversation_option": "exact_match",
-        "thresholds": Thresholds(),
-        "include_clips": True,
-        "show_detailed_score": True,
-        "page_limit": 7,
-    }
+    options, thresholds = ("visual", "conversation"), Thresholds(75.0, 50.0, 0.1)
+    request = ClassifyRequest((COOKING,), options, "exact_match", thresholds)
+    choices = {"include_clips": True, "show_detailed_score": True, "page_limit": 7}
     videos = [{"video_id": "v1", "classes": [{"name": "Cooking", "score": 90.1}]}]
     for path, own in (("classify", {"video_ids": ["v1"]}), ("classify/bulk", {"index_id": "i1"})):
         platform.post(
@@ -499,19 +496,21 @@ def test_classify_sends_classes_and_the_threshold_object(
             json={"data": videos, "page_info": {"next_page_token": ""}},
         )
     client = connect(base)
-    assert client.classify_videos(("v1",), CLASSES, **choices) == videos
-    assert client.classify_index("i1", CLASSES, **choices) == videos
+    assert client.classify_videos(("v1",), request, **choices) == videos
+    assert client.classify_index("i1", request, **choices) == videos
 
 
-def test_classify_leaves_out_what_is_left_to_the_platform(
+def test_a_request_is_sent_whole_with_its_defaults(
     platform: responses.RequestsMock, client: TwelveLabsClient
 ) -> None:
     platform.post(f"{URL}/classify/bulk", json={"data": []})
-    client.classify_index("i1", CLASSES, options=["visual"], conversation_option=None)
+    client.classify_index("i1", REQUEST)
     assert json.loads(platform.calls[0].request.body) == {
         "index_id": "i1",
-        "classes": CLASSES,
+        "classes": [{"name": "Cooking", "prompts": ["a pan on a stove", "chopping"]}],
         "options": ["visual"],
+        "conversation_option": "semantic",
+        "threshold": {"min_video_score": 75.0, "min_clip_score": 65.0, "min_duration_ratio": 0.5},
         "include_clips": False,
         "show_detailed_score": False,
         "page_limit": 50,
@@ -539,7 +538,7 @@ def test_all_classify_pages_are_followed_to_any_end(
     platform.get(f"{URL}/classify/u-1", json={"data": [], "page_info": {"next_page_token": "u-2"}})
     platform.get(f"{URL}/classify/u-2", json={"data": two, "page_info": {"next_page_token": "u-3"}})
     platform.get(f"{URL}/classify/u-3", json={"data": three, **end})
-    assert client.classify_index("i1", CLASSES, options=["visual"]) == one + two + three
+    assert client.classify_index("i1", REQUEST) == one + two + three
 
 
 @pytest.mark.parametrize(
@@ -558,7 +557,7 @@ def test_classify_pages_that_go_round_are_an_error(
     platform.post(f"{URL}/classify", json=answers[0])
     platform.get(f"{URL}/classify/u-1", json=answers[1])
     with pytest.raises(BadAnswer, match="given before"):
-        client.classify_videos(["v1"], CLASSES, options=["visual"])
+        client.classify_videos(["v1"], REQUEST)
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, "search_page_token_expired"), (404, "gone")])
@@ -571,7 +570,7 @@ def test_a_classification_whose_page_token_dies_starts_again(
     platform.get(f"{URL}/classify/u-1", status=status, json={"code": code, "message": "Expired."})
     platform.post(f"{URL}/classify/bulk", json=first)
     platform.get(f"{URL}/classify/u-1", json={"data": two})
-    assert client.classify_index("i1", CLASSES, options=["visual"]) == one + two
+    assert client.classify_index("i1", REQUEST) == one + two
 
 
 def test_page_tokens_that_always_die_are_an_error(
@@ -582,7 +581,7 @@ def test_page_tokens_that_always_die_are_an_error(
         platform.post(f"{URL}/classify/bulk", json=first)
         platform.get(f"{URL}/classify/u-1", status=400)
     with pytest.raises(BadRequest, match="classify/u-1"):
-        client.classify_index("i1", CLASSES, options=["visual"])
+        client.classify_index("i1", REQUEST)
 
 
 # Errors
@@ -688,9 +687,9 @@ def test_an_error_answer_of_any_form_is_told_in_words(
         (lambda c: list(c.indexes()), {"json": page_of([{"id": 1}])}, "'_id'"),
         (lambda c: list(c.indexes()), {"json": page_of(["i1"])}, "'_id'"),
         (lambda c: c.create_index("n", ["visual"]), {"json": {"id": "i"}}, "'_id'"),
-        (lambda c: c.classify_index("i", CLASSES, options=[]), {"json": {}}, "'data'"),
+        (lambda c: c.classify_index("i", REQUEST), {"json": {}}, "'data'"),
         (
-            lambda c: c.classify_index("i", CLASSES, options=[]),
+            lambda c: c.classify_index("i", REQUEST),
             {"json": {"data": [{"classes": []}]}},
             "'video_id'",
         ),
@@ -789,7 +788,7 @@ def test_passing_failures_are_tried_again(
     if method == "GET":
         assert client.task("t1") == Task("t1", "ready")
     else:
-        assert client.classify_index("i1", CLASSES, options=["visual"]) == []
+        assert client.classify_index("i1", REQUEST) == []
     assert len(waits) == len(failures)
 
 

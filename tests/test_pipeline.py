@@ -37,7 +37,7 @@ from steps.sample_videos import Sample, Shot, compose_missing
 from store.media import Media
 from store.results import RESULT_NAMES, load_run, read_result
 from tests.support.jobs import job_on
-from tests.support.media import cut_windows, damage, write_video
+from tests.support.media import cut, damage, write_video
 from twelvelabs_client import TwelveLabsClient
 
 ROOT = Path(__file__).parents[1]
@@ -610,7 +610,7 @@ def test_damaged_files_are_classified_and_named(
     videos.mkdir()
     clip(videos / "whole.mp4")
     damage(write_video(videos / "scratched.mp4", seconds=10, gop=60), 0.4, 0.5)
-    cut_windows(write_video(videos / "short.mkv", seconds=10), 0.5)
+    cut(write_video(videos / "short.mkv", seconds=10), 0.5)
     for _ in range(2):  # also of what was indexed before
         result = run()
         assert result.code == 0

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
-from platforms.request import Question, ask
+from core.types import ClassifyRequest
+from platforms.request import run_request
 from store import results
 from store.judged_run import JudgedRun, load_judged_run
 from store.safe_files import read_plain
@@ -47,7 +48,7 @@ class NoSuchDraft(LabError):
 # Running
 
 
-def run_draft(results_dir: Path, client: TwelveLabsClient, question: Question) -> str:
+def run_draft(results_dir: Path, client: TwelveLabsClient, request: ClassifyRequest) -> str:
     """Classify the videos of the results anew and keep what comes back as a draft; its id.
 
     Videos that cannot be classified are not in the draft; its run names them with the reason.
@@ -58,14 +59,14 @@ def run_draft(results_dir: Path, client: TwelveLabsClient, question: Question) -
     names = results.read_result(results_dir, "video_id_name_list")
     index, ids = run["index"], {each["video_id"] for each in names}
     held = ids & held_ids(client, index)
-    answers = ask(client, index["id"], question, held) if held else {}
+    responses = run_request(client, index["id"], request, held) if held else {}
     names, left_out = split(names, {**dict.fromkeys(ids - held, GONE), **client.unclassified})
     if not names:
         raise LabError(f"{none_classified(left_out)}: run pipeline.py again, then try again")
     failed = [*run["failed"], *left_out]
     report = {
         **run,
-        **question.as_json(),
+        **request.as_json(),
         "failed": failed,
         "counts": {**run["counts"], "classified": len(names), "failed": len(failed)},
         "started_at": started.isoformat(timespec="milliseconds"),
@@ -74,7 +75,7 @@ def run_draft(results_dir: Path, client: TwelveLabsClient, question: Question) -
     }
     draft_id = new_id(started)
     folder = results_dir / FOLDER / draft_id
-    results.write_results(folder, {"video_id_name_list": names, **answers}, report)
+    results.write_results(folder, {"video_id_name_list": names, **responses}, report)
     return draft_id
 
 

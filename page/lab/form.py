@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.classes import ClassesError, check_classes, parse_classes
+from core.classes import ClassesError, PromptClass, check_classes, parse_classes
 from core.classification import Thresholds
+from core.types import ClassifyRequest
 from page.query import LIMITS, read_thresholds
-from platforms.request import Question
 
 OPTIONS = ("visual", "conversation", "text_in_video")
 CONVERSATION_OPTIONS = ("semantic", "exact_match")
@@ -24,9 +24,10 @@ class ClassRow:
     name: str
     prompts: str
 
-    def as_json(self) -> dict[str, Any]:
+    def prompt_class(self) -> PromptClass:
+        """The class that the row describes, unchecked; empty lines are no prompts."""
         lines = (line.strip() for line in self.prompts.splitlines())
-        return {"name": self.name, "prompts": [line for line in lines if line]}
+        return PromptClass(self.name, tuple(line for line in lines if line))
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,13 @@ class LabForm:
     def classes(self) -> list[dict[str, Any]]:
         """The classes as in a classes file, without empty rows."""
         filled = (row for row in self.rows if row.name.strip() or row.prompts.strip())
-        return [row.as_json() for row in filled]
+        return [row.prompt_class().as_json() for row in filled]
 
-    def question(self) -> Question:
-        """What the form asks; raises ClassesError or QueryError with what is wrong."""
+    def request(self) -> ClassifyRequest:
+        """The request that the form makes; raises ClassesError or QueryError with what is wrong."""
         if not self.options:
             raise ClassesError("no evidence is selected: select at least one kind")
-        return Question(
+        return ClassifyRequest(
             check_classes(self.classes()),
             self.options,
             self.conversation_option,
@@ -55,13 +56,13 @@ class LabForm:
         )
 
 
-def form_of(question: Question) -> LabForm:
-    """A form that asks a question."""
+def form_of(request: ClassifyRequest) -> LabForm:
+    """A form that makes a request."""
     return LabForm(
-        tuple(ClassRow(each.name, "\n".join(each.prompts)) for each in question.classes),
-        question.options,
-        question.conversation_option,
-        {name: f"{getattr(question.thresholds, name):g}" for name in LIMITS},
+        rows_of(request.classes),
+        request.options,
+        request.conversation_option,
+        {name: f"{getattr(request.thresholds, name):g}" for name in LIMITS},
     )
 
 
@@ -103,7 +104,7 @@ def imported(form: LabForm, content: bytes) -> LabForm:
     return replace(form, rows=rows_of(parse_classes(content)))
 
 
-def rows_of(classes: Iterable[Any]) -> tuple[ClassRow, ...]:
+def rows_of(classes: Iterable[PromptClass]) -> tuple[ClassRow, ...]:
     """Rows for these classes."""
     return tuple(ClassRow(each.name, "\n".join(each.prompts)) for each in classes)
 

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from core.classes import ClassesError
 from core.errors import UserError
+from core.types import ClassifyRequest
 from page.formatting import CONVERSATION_WORDS, counted, evidence_word, readable_time
 from page.lab import drafts as lab
 from page.lab import form as lab_form
@@ -24,7 +25,6 @@ from page.results_cache import current_cache
 from page.security import csrf_token, require_token
 from platforms.connect import open_platform
 from platforms.errors import PlatformUnavailable
-from platforms.request import Question
 from store.judged_run import JudgedRun
 from store.results import Run
 
@@ -48,7 +48,7 @@ def show() -> Response:
     cache = current_cache()
     version = request.args.get("version", CURRENT)
     run = lab.load_version(cache.results_dir, version).run
-    return form_page(lab_form.form_of(question_of(run)))
+    return form_page(lab_form.form_of(request_of(run)))
 
 
 @blueprint.post("/lab")
@@ -64,7 +64,7 @@ def post() -> AnyResponse:
             text = lab_form.exported(form.classes())
             return attachment(text, "classes.json", "application/json")
         elif action == "run":
-            return redirect(url_for("lab.compare", after=run(form.question())), 303)
+            return redirect(url_for("lab.compare", after=run(form.request())), 303)
         else:
             form = lab_form.edit(form, action)
     except UserError as error:
@@ -81,14 +81,14 @@ def uploaded() -> bytes:
     return bytes(file.read())
 
 
-def run(question: Question) -> str:
+def run(classify_request: ClassifyRequest) -> str:
     """Run a draft on the platform of the settings, one at a time; its id."""
     cache, running = current_cache(), current_app.extensions[RUNNING]
     if not running.acquire(blocking=False):
         raise PlatformUnavailable("the lab is already running a draft: wait until it has ended")
     try:
         with open_platform(cache.settings) as platform:
-            return lab.run_draft(cache.results_dir, platform.client, question)
+            return lab.run_draft(cache.results_dir, platform.client, classify_request)
     finally:
         running.release()
 
@@ -110,9 +110,11 @@ def form_page(form: LabForm, problem: str = "", status: int = 200) -> Response:
     )
 
 
-def question_of(found: Run) -> Question:
+def request_of(found: Run) -> ClassifyRequest:
     """What a run was asked to classify, and how."""
-    return Question(found.classes, found.options, found.conversation_option, found.thresholds)
+    return ClassifyRequest(
+        found.classes, found.options, found.conversation_option, found.thresholds
+    )
 
 
 # Versions

@@ -16,7 +16,6 @@ both ways to upload.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -27,11 +26,11 @@ from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from core.classification import ClassScore, Clip, Thresholds, classify, normalized_scores
-from core.types import HEARD, Index, Task, TimedText, Video
+from core.classification import ClassScore, Thresholds, classify, normalized_scores
+from core.types import HEARD, ClassifyRequest, Index, Task, TimedText, Video
 from platforms.costs import Estimate
 from platforms.errors import NotSupported
-from platforms.v13.search import MODEL_OPTIONS, Search
+from platforms.v13.search import MODEL_OPTIONS, ClipsByClass, Search
 from platforms.v13.segments import Segmentation
 from platforms.v13.upload import OpenSessions, Uploader
 from transport import fields
@@ -59,19 +58,12 @@ class ClipFinder(Protocol):
         self,
         index_id: str,
         videos: Sequence[Video],
-        classes: Sequence[Mapping[str, Any]],
-        options: Sequence[str],
-        conversation_option: str,
-    ) -> tuple[dict[str, dict[str, list[Clip]]], dict[str, str]]:
+        request: ClassifyRequest,
+    ) -> tuple[dict[str, ClipsByClass], dict[str, str]]:
         """Clips by video id and class, and the reason for each video that has none to give."""
 
     def estimate(
-        self,
-        videos: Sequence[Video],
-        new_minutes: float,
-        classes: Sequence[Mapping[str, Any]],
-        options: Sequence[str],
-        conversation_option: str,
+        self, videos: Sequence[Video], request: ClassifyRequest, new_minutes: float
     ) -> Estimate:
         """What `find_clips` will be billed for these videos and so many minutes of new ones."""
 
@@ -121,9 +113,9 @@ class TwelveLabsV13Client(TwelveLabsClient):
         )
         self._index_of: dict[str, str] = {}  # of tasks
         self._agree = agree
-        self._asking = threading.Lock()
-        self._asked = ""
-        self._clips: dict[str, dict[str, list[Clip]]] = {}
+        self._finding = threading.Lock()
+        self._found_for: tuple[str, frozenset[str], ClassifyRequest] | None = None
+        self._clips: dict[str, ClipsByClass] = {}
 
     @property
     def scores(self) -> str:
@@ -133,20 +125,19 @@ class TwelveLabsV13Client(TwelveLabsClient):
     def estimate(
         self,
         index_id: str,
-        new_minutes: float,
-        classes: Sequence[Mapping[str, Any]],
+        request: ClassifyRequest,
         *,
-        options: Sequence[str],
-        conversation_option: str | None = "semantic",
+        new_minutes: float,
         only: Container[str] | None = None,
     ) -> Estimate:
         """What classifying will be billed, with so many minutes that are not yet in the index.
 
         Analyses that an earlier run has paid are not counted. `only` as in `classify_index`.
         """
-        held = [video for video in self.videos(index_id) if only is None or video.video_id in only]
-        speech = conversation_option or "semantic"
-        return self._finder.estimate(held, new_minutes, classes, options, speech)
+        return self._finder.estimate(self._held(index_id, only), request, new_minutes)
+
+    def _held(self, index_id: str, only: Container[str] | None) -> list[Video]:
+        return [video for video in self.videos(index_id) if only is None or video.video_id in only]
 
     # Indexes
 
@@ -294,11 +285,8 @@ class TwelveLabsV13Client(TwelveLabsClient):
     def classify_videos(
         self,
         video_ids: Sequence[str],
-        classes: Sequence[Mapping[str, Any]],
+        request: ClassifyRequest,
         *,
-        options: Sequence[str],
-        conversation_option: str | None = "semantic",
-        thresholds: Thresholds | None = None,
         include_clips: bool = False,
         show_detailed_score: bool = False,
         page_limit: int = LONGEST_PAGE,
@@ -307,34 +295,28 @@ class TwelveLabsV13Client(TwelveLabsClient):
 
         v1.3 does not tell a video's index, so the indexes are gone through until it is found.
         """
-        wanted = set(video_ids)
-        answers: list[Json] = []
+        missing = set(video_ids)
+        data: list[Json] = []
         for index in self.indexes():
-            there = {video.video_id for video in self.videos(index.index_id)} & wanted
+            there = {video.video_id for video in self.videos(index.index_id)} & missing
             if there:
-                answers += self.classify_index(
+                data += self.classify_index(
                     index.index_id,
-                    classes,
-                    options=options,
-                    conversation_option=conversation_option,
-                    thresholds=thresholds,
+                    request,
                     include_clips=include_clips,
                     show_detailed_score=show_detailed_score,
                     only=there,
                 )
-                wanted -= there
-            if not wanted:
-                return answers
-        raise ApiError(f"no index of this account holds the videos {', '.join(sorted(wanted))}")
+                missing -= there
+            if not missing:
+                return data
+        raise ApiError(f"no index of this account holds the videos {', '.join(sorted(missing))}")
 
     def classify_index(
         self,
         index_id: str,
-        classes: Sequence[Mapping[str, Any]],
+        request: ClassifyRequest,
         *,
-        options: Sequence[str],
-        conversation_option: str | None = "semantic",
-        thresholds: Thresholds | None = None,
         include_clips: bool = False,
         show_detailed_score: bool = False,
         page_limit: int = LONGEST_PAGE,
@@ -342,39 +324,37 @@ class TwelveLabsV13Client(TwelveLabsClient):
     ) -> list[Json]:
         """Classify the videos of an index whose ids are in `only`; none other is paid for.
 
-        As in TwelveLabsClient, from what v1.3 gives; without `thresholds` our own defaults apply.
-        Videos that could not be classified are in `unclassified` with their reason.
+        As in TwelveLabsClient, from what v1.3 gives. Videos that could not be classified are in
+        `unclassified` with their reason.
         """
-        videos = {
-            video.video_id: video
-            for video in self.videos(index_id)
-            if only is None or video.video_id in only
+        videos = {video.video_id: video for video in self._held(index_id, only)}
+        judged = {
+            video_id: classify(clips, videos[video_id].duration_s, request.thresholds)
+            for video_id, clips in self._clips_of(index_id, request, videos).items()
         }
-        speech = conversation_option or "semantic"
-        asked = json.dumps([index_id, sorted(videos), list(map(dict, classes)), options, speech])
-        with self._asking:  # two threads that ask the same must not pay twice
-            if asked != self._asked:
-                found = list(videos.values())
-                self._agree(self._finder.estimate(found, 0.0, classes, options, speech))
-                self._clips, failed = self._finder.find_clips(
-                    index_id, found, classes, options, speech
-                )
-                self.unclassified = MappingProxyType(failed)
-                self._asked = asked
-            clips = self._clips
-        judged = [
-            (video_id, classify(by_class, videos[video_id].duration_s, thresholds or Thresholds()))
-            for video_id, by_class in clips.items()
-        ]
-        answers = [
-            {
-                "video_id": video_id,
-                "classes": _as_json(scores, include_clips, show_detailed_score),
-            }
-            for video_id, scores in judged
+        data = [
+            {"video_id": video_id, "classes": _as_json(scores, include_clips, show_detailed_score)}
+            for video_id, scores in judged.items()
             if scores
         ]
-        return sorted(answers, key=lambda video: -video["classes"][0]["score"])
+        return sorted(data, key=lambda video: -video["classes"][0]["score"])
+
+    def _clips_of(
+        self, index_id: str, request: ClassifyRequest, videos: Mapping[str, Video]
+    ) -> dict[str, ClipsByClass]:
+        """The clips of these videos, by video id: those of the last request where it was the same.
+
+        Thresholds make no difference: they only choose among the clips.
+        """
+        key = (index_id, frozenset(videos), replace(request, thresholds=Thresholds()))
+        with self._finding:  # two threads with the same request must not pay twice
+            if key != self._found_for:
+                held = list(videos.values())
+                self._agree(self._finder.estimate(held, request, 0.0))
+                self._clips, failed = self._finder.find_clips(index_id, held, request)
+                self.unclassified = MappingProxyType(failed)
+                self._found_for = key
+            return self._clips
 
     def classify_page(self, token: str) -> Json:
         """Raises NotSupported: a classification of v1.3 is derived here, whole, without pages."""

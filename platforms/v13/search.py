@@ -17,12 +17,11 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from requests_toolbelt import MultipartEncoder  # type: ignore[import-untyped]
 
 from core.classification import Clip
-from core.types import Video
+from core.types import ClassifyRequest, Video
 from platforms.costs import Estimate
 from transport import fields
 from transport.errors import PLAN_CODES, BadAnswer, BadRequest, NotFound
@@ -137,9 +136,7 @@ class Search:
         self,
         index_id: str,
         videos: Sequence[Video],
-        classes: Sequence[Mapping[str, Any]],
-        options: Sequence[str],
-        conversation_option: str,
+        request: ClassifyRequest,
     ) -> tuple[dict[str, ClipsByClass], dict[str, str]]:
         """Clips by video id and class, and the reason for each video that has none to give."""
         durations = {video.video_id: video.duration_s for video in videos}
@@ -149,38 +146,38 @@ class Search:
             if not seconds
         }
         found: dict[str, ClipsByClass] = {
-            key: {entry["name"]: [] for entry in classes} for key in durations if key not in failed
+            key: {each.name: [] for each in request.classes}
+            for key in durations
+            if key not in failed
         }
         if not found:
             return {}, failed
         by_score = False
-        prompts = list(dict.fromkeys(text for entry in classes for text in entry["prompts"]))
-        for kind, option in kinds_of(options).items():
+        prompts = list(dict.fromkeys(text for each in request.classes for text in each.prompts))
+        for kind, option in kinds_of(request.options).items():
             query = Query(
-                index_id, tuple(sorted(found)), kind, TRANSCRIPTION_OPTIONS[conversation_option]
+                index_id,
+                tuple(sorted(found)),
+                kind,
+                TRANSCRIPTION_OPTIONS[request.conversation_option],
             )
             clips, has_scores = self._clips(query, prompts, option)
             by_score = by_score or has_scores
-            for entry in classes:
-                for text in entry["prompts"]:
+            for each in request.classes:
+                for text in each.prompts:
                     for video_id, clip in clips[text]:
                         if video_id in found and (fitted := _within(clip, durations[video_id])):
-                            found[video_id][entry["name"]].append(fitted)
+                            found[video_id][each.name].append(fitted)
         self.scores = BY_SCORE if by_score else BY_RANK
         return found, failed
 
     def estimate(
-        self,
-        videos: Sequence[Video],
-        new_minutes: float,
-        classes: Sequence[Mapping[str, Any]],
-        options: Sequence[str],
-        conversation_option: str,
+        self, videos: Sequence[Video], request: ClassifyRequest, new_minutes: float
     ) -> Estimate:
         """The searches to be paid, whatever the number of videos."""
-        prompts = {text for entry in classes for text in entry["prompts"]}
+        prompts = {text for each in request.classes for text in each.prompts}
         is_asked = bool(videos) or new_minutes > 0
-        return Estimate(searches=queries_in(len(prompts), options) if is_asked else 0)
+        return Estimate(searches=queries_in(len(prompts), request.options) if is_asked else 0)
 
     def _clips(
         self, query: Query, prompts: Sequence[str], option: str

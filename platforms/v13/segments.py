@@ -19,13 +19,14 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from core.classes import PromptClass
 from core.classification import Clip
-from core.types import Video
+from core.types import ClassifyRequest, Video
 from platforms.costs import Estimate
 from transport.errors import PLAN_CODES, BadRequest, NotFound
 from transport.http import Fetch, Json, Transport
@@ -54,27 +55,26 @@ ClipsByClass = dict[str, list[Clip]]
 
 @dataclass(frozen=True)
 class Part:
-    """What one analysis is asked: some classes of one video, or of a window of it in seconds."""
+    """What one analysis is asked: some classes of one video, or of a window of it in seconds.
 
-    video_id: str
-    asset_id: str
-    duration_s: float
-    classes: tuple[Mapping[str, Any], ...]
-    first: int  # the place of the first of these classes among all
-    options: tuple[str, ...]
-    conversation_option: str
+    The classes of `request` are among those of a whole request, from place `first` on.
+    """
+
+    video: Video
+    request: ClassifyRequest
+    first: int = 0
     window: tuple[float, float] | None = None
 
-    def request(self) -> Json:
+    def body(self) -> Json:
         """The body of the analysis, marked with a digest of itself."""
         definitions = [
-            definition(number, entry, self.options, self.conversation_option)
-            for number, entry in enumerate(self.classes, self.first)
+            definition(number, each, self.request)
+            for number, each in enumerate(self.request.classes, self.first)
         ]
         body: Json = {
             "model_name": MODEL,
             "analysis_mode": "time_based_metadata",
-            "video": {"type": "asset_id", "asset_id": self.asset_id},
+            "video": {"type": "asset_id", "asset_id": self.video.asset_id},
             "min_segment_duration": SHORTEST_SEGMENT_S,
             "max_tokens": MAX_TOKENS,
             "response_format": {
@@ -88,28 +88,31 @@ class Part:
         digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         return body | {"custom_id": digest}
 
+    def about(self, classes: tuple[PromptClass, ...], first: int) -> Part:
+        """The same for some of the classes, from place `first` on among all."""
+        return replace(self, request=replace(self.request, classes=classes), first=first)
+
     def halves(self) -> tuple[Part, Part] | None:
-        """Two smaller questions for one whose answer was cut off; None where there are none."""
-        if half := len(self.classes) // 2:
+        """Two smaller parts, for one whose response was cut off; None where there are none."""
+        classes = self.request.classes
+        if half := len(classes) // 2:
             return (
-                replace(self, classes=self.classes[:half]),
-                replace(self, classes=self.classes[half:], first=self.first + half),
+                self.about(classes[:half], self.first),
+                self.about(classes[half:], self.first + half),
             )
-        start, end = self.window or (0.0, self.duration_s)
+        start, end = self.window or (0.0, self.video.duration_s)
         if end - start < 2 * SHORTEST_WINDOW_S:
             return None
         middle = (start + end) / 2
         return replace(self, window=(start, middle)), replace(self, window=(middle, end))
 
 
-def definition(
-    number: int, entry: Mapping[str, Any], options: Sequence[str], conversation_option: str
-) -> Json:
+def definition(number: int, prompt_class: PromptClass, request: ClassifyRequest) -> Json:
     """A class as a segment definition, with its prompts in the description."""
-    name, prompts = entry["name"], list(entry["prompts"])
+    options, prompts = request.options, list(prompt_class.prompts)
     evidence = [EVIDENCE[option] for option in options]
-    if conversation_option == "exact_match" and "conversation" in options:
-        evidence[list(options).index("conversation")] = WORD_FOR_WORD
+    if request.conversation_option == "exact_match" and "conversation" in options:
+        evidence[options.index("conversation")] = WORD_FOR_WORD
     fields: list[Json] = [
         {
             "name": "confidence",
@@ -122,9 +125,10 @@ def definition(
         fields.append(_choice("evidence", options, f"what shows it best ({told})"))
     if len(prompts) > 1:
         fields.append(_choice("prompt", prompts, "which of the descriptions fits best"))
+    judged_by = ", or ".join(evidence)
     return {
         "id": _id_of(number),
-        "description": f"{name}: {'; '.join(prompts)}. Judge by {', or '.join(evidence)} only.",
+        "description": f"{prompt_class.name}: {'; '.join(prompts)}. Judge by {judged_by} only.",
         "fields": fields,
     }
 
@@ -145,16 +149,16 @@ def clips_of(part: Part, data: Any) -> dict[str, list[Clip]]:
     if not all(isinstance(segments, list) for segments in answer.values()):
         raise ValueError("the segments of a definition are no list")
     return {
-        entry["name"]: [
+        each.name: [
             clip
             for segment in answer.get(_id_of(number), ())
-            if (clip := _clip(part, entry, segment))
+            if (clip := _clip(part, each, segment))
         ]
-        for number, entry in enumerate(part.classes, part.first)
+        for number, each in enumerate(part.request.classes, part.first)
     }
 
 
-def _clip(part: Part, entry: Mapping[str, Any], segment: Json) -> Clip | None:
+def _clip(part: Part, prompt_class: PromptClass, segment: Json) -> Clip | None:
     try:
         start, end = float(segment["start_time"]), float(segment["end_time"])
         told = segment["metadata"]
@@ -162,20 +166,22 @@ def _clip(part: Part, entry: Mapping[str, Any], segment: Json) -> Clip | None:
         if not all(map(math.isfinite, (start, end, confidence))):
             raise ValueError
     except (KeyError, TypeError, ValueError):
-        raise ValueError(f"a segment of {entry['name']!r} lacks times or a confidence") from None
-    first, last = part.window or (0.0, part.duration_s)
+        raise ValueError(
+            f"a segment of {prompt_class.name!r} lacks times or a confidence"
+        ) from None
+    first, last = part.window or (0.0, part.video.duration_s)
     if part.window and not first - TIME_SLACK_S <= start <= end <= last + TIME_SLACK_S:
         raise ValueError(
-            f"a segment of {entry['name']!r} ({start:g}-{end:g} s) lies outside of"
+            f"a segment of {prompt_class.name!r} ({start:g}-{end:g} s) lies outside of"
             f" {first:g}-{last:g} s"
         )
     start, end = max(start, first), min(end, last)
     if not start < end:
         return None
     # An answer outside the choices stands for the description as a whole.
-    prompts = list(entry["prompts"])
+    prompts, options = prompt_class.prompts, part.request.options
     prompt = told.get("prompt") if told.get("prompt") in prompts else ", ".join(prompts)
-    option = told.get("evidence") if told.get("evidence") in part.options else part.options[0]
+    option = told.get("evidence") if told.get("evidence") in options else options[0]
     return Clip(start, end, min(max(confidence, 0.0), 100.0), str(option), str(prompt))
 
 
@@ -208,27 +214,24 @@ class Segmentation:
         self,
         index_id: str,
         videos: Sequence[Video],
-        classes: Sequence[Mapping[str, Any]],
-        options: Sequence[str],
-        conversation_option: str,
+        request: ClassifyRequest,
     ) -> tuple[dict[str, ClipsByClass], dict[str, str]]:
         """Clips by video id and class, and the reason for each video that has none to give.
 
         Raises ApiError where the whole cannot go on; what has been analysed until then is found
         again by the next run.
         """
-        names = [entry["name"] for entry in classes]
         clips: dict[str, ClipsByClass] = {
-            video.video_id: {name: [] for name in names} for video in videos
+            video.video_id: {each.name: [] for each in request.classes} for video in videos
         }
         work = _Work(deque(), clips, {})
         for video in videos:
-            self._plan(work, video, classes, tuple(options), conversation_option)
+            self._plan(work, video, request)
         running: list[tuple[str, Part, float]] = []
         while work.waiting or running:
             while work.waiting and len(running) < MOST_AT_ONCE:
                 part = work.waiting.popleft()
-                if part.video_id not in work.failed and (task_id := self._start(work, part)):
+                if part.video.video_id not in work.failed and (task_id := self._start(work, part)):
                     running.append((task_id, part, self._clock()))
             running = [each for each in running if not self._has_ended(work, *each)]
             if running:
@@ -236,54 +239,33 @@ class Segmentation:
         return {key: found for key, found in clips.items() if key not in work.failed}, work.failed
 
     def estimate(
-        self,
-        videos: Sequence[Video],
-        new_minutes: float,
-        classes: Sequence[Mapping[str, Any]],
-        options: Sequence[str],
-        conversation_option: str,
+        self, videos: Sequence[Video], request: ClassifyRequest, new_minutes: float
     ) -> Estimate:
         """Minutes times classes that are still to be paid: of these videos and of new ones."""
         work = _Work(deque(), {}, {})
         for video in videos:
-            self._plan(work, video, classes, tuple(options), conversation_option)
-        minutes = new_minutes * len(classes) + sum(
-            part.duration_s / 60 * len(part.classes)
+            self._plan(work, video, request)
+        minutes = new_minutes * len(request.classes) + sum(
+            part.video.duration_s / 60 * len(part.request.classes)
             for part in work.waiting
-            if part.request()["custom_id"] not in self._known_of(part.asset_id)
+            if part.body()["custom_id"] not in self._known_of(part.video.asset_id)
         )
         return Estimate(analysis_minutes=minutes)
 
-    def _plan(
-        self,
-        work: _Work,
-        video: Video,
-        classes: Sequence[Mapping[str, Any]],
-        options: tuple[str, ...],
-        conversation_option: str,
-    ) -> None:
+    def _plan(self, work: _Work, video: Video, request: ClassifyRequest) -> None:
         if not video.duration_s or not video.asset_id:
             lacking = "asset" if video.duration_s else "duration"
             work.failed[video.video_id] = f"the platform does not tell its {lacking}"
             return
-        for first in range(0, len(classes), MOST_DEFINITIONS):
-            some = tuple(classes[first : first + MOST_DEFINITIONS])
-            work.waiting.append(
-                Part(
-                    video.video_id,
-                    video.asset_id,
-                    video.duration_s,
-                    some,
-                    first,
-                    options,
-                    conversation_option,
-                )
-            )
+        whole = Part(video, request)
+        for first in range(0, len(request.classes), MOST_DEFINITIONS):
+            some = request.classes[first : first + MOST_DEFINITIONS]
+            work.waiting.append(whole.about(some, first))
 
     def _start(self, work: _Work, part: Part) -> str | None:
         """The id of the analysis, one that is there already if possible; None where refused."""
-        body = part.request()
-        known = self._known_of(part.asset_id)
+        body = part.body()
+        known = self._known_of(part.video.asset_id)
         if kept := known.get(body["custom_id"]):
             return kept
 
@@ -292,14 +274,14 @@ class Segmentation:
             return str(self._http.json(response, "task_id")["task_id"])
 
         def look() -> str | None:
-            return self._analyses(part.asset_id, self._http.fetch).get(body["custom_id"])
+            return self._analyses(part.video.asset_id, self._http.fetch).get(body["custom_id"])
 
         try:
             task_id = self._http.send_once(send, look)
         except (BadRequest, NotFound) as error:
             if error.code in PLAN_CODES:
                 raise
-            work.failed[part.video_id] = f"cannot be analysed: {error}"
+            work.failed[part.video.video_id] = f"cannot be analysed: {error}"
             return None
         known[body["custom_id"]] = task_id
         return task_id
@@ -324,18 +306,18 @@ class Segmentation:
         try:
             response = self._http.call("GET", "analyze", "tasks", task_id)
         except NotFound as error:
-            work.failed[part.video_id] = f"the analysis is gone: {error}"
+            work.failed[part.video.video_id] = f"the analysis is gone: {error}"
             return True
         task = self._http.json(response, "status")
         result = task.get("result") or {}
         if task["status"] == "failed":
-            work.failed[part.video_id] = f"the analysis failed: {_reason(task)}"
+            work.failed[part.video.video_id] = f"the analysis failed: {_reason(task)}"
         elif task["status"] == "ready" and result.get("finish_reason") == "length":
             work.split(part)
         elif task["status"] == "ready":
             work.gather(part, result.get("data"))
         elif self._clock() - since >= self._patience_s:
-            work.failed[part.video_id] = (
+            work.failed[part.video.video_id] = (
                 f"the analysis is still {task['status']} after {self._patience_s:g} s: run again,"
                 " it is found and not paid twice"
             )
@@ -357,16 +339,18 @@ class _Work:
         if halves:
             self.waiting.extendleft(reversed(halves))
         else:
-            self.failed[part.video_id] = "the analysis is cut off even for the smallest question"
+            self.failed[part.video.video_id] = (
+                "the analysis is cut off even for the smallest request"
+            )
 
     def gather(self, part: Part, data: Any) -> None:
         try:
             found = clips_of(part, data)
         except ValueError as error:
-            self.failed[part.video_id] = f"the analysis cannot be read: {error}"
+            self.failed[part.video.video_id] = f"the analysis cannot be read: {error}"
             return
         for name, clips in found.items():
-            self.clips[part.video_id][name] += clips
+            self.clips[part.video.video_id][name] += clips
 
 
 def _reason(task: Json) -> str:

@@ -62,14 +62,14 @@ def test_buttons_edit_the_rows(action: str, names: list[str]) -> None:
     assert [row.name for row in edit(FORM, action).rows] == names
 
 
-def test_question_leaves_empty_rows_and_lines_out() -> None:
-    question = FORM.question()
-    assert [(each.name, each.prompts) for each in question.classes] == [
+def test_request_leaves_empty_rows_and_lines_out() -> None:
+    request = FORM.request()
+    assert [(each.name, each.prompts) for each in request.classes] == [
         ("Pets", ("a dog", "a cat")),
         ("Home", ("a sofa",)),
     ]
-    assert question.thresholds.min_clip_score == 50
-    assert question.thresholds.min_video_score == 75
+    assert request.thresholds.min_clip_score == 50
+    assert request.thresholds.min_video_score == 75
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_question_leaves_empty_rows_and_lines_out() -> None:
 )
 def test_mistakes_are_named(form: LabForm, problem: str) -> None:
     with pytest.raises(UserError, match=problem):
-        form.question()
+        form.request()
 
 
 def test_import_takes_a_classes_file_and_says_what_is_wrong_with_others() -> None:
@@ -130,7 +130,7 @@ def test_videos_that_cannot_be_classified_are_left_out_by_name(
 ) -> None:
     before = [{"video_name": "tape.mp4", "reason": "broken"}]
     write_run(tmp_path, tmp_path, {"a.mp4": [], "b.mp4": []}, failed=before)
-    draft = lab.run_draft(tmp_path, platform, FORM.question())
+    draft = lab.run_draft(tmp_path, platform, FORM.request())
     run = lab.load_version(tmp_path, draft).run
     missing = [results.LeftOut(*entry) for entry in left_out]
     assert run.failed == (results.LeftOut("tape.mp4", "broken"), *missing)
@@ -153,7 +153,7 @@ def test_no_draft_is_made_where_no_video_can_be_classified(
 ) -> None:
     write_run(tmp_path, tmp_path, {"b.mp4": [], "a.mp4": []})
     with pytest.raises(lab.LabError, match=f"{why}.*: run pipeline.py again"):
-        lab.run_draft(tmp_path, platform, FORM.question())
+        lab.run_draft(tmp_path, platform, FORM.request())
     assert lab.drafts(tmp_path) == []
 
 
@@ -212,7 +212,7 @@ def test_promoted_draft_changes_places_with_the_results(
 def test_draft_about_other_videos_is_not_promoted_and_said_to_be_outdated(tmp_path: Path) -> None:
     videos = {"a.mp4": [found("Pets", clip(0, 5, "a dog"))], "b.mp4": []}
     write_run(tmp_path, tmp_path, videos)
-    draft = lab.run_draft(tmp_path, Platform("id0"), FORM.question())
+    draft = lab.run_draft(tmp_path, Platform("id0"), FORM.request())
     client = page.create_app({"RESULTS_DIR": tmp_path, "TESTING": True}).test_client()
     compared = client.get(f"/lab/compare?after={draft}").text
     assert "Outdated" not in compared
@@ -231,7 +231,7 @@ def test_draft_about_other_videos_is_not_promoted_and_said_to_be_outdated(tmp_pa
 
 def test_draft_without_some_videos_is_promoted_and_undone(tmp_path: Path) -> None:
     write_run(tmp_path, tmp_path, {"a.mp4": [], "b.mp4": []})
-    saved = lab.promote(tmp_path, lab.run_draft(tmp_path, Platform("id1"), FORM.question()))
+    saved = lab.promote(tmp_path, lab.run_draft(tmp_path, Platform("id1"), FORM.request()))
     assert [entry.video_name for entry in results.load_run(tmp_path).failed] == ["a.mp4"]
     lab.promote(tmp_path, saved)
     assert len(results.load_run(tmp_path).videos) == 2
@@ -314,7 +314,7 @@ def token_of(client: FlaskClient) -> str:
     return match[1]
 
 
-QUESTION = {
+POSTED = {
     "name": ["Anything", "Pets"],
     "prompts": ["a dog\na very long prompt about a screen of one colour", "a cat"],
     "options": ["visual"],
@@ -327,7 +327,7 @@ QUESTION = {
 
 def test_draft_is_run_compared_and_promoted(client: FlaskClient, tmp_path: Path) -> None:
     token = token_of(client)
-    answer = client.post("/lab", data={**QUESTION, "csrf_token": token})
+    answer = client.post("/lab", data={**POSTED, "csrf_token": token})
     assert answer.status_code == 303, unescape(answer.text)
     (draft,) = lab.drafts(tmp_path / "results")
     shown = client.get(answer.headers["Location"]).text
@@ -348,7 +348,7 @@ def test_draft_is_run_compared_and_promoted(client: FlaskClient, tmp_path: Path)
 def test_engine_in_use_elsewhere_is_said(client: FlaskClient, indexed: Path) -> None:
     token = token_of(client)
     with running_engine(EngineOptions(indexed / "data")):
-        answer = client.post("/lab", data={**QUESTION, "csrf_token": token})
+        answer = client.post("/lab", data={**POSTED, "csrf_token": token})
     assert answer.status_code == 503
     words = unescape(answer.text)
     assert "Another engine is using" in words
@@ -363,22 +363,22 @@ def test_videos_gone_from_the_index_are_told(client: FlaskClient, tmp_path: Path
     empty: dict[str, Any] = {"data": []}
     answers = dict.fromkeys(("duration_data", "clips_data", "all_clips"), empty)
     results.write_results(folder, {"video_id_name_list": [*names, gone], **answers}, run)
-    question = {**QUESTION, "csrf_token": token_of(client)}
-    answer = client.post("/lab", data=question, follow_redirects=True)
+    request = {**POSTED, "csrf_token": token_of(client)}
+    answer = client.post("/lab", data=request, follow_redirects=True)
     assert answer.status_code == 200
     words = " ".join(unescape(re.sub(r"<[^>]*>", " ", answer.text)).split())
     assert f"1 of 2 videos could not be classified gone.mp4 {lab.GONE}" in words
     (draft,) = lab.drafts(folder)
 
     results.write_results(folder, {"video_id_name_list": [gone], **answers}, run)
-    answer = client.post("/lab", data=question)
+    answer = client.post("/lab", data=request)
     assert answer.status_code == 409
     assert "No draft: none of the videos can be classified (1 left out:" in unescape(answer.text)
     assert "a very long prompt" in answer.text, "what was typed is still there"
 
     run["index"] = {"id": "64f000000000000000000000", "name": "elsewhere"}
     results.write_results(folder, {"video_id_name_list": [gone], **answers}, run)
-    answer = client.post("/lab", data=question)
+    answer = client.post("/lab", data=request)
     assert answer.status_code == 409
     assert "no index 'elsewhere' with these videos: start app.py with the" in unescape(answer.text)
     assert lab.drafts(folder) == [draft]
@@ -390,7 +390,7 @@ def test_nothing_is_changed_without_the_token(
     client: FlaskClient, tmp_path: Path, path: str, token: str | None
 ) -> None:
     token_of(client)
-    data = QUESTION | ({"csrf_token": token} if token is not None else {})
+    data = POSTED | ({"csrf_token": token} if token is not None else {})
     answer = client.post(path, data=data)
     assert answer.status_code == 403
     assert lab.drafts(tmp_path / "results") == []
@@ -403,11 +403,11 @@ def test_token_is_of_one_visitor(client: FlaskClient) -> None:
     assert cookie.http_only
     assert cookie.same_site == "Strict"
     stranger = client.application.test_client()
-    assert stranger.post("/lab", data={**QUESTION, "csrf_token": token}).status_code == 403
+    assert stranger.post("/lab", data={**POSTED, "csrf_token": token}).status_code == 403
 
 
 def test_mistake_keeps_the_form(client: FlaskClient) -> None:
-    data = {**QUESTION, "csrf_token": token_of(client), "prompts": ["", "a cat"]}
+    data = {**POSTED, "csrf_token": token_of(client), "prompts": ["", "a cat"]}
     answer = client.post("/lab", data=data)
     assert answer.status_code == 400
     assert "has no prompts" in unescape(answer.text)
@@ -416,7 +416,7 @@ def test_mistake_keeps_the_form(client: FlaskClient) -> None:
 
 def test_classes_go_out_and_come_in(client: FlaskClient) -> None:
     token = token_of(client)
-    out = client.post("/lab", data={**QUESTION, "csrf_token": token, "action": "export"})
+    out = client.post("/lab", data={**POSTED, "csrf_token": token, "action": "export"})
     assert out.headers["Content-Disposition"] == "attachment; filename=classes.json"
     assert [each["name"] for each in json.loads(out.text)["classes"]] == ["Anything", "Pets"]
     file = (io.BytesIO(b'[{"name": "New", "prompts": ["p"]}]'), "classes.json")
@@ -428,7 +428,7 @@ def test_classes_go_out_and_come_in(client: FlaskClient) -> None:
 def test_import_without_a_file_says_to_choose_one(
     client: FlaskClient, file: dict[str, Any]
 ) -> None:
-    data = {**QUESTION, "csrf_token": token_of(client), "action": "import", **file}
+    data = {**POSTED, "csrf_token": token_of(client), "action": "import", **file}
     answer = client.post("/lab", data=data, content_type="multipart/form-data")
     assert answer.status_code == 400
     assert "Not imported: choose a file first" in answer.text

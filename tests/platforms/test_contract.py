@@ -8,14 +8,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.classes import PromptClass
 from core.classification import Thresholds
-from core.types import Task
+from core.types import ClassifyRequest, Task
 from engine.api import ApiOptions
 from engine.server import served
 from engine.service import Service
@@ -33,10 +34,11 @@ from twelvelabs_client import (
 )
 
 OPTIONS = ("visual", "conversation", "text_in_video")
-EARLY = {"name": "Early", "prompts": ["early pictures"]}
-LATE = {"name": "Late", "prompts": ["late"]}
-NEVER = {"name": "Never", "prompts": ["a giraffe"]}
-ANYTHING = Thresholds(0.0, 1.0, 0.0)
+EARLY = PromptClass("Early", ("early pictures",))
+LATE = PromptClass("Late", ("late",))
+NEVER = PromptClass("Never", ("a giraffe",))
+REQUEST = ClassifyRequest((EARLY, LATE, NEVER), OPTIONS, thresholds=Thresholds(0.0, 1.0, 0.0))
+VISUAL = replace(REQUEST, options=("visual",))
 SECONDS = 4.0  # two of early pictures, two of late ones
 
 
@@ -214,14 +216,9 @@ def test_a_file_that_is_gone_is_the_systems_error(
 # Classification
 
 
-def classified(client: TwelveLabsClient, index_id: str, **more: Any) -> list[dict[str, Any]]:
-    given = {"options": OPTIONS, "thresholds": ANYTHING, **more}
-    return client.classify_index(index_id, [EARLY, LATE, NEVER], **given)
-
-
 def test_classes_come_with_their_proof(client: TwelveLabsClient, shared: tuple[str, str]) -> None:
-    (found,) = classified(
-        client, shared[0], include_clips=True, show_detailed_score=True, options=["visual"]
+    (found,) = client.classify_index(
+        shared[0], VISUAL, include_clips=True, show_detailed_score=True
     )
     assert found["video_id"] == shared[1]
     assert sorted(each["name"] for each in found["classes"]) == ["Early", "Late"]
@@ -235,7 +232,7 @@ def test_classes_come_with_their_proof(client: TwelveLabsClient, shared: tuple[s
         assert clip["option"] == "visual"
         assert abs(clip["start"] - start) <= 0.6
         assert 0 <= clip["start"] < clip["end"] <= SECONDS + 0.1
-        assert clip["prompt"] in EARLY["prompts"] + LATE["prompts"]
+        assert clip["prompt"] in EARLY.prompts + LATE.prompts
         assert each["detailed_scores"]["max_score"] == clip["score"]
     shares = [each["detailed_scores"]["normalized_score"] for each in found["classes"]]
     assert sum(shares) == pytest.approx(100)
@@ -244,7 +241,7 @@ def test_classes_come_with_their_proof(client: TwelveLabsClient, shared: tuple[s
 def test_keys_that_were_not_asked_for_are_absent(
     client: TwelveLabsClient, shared: tuple[str, str]
 ) -> None:
-    (found,) = classified(client, shared[0])
+    (found,) = client.classify_index(shared[0], REQUEST)
     assert all(each.keys() == {"name", "score", "duration_ratio"} for each in found["classes"])
 
 
@@ -254,17 +251,16 @@ def test_keys_that_were_not_asked_for_are_absent(
 def test_each_threshold_leaves_out_what_is_below_it(
     client: TwelveLabsClient, shared: tuple[str, str], strict: Thresholds
 ) -> None:
-    assert classified(client, shared[0], thresholds=strict, options=["visual"]) == []
+    assert client.classify_index(shared[0], replace(VISUAL, thresholds=strict)) == []
 
 
 def test_chosen_videos_and_a_whole_index_get_the_same_answer(
     client: TwelveLabsClient, shared: tuple[str, str]
 ) -> None:
-    whole = classified(client, shared[0], include_clips=True)
-    assert classified(client, shared[0], include_clips=True, only={shared[1]}) == whole
-    assert classified(client, shared[0], include_clips=True, only=set()) == []
-    given: dict[str, Any] = {"options": OPTIONS, "thresholds": ANYTHING, "include_clips": True}
-    assert client.classify_videos([shared[1]], [EARLY, LATE, NEVER], **given) == whole
+    whole = client.classify_index(shared[0], REQUEST, include_clips=True)
+    assert client.classify_index(shared[0], REQUEST, include_clips=True, only={shared[1]}) == whole
+    assert client.classify_index(shared[0], REQUEST, include_clips=True, only=set()) == []
+    assert client.classify_videos([shared[1]], REQUEST, include_clips=True) == whole
     assert client.unclassified == {}
 
 

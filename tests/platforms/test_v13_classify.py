@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from core.classes import PromptClass
 from core.classification import Clip, Thresholds
+from core.types import ClassifyRequest, Video
 from platforms.v13.client import TwelveLabsV13Client
 from platforms.v13.search import DISTRACTORS, Hit, best_ranks, cut, kinds_of, queries_in
 from platforms.v13.segments import Part, clips_of, definition
@@ -17,11 +19,11 @@ from tests.support.fake_v13 import V13Platform, clients_of, running_platform
 from twelvelabs_client import ApiError, AuthError, BadAnswer, BadRequest
 
 OPTIONS = ("visual", "conversation", "text_in_video")
-EARLY = {"name": "Early", "prompts": ["early pictures", "the start"]}
-LATE = {"name": "Late", "prompts": ["late"]}
-NEVER = {"name": "Never", "prompts": ["a giraffe"]}
-CLASSES = [EARLY, LATE, NEVER]
+EARLY = PromptClass("Early", ("early pictures", "the start"))
+LATE = PromptClass("Late", ("late",))
+NEVER = PromptClass("Never", ("a giraffe",))
 ANYTHING = Thresholds(0.0, 0.0, 0.0)
+REQUEST = ClassifyRequest((EARLY, LATE, NEVER), OPTIONS, thresholds=ANYTHING)
 
 
 @pytest.fixture
@@ -57,9 +59,17 @@ def add_video(platform: V13Platform, name: str = "a.mp4", **metadata: Any) -> st
     return str(made["_id"])
 
 
-def ask(client: TwelveLabsV13Client, classes: Any = CLASSES, **more: Any) -> list[dict[str, Any]]:
-    given = {"options": OPTIONS, "thresholds": ANYTHING, "include_clips": True, **more}
-    return client.classify_index("i", classes, **given)
+def run(
+    client: TwelveLabsV13Client,
+    *classes: PromptClass,
+    options: tuple[str, ...] = OPTIONS,
+    conversation_option: str = "semantic",
+    thresholds: Thresholds = ANYTHING,
+    **choices: Any,
+) -> list[dict[str, Any]]:
+    """Classify with clips, by REQUEST where nothing else is said."""
+    request = ClassifyRequest(classes or REQUEST.classes, options, conversation_option, thresholds)
+    return client.classify_index("i", request, **{"include_clips": True, **choices})
 
 
 def requests_of(platform: V13Platform) -> list[dict[str, Any]]:
@@ -75,7 +85,7 @@ def test_a_classification_is_derived_from_segments(
     video_id = add_video(platform)
     client = connect()
     clip = {"score": 90.0, "option": "visual"}
-    assert ask(client, show_detailed_score=True) == [
+    assert run(client, show_detailed_score=True) == [
         {
             "video_id": video_id,
             "classes": [
@@ -105,7 +115,7 @@ def test_the_request_is_as_specified(
     platform: V13Platform, connect: Callable[..., TwelveLabsV13Client]
 ) -> None:
     add_video(platform)
-    ask(connect())
+    run(connect())
     (body,) = requests_of(platform)
     assert len(body.pop("custom_id")) == 64
     formats = body.pop("response_format")
@@ -138,30 +148,29 @@ def test_the_request_is_as_specified(
 def test_options_and_prompts_are_in_the_description(
     options: list[str], conversation_option: str, judged_by: str
 ) -> None:
-    made = definition(4, EARLY, options, conversation_option)
+    made = definition(4, EARLY, ClassifyRequest((EARLY,), tuple(options), conversation_option))
     assert made["id"] == "class_4"
     assert made["description"] == f"Early: early pictures; the start. Judge by {judged_by} only."
     fields = {field["name"]: field for field in made["fields"]}
     assert fields["confidence"]["type"] == "integer"
-    assert fields["prompt"]["enum"] == EARLY["prompts"]
+    assert fields["prompt"]["enum"] == list(EARLY.prompts)
     assert ("evidence" in fields) is (len(options) > 1)
 
 
 def test_one_prompt_and_one_option_need_no_choice() -> None:
-    assert [field["name"] for field in definition(0, LATE, ["visual"], "semantic")["fields"]] == [
-        "confidence"
-    ]
+    made = definition(0, LATE, ClassifyRequest((LATE,), ("visual",)))
+    assert [field["name"] for field in made["fields"]] == ["confidence"]
 
 
-def test_other_answers_to_the_same_question_are_not_paid_again(
+def test_other_thresholds_and_choices_are_not_paid_again(
     platform: V13Platform, connect: Callable[..., TwelveLabsV13Client]
 ) -> None:
     add_video(platform)
     client = connect()
-    without = ask(client, include_clips=False)
+    without = run(client, include_clips=False)
     assert without[0]["classes"][0].keys() == {"name", "score", "duration_ratio"}
-    assert ask(client, thresholds=Thresholds(95.0, 65.0, 0.5)) == []
-    assert len(ask(client, thresholds=None)) == 1
+    assert run(client, thresholds=Thresholds(95.0, 65.0, 0.5)) == []
+    assert len(run(client, thresholds=Thresholds())) == 1
     assert len(platform.analyses) == 1
 
 
@@ -169,11 +178,11 @@ def test_a_later_run_finds_what_an_earlier_one_has_paid(
     platform: V13Platform, connect: Callable[..., TwelveLabsV13Client]
 ) -> None:
     add_video(platform)
-    answer = ask(connect())
-    assert ask(connect(), thresholds=ANYTHING) == answer
+    answer = run(connect())
+    assert run(connect(), thresholds=ANYTHING) == answer
     assert len(platform.analyses) == 1
-    ask(connect(), [LATE])
-    assert len(platform.analyses) == 2, "other classes are another question"
+    run(connect(), LATE)
+    assert len(platform.analyses) == 2, "other classes are another request"
 
 
 def test_only_the_wanted_videos_are_paid(
@@ -181,25 +190,22 @@ def test_only_the_wanted_videos_are_paid(
 ) -> None:
     wanted, _ = add_video(platform), add_video(platform, "b.mp4")
     client = connect()
-    assert [video["video_id"] for video in ask(client, only={wanted})] == [wanted]
+    assert [video["video_id"] for video in run(client, only={wanted})] == [wanted]
     assert len(platform.analyses) == 1
-    given = {"options": OPTIONS, "thresholds": ANYTHING}
-    assert [found["video_id"] for found in client.classify_videos([wanted], CLASSES, **given)] == [
-        wanted
-    ]
+    assert [found["video_id"] for found in client.classify_videos([wanted], REQUEST)] == [wanted]
     assert len(platform.analyses) == 1
     with pytest.raises(ApiError, match="no index of this account holds the videos nowhere"):
-        client.classify_videos(["nowhere"], CLASSES, **given)
+        client.classify_videos(["nowhere"], REQUEST)
 
 
 def test_more_than_twenty_classes_are_asked_in_several_requests(
     platform: V13Platform, connect: Callable[..., TwelveLabsV13Client]
 ) -> None:
     add_video(platform)
-    classes = [{"name": f"Class {n}", "prompts": [f"early {n}"]} for n in range(45)]
-    (video,) = ask(connect(), classes)
+    classes = [PromptClass(f"Class {n}", (f"early {n}",)) for n in range(45)]
+    (video,) = run(connect(), *classes)
     assert sorted(found["name"] for found in video["classes"]) == sorted(
-        entry["name"] for entry in classes
+        each.name for each in classes
     )
     numbers = [
         len(body["response_format"]["segment_definitions"]) for body in requests_of(platform)
@@ -221,15 +227,15 @@ def test_an_answer_that_is_cut_off_is_asked_in_smaller_parts(
     requests: int,
 ) -> None:
     add_video(platform)
-    expected = {entry["name"]: entry["duration_ratio"] for entry in ask(connect())[0]["classes"]}
+    expected = {entry["name"]: entry["duration_ratio"] for entry in run(connect())[0]["classes"]}
     platform.analyses.clear()
     del platform.calls[:]
     vars(platform).update(limits)
-    (video,) = ask(connect())
+    (video,) = run(connect())
     assert {each["name"]: each["duration_ratio"] for each in video["classes"]} == expected
     assert len(requests_of(platform)) == requests
     del platform.calls[:]
-    assert ask(connect()) == [video]
+    assert run(connect()) == [video]
     assert requests_of(platform) == [], "the parts are found again as well"
 
 
@@ -239,8 +245,8 @@ def test_an_answer_that_is_always_cut_off_leaves_the_video_out(
     video_id = add_video(platform)
     platform.longest_window_s = 0.0
     client = connect()
-    assert ask(client) == []
-    assert "cut off even for the smallest question" in client.unclassified[video_id]
+    assert run(client) == []
+    assert "cut off even for the smallest request" in client.unclassified[video_id]
 
 
 def fails(task: dict[str, Any]) -> None:
@@ -277,11 +283,11 @@ def test_an_analysis_that_fails_leaves_out_its_video_only(
 
     client = connect(sleep=sleep)
     client._finder._clock, client._finder._patience_s = lambda: now[0], 60
-    assert [video["video_id"] for video in ask(client)] == [good]
+    assert [video["video_id"] for video in run(client)] == [good]
     assert client.unclassified.keys() == {bad}
     assert reason in client.unclassified[bad]
     asked = len(requests_of(platform))
-    assert [video["video_id"] for video in ask(client)] == [good]
+    assert [video["video_id"] for video in run(client)] == [good]
     assert len(requests_of(platform)) == asked, "what failed is not paid again in the same run"
 
 
@@ -291,11 +297,11 @@ def test_a_video_the_platform_refuses_is_left_out_but_a_plan_limit_ends_it(
     video_id = add_video(platform)
     platform.faults = [("POST", "/analyze/tasks", 422)]
     client = connect()
-    assert ask(client) == []
+    assert run(client) == []
     assert "cannot be analysed" in client.unclassified[video_id]
     platform.refusal = (400, "usage_limit_exceeded")
     with pytest.raises(BadRequest, match="plan of this account"):
-        ask(connect())
+        run(connect())
 
 
 def test_an_expired_key_ends_it(
@@ -304,7 +310,7 @@ def test_an_expired_key_ends_it(
     add_video(platform)
     platform.faults = [("POST", "/analyze/tasks", 401)]
     with pytest.raises(AuthError, match="have expired"):
-        ask(connect())
+        run(connect())
 
 
 @pytest.mark.parametrize(
@@ -315,7 +321,7 @@ def test_an_analysis_is_paid_once_whatever_breaks(
 ) -> None:
     add_video(platform)
     platform.faults = [("POST", "/analyze/tasks", fault)]
-    assert len(ask(connect(read_timeout_s=0.3))) == 1
+    assert len(run(connect(read_timeout_s=0.3))) == 1
     assert (len(platform.analyses), platform.faults) == (1, [])
 
 
@@ -324,7 +330,7 @@ def test_looks_that_break_are_repeated(
 ) -> None:
     add_video(platform)
     platform.faults = [("GET", "/analyze/tasks/", fault) for fault in ("cut", 429, 500, "wait")]
-    assert len(ask(connect())) == 1
+    assert len(run(connect())) == 1
     assert platform.faults == []
 
 
@@ -339,7 +345,7 @@ def test_a_few_analyses_are_in_work_at_a_time(
         running = [task for task in platform.analyses.values() if task["status"] != "ready"]
         most = max(most, len(running))
 
-    assert {video["video_id"] for video in ask(connect(sleep=sleep))} == ids
+    assert {video["video_id"] for video in run(connect(sleep=sleep))} == ids
     assert most == 5
 
 
@@ -357,13 +363,14 @@ def test_a_video_that_cannot_be_judged_is_left_out(
     if lacking == "asset":
         del platform.indexed[video_id]["asset_id"]
     client = connect(classify_by=way)
-    assert ask(client) == []
+    assert run(client) == []
     assert client.unclassified == {video_id: f"the platform does not tell its {lacking}"}
     assert requests_of(platform) == []
 
 
 def part(window: tuple[float, float] | None = None) -> Part:
-    return Part("v", "a", 10.0, (EARLY,), 0, ("visual", "conversation"), "semantic", window)
+    request = ClassifyRequest((EARLY,), ("visual", "conversation"))
+    return Part(Video("v", duration_s=10.0, asset_id="a"), request, window=window)
 
 
 def segment(start: Any = 1.0, end: Any = 4.0, **metadata: Any) -> dict[str, Any]:
@@ -436,7 +443,7 @@ def test_a_classification_is_derived_from_ranks(
 ) -> None:
     ids = search_platform(platform)
     client = connect(classify_by="search")
-    (video,) = ask(client, options=["visual"])
+    (video,) = run(client, options=("visual",))
     assert video["video_id"] == ids[0]
     (found,) = video["classes"]
     assert found["name"] == "Early", "what ranks no better than distractors is cut"
@@ -462,7 +469,7 @@ def test_a_classification_is_derived_from_ranks(
         "page_limit": "50",
         "filter": json.dumps({"id": sorted(ids)}),
     }
-    ask(client, options=["visual"], include_clips=False)
+    run(client, options=("visual",), include_clips=False)
     assert len(platform.sent("POST", "/search")) == 7
 
 
@@ -492,7 +499,7 @@ def test_speech_is_searched_as_asked(
 ) -> None:
     search_platform(platform)
     client = connect(classify_by="search")
-    ask(client, [LATE], options=["conversation"], conversation_option=conversation_option)
+    run(client, LATE, options=("conversation",), conversation_option=conversation_option)
     (fields, _), *_ = platform.sent("POST", "/search")
     assert (fields["search_options"], fields["transcription_options"]) == ("transcription", sent)
 
@@ -503,8 +510,8 @@ def test_scores_of_an_older_index_are_used_as_they_are(
     ids = search_platform(platform)
     platform.scored = {rank: 84.0 - rank for rank in range(1, 11)}
     client = connect(classify_by="search")
-    given: dict[str, Any] = {"options": ["visual"], "thresholds": Thresholds(75.0, 79.0, 0.5)}
-    (video,) = ask(client, [EARLY], only={ids[0]}, **given)
+    given: dict[str, Any] = {"options": ("visual",), "thresholds": Thresholds(75.0, 79.0, 0.5)}
+    (video,) = run(client, EARLY, only={ids[0]}, **given)
     assert video["classes"][0]["clips"][0]["score"] == 83.0
     assert len(platform.sent("POST", "/search")) == 2, "no distractor is paid"
     assert client.scores.startswith("the search scores of an older index")
@@ -517,7 +524,7 @@ def test_all_pages_are_read_and_dead_tokens_start_the_query_again(
     moments = [(video_id, float(start), start + 1.0) for start in range(120)]
     platform.rankings = {"late": moments} | {text: [] for text in DISTRACTORS}
     platform.faults = [("GET", "/search/", 400), ("GET", "/search/", "accept, then cut")]
-    (video,) = ask(connect(classify_by="search"), [LATE], options=["visual"])
+    (video,) = run(connect(classify_by="search"), LATE, options=("visual",))
     assert len(video["classes"][0]["clips"]) == 120
     assert platform.faults == []
 
@@ -529,7 +536,7 @@ def test_tokens_that_always_die_are_an_error(
     platform.rankings = {"late": [(video_id, 0.0, 1.0)] * 60}
     platform.faults = [("GET", "/search/", 400)] * 3
     with pytest.raises(BadRequest, match=r"GET .*/search/"):
-        ask(connect(classify_by="search"), [LATE], options=["visual"])
+        run(connect(classify_by="search"), LATE, options=("visual",))
     assert platform.faults == []
 
 
@@ -539,13 +546,13 @@ def test_a_result_without_times_is_an_error(
     video_id = add_video(platform)
     platform.rankings = {"late": [(video_id, None, 1.0)]}  # type: ignore[list-item]
     with pytest.raises(BadAnswer, match="lacks its video_id, start or end"):
-        ask(connect(classify_by="search"), [LATE], options=["visual"])
+        run(connect(classify_by="search"), LATE, options=("visual",))
 
 
 def test_an_empty_index_has_no_answer_and_costs_nothing(
     platform: V13Platform, connect: Callable[..., TwelveLabsV13Client]
 ) -> None:
-    assert ask(connect()) == ask(connect(classify_by="search")) == []
+    assert run(connect()) == run(connect(classify_by="search")) == []
     assert platform.sent("POST", "/") == []
 
 

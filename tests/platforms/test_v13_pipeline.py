@@ -11,7 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 import app
+from core.classes import PromptClass
 from core.settings import Settings
+from core.types import ClassifyRequest
 from pipeline import main
 from platforms.connect import open_platform
 from platforms.errors import SpendingRefused
@@ -249,8 +251,7 @@ def test_whoever_cannot_ask_spends_no_more_than_the_limit(
     with open_platform(settings) as opened:
         index = opened.client.find_index(settings.index_name)
         assert index is not None
+        other = ClassifyRequest((PromptClass("Other", ("late",)),), ("visual",))
         with pytest.raises(SpendingRefused, match="nobody said yes"):
-            opened.client.classify_index(
-                index.index_id, [{"name": "Other", "prompts": ["late"]}], options=["visual"]
-            )
+            opened.client.classify_index(index.index_id, other)
     assert analyses(platform) == 1
