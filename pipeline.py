@@ -27,9 +27,10 @@ from steps.folder import Refused, VideoFile, list_folder
 from steps.index import open_index
 from steps.job import Job
 from steps.media import fetch_media
-from steps.monitor import find_running_tasks, monitor_tasks, status_log
+from steps.monitor import find_running_tasks, monitor_tasks
 from steps.preflight import preflight
 from steps.report import Stopwatch, describe_run, print_left_out, print_report
+from steps.status_log import status_log
 from steps.sync import SyncPlan, delete_outdated, make_sync_plan
 from steps.upload import upload_videos
 from store.media import prune_media

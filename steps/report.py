@@ -9,7 +9,7 @@ from typing import Any
 from steps.console import Console
 from steps.folder import Refused
 from steps.job import Job
-from steps.monitor import utc_now
+from steps.status_log import utc_now
 from steps.sync import SyncPlan
 
 HEADER = ("Video", "Best class", "Score", "Ratio", "Clips")

@@ -6,7 +6,6 @@ by a fake client.
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import signal
@@ -36,7 +35,7 @@ from steps.job import Job
 from steps.sample_videos import Sample, Shot, compose_missing
 from store.media import Media
 from store.results import RESULT_NAMES, load_run, read_result
-from tests.support.jobs import job_on
+from tests.support.jobs import job_on, rows_of
 from tests.support.media import cut, damage, write_video
 from twelvelabs_client import TwelveLabsClient
 
@@ -95,8 +94,7 @@ def report(place: Path) -> dict:
 
 
 def status_rows(place: Path) -> list[dict[str, str]]:
-    with open(place / "results" / "upload_status.csv", encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return rows_of(place / "results" / "upload_status.csv")
 
 
 def contents(folder: Path) -> dict[str, bytes]:

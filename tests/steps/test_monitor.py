@@ -1,13 +1,11 @@
-"""Watching tasks: what ends the loop and what does not, and the log that is kept of it.
+"""Observing tasks: what ends a task and what does not.
 
-The platform is a script of answers here and the clock a counter: a real platform neither stalls nor
-forgets a task when a test asks it to.
+The platform is a script and the clock a counter here: a real platform neither stalls nor forgets a
+task when a test asks it to.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,15 +13,16 @@ from pathlib import Path
 import pytest
 
 from core.types import Task
-from steps.console import Console
-from steps.monitor import COLUMNS, status_log, watch
+from steps.monitor import watch
+from steps.status_log import status_log
+from tests.support.jobs import rows_of
 from twelvelabs_client import ApiConnectionError, NotFound, ServerError
 
 TEN_SECONDS = 10.0
 
 
 class Platform:
-    """Answers each look with the next step of every task's script; the last step stays."""
+    """Answers each observation with the next step of every task's script; the last step stays."""
 
     def __init__(self, scripts: Mapping[str, Sequence[Task | Exception]], listed: bool = True):
         self.scripts = scripts
@@ -53,7 +52,7 @@ class Platform:
 def observe(
     tmp_path: Path, platform: Platform, stall_s: float = 60.0
 ) -> tuple[list[Task], list[dict[str, str]]]:
-    """Watch to the end, a look every ten seconds; the ends, and the log as it then is."""
+    """Observe every ten seconds to the end; gives the ended tasks, and the rows of the log."""
     seconds = [0.0]
     names = {task_id: f"{task_id}.mp4" for task_id in platform.scripts}
 
@@ -62,26 +61,20 @@ def observe(
         assert seconds[0] < 10_000, "it would loop for ever"
 
     path = tmp_path / "upload_status.csv"
-    with status_log(path) as log, Console(err=io.StringIO()).bars("", 1, "%") as bars:
-        ends = list(
-            watch(
-                platform,  # type: ignore[arg-type]
-                "index",
-                names,
-                log,
-                bars,
-                lambda _: TEN_SECONDS,
-                stall_s,
-                clock=lambda: seconds[0],
-                sleep=sleep,
-            )
-        )
+    ends = []
+    with status_log(path) as log:
+        for elapsed_s, tasks in watch(
+            platform,  # type: ignore[arg-type]
+            "index",
+            names,
+            lambda _: TEN_SECONDS,
+            stall_s,
+            clock=lambda: seconds[0],
+            sleep=sleep,
+        ):
+            log.write(tasks, elapsed_s)
+            ends += [task for task in tasks if task.has_ended]
     return ends, rows_of(path)
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def working(percentage: float, remaining_s: float = 9.0) -> Task:
@@ -116,7 +109,7 @@ def test_follows_tasks_to_their_end(tmp_path: Path, listed: bool) -> None:
     ]
 
 
-@pytest.mark.parametrize(("error", "reason"), [("Broken", "Broken"), ("", "does not say why")])
+@pytest.mark.parametrize(("error", "reason"), [("Broken", "Broken"), ("", "gives no reason")])
 def test_a_failed_task_ends_with_its_reason(tmp_path: Path, error: str, reason: str) -> None:
     scripts = {
         "a": [working(1), Task("", "failed", error=error)],
@@ -132,7 +125,7 @@ def test_a_task_that_is_gone_has_failed(tmp_path: Path) -> None:
     gone = NotFound(404, "resource_not_exist", "No such task")
     ends, _ = observe(tmp_path, Platform({"a": [working(1), gone], "b": [working(1), READY]}))
     assert {end.task_id: end.status for end in ends} == {"a": "failed", "b": "ready"}
-    assert "does not know this task any more" in ends[0].error
+    assert "no longer knows this task" in ends[0].error
 
 
 @pytest.mark.parametrize("step", [working(40), PENDING, Task("", "paused"), Task("")])
@@ -140,7 +133,7 @@ def test_a_task_that_does_not_move_is_left(tmp_path: Path, step: Task) -> None:
     ends, rows = observe(tmp_path, Platform({"a": [step]}), stall_s=60)
     assert [end.status for end in ends] == ["failed"]
     assert ends[0].error.startswith("stalled: ")
-    assert "without a move for 60 s" in ends[0].error
+    assert "no progress for 60 s" in ends[0].error
     assert [float(row["elapsed_seconds"]) for row in rows] == [0, 10, 20, 30, 40, 50, 60]
 
 
@@ -170,55 +163,3 @@ def test_a_platform_out_of_reach_ends_the_loop_with_its_error(
     with pytest.raises(type(error)):
         observe(tmp_path, Platform({"a": [working(1), error]}, listed=False))
     assert [row["status"] for row in rows_of(tmp_path / "upload_status.csv")] == ["indexing"]
-
-
-# The log
-
-
-def seen(name: str, error: str = "") -> Task:
-    return Task("t", "indexing", filename=name, percentage=7.0, remaining_s=3.0, error=error)
-
-
-@pytest.mark.parametrize(
-    ("name", "cell"),
-    [
-        ("plain.mp4", "plain.mp4"),
-        ("=HYPERLINK(1).mp4", "'=HYPERLINK(1).mp4"),
-        ("+1.mp4", "'+1.mp4"),
-        ("-1.mp4", "'-1.mp4"),
-        ("@sum.mp4", "'@sum.mp4"),
-        ("\ttab.mp4", "'\ttab.mp4"),
-        ('a "quoted", one.mp4', 'a "quoted", one.mp4'),
-        ("two\nlines.mp4", "two\nlines.mp4"),
-        ("映画.mp4", "映画.mp4"),
-        ("half \ud83d.mp4", "half \\ud83d.mp4"),
-    ],
-)
-def test_any_name_stays_one_cell_and_no_formula(tmp_path: Path, name: str, cell: str) -> None:
-    with status_log(tmp_path / "log.csv") as log:
-        log.write([seen(name, error=name)], 1.25)
-    (row,) = rows_of(tmp_path / "log.csv")
-    assert (row["file_name"], row["error"]) == (cell, cell)
-    assert (row["upload_percentage"], row["remaining_seconds"]) == ("7", "3")
-
-
-def test_the_log_can_be_read_while_it_grows(tmp_path: Path) -> None:
-    path = tmp_path / "log.csv"
-    with status_log(path) as log:
-        assert path.read_bytes() == ",".join(COLUMNS).encode() + b"\r\n"
-        for count in range(1, 4):
-            log.write([seen("a.mp4")], count)
-            assert len(rows_of(path)) == count
-
-
-def test_later_runs_go_on_writing_to_the_same_log(tmp_path: Path) -> None:
-    path = tmp_path / "log.csv"
-    for _ in range(2):
-        with status_log(path) as log:
-            log.write([seen("a.mp4")], 0)
-    with open(path, "a", encoding="utf-8") as file:
-        file.write("2026-01-01T00:00:00Z,half a r")
-    with status_log(path) as log:
-        log.write([seen("b.mp4")], 0)
-    assert [row["file_name"] for row in rows_of(path)] == ["a.mp4", "a.mp4", None, "b.mp4"]
-    assert path.read_text(encoding="utf-8").count("file_name") == 1

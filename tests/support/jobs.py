@@ -1,7 +1,8 @@
-"""A pipeline run whose platform is a fake client: for what no real platform does on time."""
+"""A pipeline run on a fake client, for what no real platform does on time; and rows of its log."""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 from core.settings import Settings
@@ -17,3 +18,9 @@ def job_on(client: object, videos_dir: Path) -> Job:
     videos, refused = find_videos(videos_dir)
     platform = Platform(client, "fake", "", embedded=True)  # type: ignore[arg-type]
     return Job(Settings(upload_workers=2), Console(), [], platform, Index("i"), videos, refused)
+
+
+def rows_of(log: Path) -> list[dict[str, str]]:
+    """The rows of an `upload_status.csv`, as they are now."""
+    with open(log, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
