@@ -21,7 +21,7 @@ from core.command_line import make_parser, read_settings
 from core.errors import UserError
 from core.settings import Settings
 from platforms.connect import open_platform
-from platforms.request import agree_to_costs, run_request
+from platforms.request import run_request
 from steps.console import Console
 from steps.folder import Refused, VideoFile, list_folder
 from steps.index import open_index
@@ -90,7 +90,7 @@ def run(settings: Settings, console: Console) -> int:
     videos, refused = list_folder(settings)
     with open_platform(settings, console.say, console.confirm) as platform:
         index = open_index(platform.client, settings, console)
-        job = Job(settings, console, classes, platform, index, videos, refused)
+        job = Job(settings, console, classes, platform.with_index(index), index, videos, refused)
         plan = update_index(job)
         delete_outdated(job, plan)
         plan, responses = classify(job, plan)
@@ -128,9 +128,8 @@ def agree_to_upload(job: Job, plan: SyncPlan, files: Mapping[VideoFile, float]) 
 
     If that is much, the user is asked; raises SpendingRefused if the answer is no.
     """
-    if budget := job.platform.budget:
-        minutes = sum(files.values()) / 60
-        agree_to_costs(budget, job.client, job.index_id, job.request, plan.ids(), minutes)
+    minutes = sum(files.values()) / 60
+    job.platform.agree_to_costs(job.index_id, job.request, plan.ids(), minutes)
 
 
 def classify(job: Job, plan: SyncPlan) -> tuple[SyncPlan, dict[str, Json]]:

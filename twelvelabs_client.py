@@ -21,11 +21,10 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from core.types import FAILED, HEARD, READ, ClassifyRequest, Index, Task, TimedText, Video
-from platforms.costs import Estimate
 from transport import fields
 from transport.errors import (
     ApiConnectionError,
@@ -73,6 +72,9 @@ __all__ = [
 ENGINES = {"v1.1": "marengo2.5", "v1.2": "marengo2.6"}
 
 
+Client = TypeVar("Client", bound="TwelveLabsClient")
+
+
 class TwelveLabsClient:
     """The calls of v1.1 and v1.2; the version is the last part of `api_url`.
 
@@ -109,7 +111,7 @@ class TwelveLabsClient:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._http.base_url!r})"
 
-    def __enter__(self) -> TwelveLabsClient:
+    def __enter__(self: Client) -> Client:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -118,25 +120,6 @@ class TwelveLabsClient:
     def close(self) -> None:
         """Close the connections of all threads; a later call opens new ones."""
         self._http.close()
-
-    def estimate(
-        self,
-        index_id: str,
-        request: ClassifyRequest,
-        *,
-        new_minutes: float,
-        only: Container[str] | None = None,
-    ) -> Estimate:
-        """What classifying will be billed, with so many minutes that are not yet in the index.
-
-        Nothing where that is not known.
-        """
-        return Estimate()
-
-    @property
-    def scores(self) -> str:
-        """How scores are made, in words; "" where they are the platform's own."""
-        return ""
 
     # Indexes
 

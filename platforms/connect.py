@@ -1,22 +1,27 @@
-"""Opens the platform that the settings name and hands out its client."""
+"""Opens the platform that the settings name, and says what it is."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 from core.settings import Settings
-from platforms.costs import Budget, Prices
+from core.types import ClassifyRequest, Index
+from platforms.costs import Budget, Estimate, Prices
 from platforms.errors import PlatformUnavailable
+from platforms.limits import ENGINE, HOSTED, V13_SEARCH, V13_SEGMENTATION, Limits
 from platforms.v13.client import VERSION as V13
 from platforms.v13.client import TwelveLabsV13Client
 from twelvelabs_client import TwelveLabsClient
 
 ENGINE_VERSION = "v1.2"
+HOSTED_NAME = "hosted platform"
+ENGINE_POLL_S, HOSTED_POLL_S = 0.5, 5.0
 SESSIONS_FILE = "unfinished_uploads.json"  # in the results folder
 
 logger = logging.getLogger(__name__)
@@ -24,24 +29,80 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Platform:
-    """An open platform: its client, and what to call it on the page.
+    """An open platform: its client, what to call it, and what a run has to know of it.
 
-    `budget` is there where the platform bills in a way that can be estimated.
+    `is_engine` says whether our own engine answers, which is near and free, and `embedded` whether
+    this program has started it. `limits` are what it accepts as a video. `poll_s` is the shortest
+    pause between two looks at its tasks; one that shows no progress is given up after
+    `least_stall_s` at the earliest.
     """
 
     client: TwelveLabsClient
     name: str
     url: str
-    embedded: bool
-    budget: Budget | None = None
+    limits: Limits
+    embedded: bool = False
+    is_engine: bool = False
+    poll_s: float = HOSTED_POLL_S
+    least_stall_s: float = 0.0
+
+    @property
+    def scores(self) -> str:
+        """How scores are made, in words; "" where they are the platform's own."""
+        return ""
+
+    def with_index(self, index: Index) -> Platform:
+        """The platform as its index shows it: the engine may answer at any address."""
+        return replace(self, is_engine=True, limits=ENGINE) if index.is_engine else self
+
+    def agree_to_costs(
+        self,
+        index_id: str,
+        request: ClassifyRequest,
+        video_ids: Collection[str],
+        new_minutes: float,
+    ) -> None:
+        """Tell what a request will cost, and ask where it is much.
+
+        It is about the videos of these ids, and about so many minutes of others that are indexed
+        first. Raises SpendingRefused where the answer is no; does nothing where the platform's
+        costs cannot be estimated.
+        """
 
 
-@contextmanager
+@dataclass(frozen=True, kw_only=True)
+class V13Platform(Platform):
+    """A platform that speaks v1.3, whose costs can be estimated.
+
+    It reports no progress: a video of several hours just stays "indexing".
+    """
+
+    client: TwelveLabsV13Client
+    budget: Budget
+    least_stall_s: float = 3600.0
+
+    @property
+    def scores(self) -> str:
+        """How the scores of the last classification are made, in words."""
+        return self.client.scores
+
+    def agree_to_costs(
+        self,
+        index_id: str,
+        request: ClassifyRequest,
+        video_ids: Collection[str],
+        new_minutes: float,
+    ) -> None:
+        """Tell what a request will cost, and ask where it is much; see `Platform`."""
+        later = self.client.estimate(index_id, request, new_minutes=new_minutes, only=video_ids)
+        self.budget.agree(Estimate(index_minutes=new_minutes), later)
+
+
 def open_platform(
     settings: Settings,
     say: Callable[[str], None] = logger.info,
     confirm: Callable[[str], bool] | None = None,
-) -> Iterator[Platform]:
+) -> AbstractContextManager[Platform]:
     """The hosted platform at `api_url`, or the embedded engine for as long as the body runs.
 
     The engine's data folder outlives it, so the next run finds the index it left. Raises
@@ -49,18 +110,16 @@ def open_platform(
     start, UserError as well. `say` is told what something will cost, `confirm` asks a person
     whether to spend it.
     """
-    if settings.api_url:
-        if not settings.api_key and not _is_local(settings.api_url):
-            raise PlatformUnavailable(
-                "API_URL names a hosted platform and API_KEY is empty: set API_KEY to your key "
-                "in the environment or in .env, or remove API_URL to use the embedded engine."
-            )
-        budget = _budget(settings, say, confirm) if _is_v13(settings.api_url) else None
-        with _client(settings, settings.api_url, settings.api_key, budget) as client:
-            yield Platform(client, "hosted platform", settings.api_url, False, budget)
-        return
-    with _embedded_engine(settings) as platform:
-        yield platform
+    if not settings.api_url:
+        return _embedded_engine(settings)
+    if not settings.api_key and not _is_local(settings.api_url):
+        raise PlatformUnavailable(
+            "API_URL names a hosted platform and API_KEY is empty: set API_KEY to your key "
+            "in the environment or in .env, or remove API_URL to use the embedded engine."
+        )
+    if _is_v13(settings.api_url):
+        return _v13(settings, _budget(settings, say, confirm))
+    return _hosted(settings)
 
 
 @contextmanager
@@ -70,33 +129,49 @@ def _embedded_engine(settings: Settings) -> Iterator[Platform]:
 
     with running_engine(EngineOptions.of(settings).embedded()) as engine_url:
         url = f"{engine_url}/{ENGINE_VERSION}"
-        with _client(settings, url, "") as client:
-            yield Platform(client, "embedded engine", url, embedded=True)
+        with TwelveLabsClient(url, **_patience(settings)) as client:
+            yield Platform(
+                client,
+                "embedded engine",
+                url,
+                ENGINE,
+                embedded=True,
+                is_engine=True,
+                poll_s=ENGINE_POLL_S,
+            )
 
 
-def _client(
-    settings: Settings, url: str, key: str, budget: Budget | None = None
-) -> TwelveLabsClient:
-    if budget:
-        return TwelveLabsV13Client(
-            url,
-            key,
-            classify_by=settings.v13_classify,
-            upload=settings.v13_upload,
-            sessions_file=settings.results_dir / SESSIONS_FILE,
-            connect_timeout_s=settings.connect_timeout_s,
-            read_timeout_s=settings.read_timeout_s,
-            max_retries=settings.max_retries,
-            poll_s=settings.poll_seconds or 5.0,
-            agree=budget.agree,
+@contextmanager
+def _hosted(settings: Settings) -> Iterator[Platform]:
+    with TwelveLabsClient(settings.api_url, settings.api_key, **_patience(settings)) as client:
+        yield Platform(client, HOSTED_NAME, settings.api_url, HOSTED)
+
+
+@contextmanager
+def _v13(settings: Settings, budget: Budget) -> Iterator[Platform]:
+    with TwelveLabsV13Client(
+        settings.api_url,
+        settings.api_key,
+        classify_by=settings.v13_classify,
+        upload=settings.v13_upload,
+        sessions_file=settings.results_dir / SESSIONS_FILE,
+        poll_s=settings.poll_seconds or HOSTED_POLL_S,
+        agree=budget.agree,
+        **_patience(settings),
+    ) as client:
+        limits = V13_SEARCH if settings.v13_classify == "search" else V13_SEGMENTATION
+        yield V13Platform(
+            client=client, name=HOSTED_NAME, url=settings.api_url, limits=limits, budget=budget
         )
-    return TwelveLabsClient(
-        url,
-        key,
-        connect_timeout_s=settings.connect_timeout_s,
-        read_timeout_s=settings.read_timeout_s,
-        max_retries=settings.max_retries,
-    )
+
+
+def _patience(settings: Settings) -> dict[str, Any]:
+    """How long a client waits, and how often it tries."""
+    return {
+        "connect_timeout_s": settings.connect_timeout_s,
+        "read_timeout_s": settings.read_timeout_s,
+        "max_retries": settings.max_retries,
+    }
 
 
 def _budget(

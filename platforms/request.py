@@ -13,7 +13,6 @@ from core.classes import PromptClass
 from core.classification import Thresholds
 from core.settings import Settings
 from core.types import ClassifyRequest
-from platforms.costs import Budget, Estimate
 from store.results import ALL_CLIPS
 from twelvelabs_client import TwelveLabsClient
 
@@ -32,23 +31,6 @@ def request_of(settings: Settings, classes: Sequence[PromptClass]) -> ClassifyRe
         conversation_option=settings.conversation_option,
         thresholds=settings.thresholds,
     )
-
-
-def agree_to_costs(
-    budget: Budget,
-    client: TwelveLabsClient,
-    index_id: str,
-    request: ClassifyRequest,
-    own: Collection[str],
-    minutes: float,
-) -> None:
-    """Tell what a request will cost, and ask where it is much.
-
-    It is about the videos whose ids are `own` and `minutes` of further ones, to be indexed first.
-    Raises SpendingRefused where the answer is no.
-    """
-    later = client.estimate(index_id, request, new_minutes=minutes, only=own)
-    budget.agree(Estimate(index_minutes=minutes), later)
 
 
 def run_request(

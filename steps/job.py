@@ -44,11 +44,6 @@ class Job:
     def request(self) -> ClassifyRequest:
         return request_of(self.settings, self.classes)
 
-    @property
-    def is_engine(self) -> bool:
-        """Whether the platform is the engine, on this machine or another."""
-        return self.platform.embedded or self.index.is_engine
-
     def left_out(self) -> set[str]:
         """Names of the files that this run does not classify."""
         return {entry.name for entry in (*self.refused, *self.failed)}

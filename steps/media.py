@@ -57,7 +57,7 @@ def fetch_video(job: Job, video_id: str, duration_s: float, path: Path) -> str:
     Text without thumbnails is kept only if there will never be any, as on v1.3; otherwise the next
     run tries again. Any platform but the engine, which is near and free, is asked for just one.
     """
-    times = thumbnail_times(duration_s, MOST_THUMBNAILS if job.is_engine else 1)
+    times = thumbnail_times(duration_s, MOST_THUMBNAILS if job.platform.is_engine else 1)
     try:
         text = fetch_text(job.client, job.index_id, video_id)
     except ApiError as error:

@@ -14,8 +14,6 @@ from steps.status_log import StatusLog
 from twelvelabs_client import NotFound, TwelveLabsClient
 
 NO_REASON = "the platform could not index it and gives no reason"
-# v1.3 reports no progress: a video of several hours just stays "indexing".
-LEAST_STALL_V13_S = 3600.0
 
 
 def find_running_tasks(job: Job, files: Iterable[VideoFile]) -> dict[str, str]:
@@ -34,9 +32,7 @@ def monitor_tasks(job: Job, tasks: Mapping[str, str], log: StatusLog) -> None:
 
     Files of failed and stalled tasks are added to the job's failed files, with the reason.
     """
-    stall_s = job.settings.stall_seconds
-    if job.platform.budget:
-        stall_s = max(stall_s, LEAST_STALL_V13_S)
+    stall_s = max(job.settings.stall_seconds, job.platform.least_stall_s)
     with job.console.bars("Indexing", len(tasks), "%") as bars:
         for elapsed_s, observed in watch(
             job.client, job.index_id, tasks, poll_interval(job), stall_s
@@ -57,7 +53,7 @@ def poll_interval(job: Job) -> Callable[[int], float]:
     videos can still be opened in a spreadsheet.
     """
     given = job.settings.poll_seconds
-    least = 0.5 if job.platform.embedded else 5.0
+    least = job.platform.poll_s
     return lambda count: given or max(least, min(least * count / 20, 10.0))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from platforms.limits import Limits
 from steps.folder import STILL_CHANGING, Refused, VideoFile, unreadable
 from steps.job import Job
 from steps.pool import thread_pool
@@ -17,52 +16,14 @@ if TYPE_CHECKING:
     from engine.media import MediaInfo
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a platform accepts; sides in pixels, the longer one first."""
-
-    min_duration_s: float = 0.0
-    max_duration_s: float = math.inf
-    max_bytes: float = math.inf
-    min_sides: tuple[int, int] = (1, 1)
-    max_sides: tuple[float, float] = (math.inf, math.inf)
-    max_ratio: float = math.inf  # aspect ratio, longer side to shorter
-
-
-# The engine accepts any length, and any size when only this program uses it; an engine that serves
-# others checks sizes itself.
-ENGINE = Limits()
-# v1.1.2 and v1.2: 4 s to 2 h, up to 2 GB, 480x360 to 4K. Read generously (GiB, and 4096x2160, the
-# 4K of the cinema): at the border the platform itself has the last word.
-HOSTED = Limits(4.0, 7200.0, 2 * 1024**3, (480, 360), (4096, 2160))
-# v1.3: from 4 s, 360x360 to 5184x2160, aspect ratio up to 2.4, 10 GB in chunks. The longest video
-# depends on what classifies it: analysis takes up to 2 h, a search index up to 4 h.
-V13_SEGMENTATION = Limits(4.0, 7200.0, 10 * 1024**3, (360, 360), (5184, 2160), 2.4)
-V13_SEARCH = replace(V13_SEGMENTATION, max_duration_s=14_400.0)
-
-
-def limits_of(*, is_engine: bool, is_v13: bool, by_search: bool) -> Limits:
-    """The limits of the engine, or of a hosted platform by its version and its classifier."""
-    if is_engine:
-        return ENGINE
-    if not is_v13:
-        return HOSTED
-    return V13_SEARCH if by_search else V13_SEGMENTATION
-
-
 def preflight(job: Job, videos: Sequence[VideoFile]) -> dict[VideoFile, float]:
     """The videos that the platform accepts, each with its length in seconds, 0.0 if unknown.
 
     The others are added to the job's refused files, with their reason.
     """
     accepted: dict[VideoFile, float] = {}
-    limits = limits_of(
-        is_engine=job.is_engine,
-        is_v13=job.platform.budget is not None,
-        by_search=job.settings.v13_classify == "search",
-    )
     with job.console.bars("Checking", len(videos), "file") as bars:
-        results = check_all(videos, limits, os.cpu_count() or 1)
+        results = check_all(videos, job.platform.limits, os.cpu_count() or 1)
         for video, result in zip(videos, results, strict=True):
             if isinstance(result, Refused):
                 job.refused.append(result)

@@ -45,7 +45,7 @@ def describe_run(job: Job, plan: SyncPlan, stopwatch: Stopwatch) -> Json:
             "url": platform.url,
             "embedded": platform.embedded,
             "models": job.index.models,
-            "scores": job.index.scores or job.client.scores,
+            "scores": job.index.scores or platform.scores,
         },
         "videos_dir": str(settings.videos_dir.resolve()),
         "counts": {

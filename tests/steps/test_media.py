@@ -15,7 +15,6 @@ from core.types import HEARD, TimedText, Video
 from platforms.errors import NotSupported
 from steps import media
 from steps.console import Console
-from steps.job import Job
 from steps.media import fetch_media, thumbnail_times
 from steps.sync import SyncPlan
 from store.media import Media
@@ -56,7 +55,8 @@ def fetch(tmp_path: Path, client: Client) -> Callable[..., str]:
     job = job_on(client, tmp_path / "videos")
     job.settings = replace(job.settings, results_dir=tmp_path)
 
-    def fetch_them(*video_ids: str) -> str:
+    def fetch_them(*video_ids: str, is_engine: bool = True) -> str:
+        job.platform = replace(job.platform, is_engine=is_engine)
         err = io.StringIO()
         job.console = Console(err=err)
         matched = {f"{video_id}.mp4": Video(video_id, duration_s=20.0) for video_id in video_ids}
@@ -111,10 +111,9 @@ def test_text_is_kept_where_no_thumbnails_will_come(
 
 
 def test_a_hosted_platform_is_asked_for_one_thumbnail(
-    tmp_path: Path, client: Client, fetch: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, fetch: Callable[..., str]
 ) -> None:
-    monkeypatch.setattr(Job, "is_engine", False)
-    assert fetch("id1") == ""
+    assert fetch("id1", is_engine=False) == ""
     assert Media(tmp_path).picture("id1", 0) == b"10"
 
 

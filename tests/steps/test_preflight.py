@@ -10,8 +10,9 @@ import pytest
 
 from engine import media
 from engine.media import MediaInfo
+from platforms.limits import ENGINE, HOSTED, Limits
 from steps.folder import STILL_CHANGING, Refused, VideoFile, find_videos
-from steps.preflight import ENGINE, HOSTED, Limits, check, check_all
+from steps.preflight import check, check_all
 from tests.support.media import cut, write_video
 
 

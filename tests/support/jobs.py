@@ -8,6 +8,7 @@ from pathlib import Path
 from core.settings import Settings
 from core.types import Index
 from platforms.connect import Platform
+from platforms.limits import ENGINE
 from steps.console import Console
 from steps.folder import find_videos
 from steps.job import Job
@@ -16,7 +17,7 @@ from steps.job import Job
 def job_on(client: object, videos_dir: Path) -> Job:
     """A run over the videos of a folder."""
     videos, refused = find_videos(videos_dir)
-    platform = Platform(client, "fake", "", embedded=True)  # type: ignore[arg-type]
+    platform = Platform(client, "fake", "", ENGINE, embedded=True, is_engine=True)  # type: ignore[arg-type]
     return Job(Settings(upload_workers=2), Console(), [], platform, Index("i"), videos, refused)
 
 
