@@ -21,9 +21,9 @@ from core.command_line import make_parser, read_settings
 from core.errors import UserError
 from core.settings import Settings
 from platforms.connect import open_platform
-from platforms.request import run_request
+from platforms.request import request_of, run_request
 from steps.console import Console
-from steps.folder import Refused, VideoFile, list_folder
+from steps.folder import Refused, list_folder
 from steps.index import open_index
 from steps.job import Job
 from steps.media import fetch_media
@@ -86,11 +86,11 @@ def settings_of(argv: Sequence[str] | None = None) -> Settings:
 def run(settings: Settings, console: Console) -> int:
     """Run all steps in order; returns the exit code, raises UserError if nothing can be done."""
     stopwatch = Stopwatch()
-    classes = load_classes(settings.classes_file)
+    request = request_of(settings, load_classes(settings.classes_file))
     videos, refused = list_folder(settings)
     with open_platform(settings, console.say, console.confirm) as platform:
         index = open_index(platform.client, settings, console)
-        job = Job(settings, console, classes, platform.with_index(index), index, videos, refused)
+        job = Job(settings, console, request, platform.with_index(index), index, videos, refused)
         plan = update_index(job)
         delete_outdated(job, plan)
         plan, responses = classify(job, plan)
@@ -105,7 +105,8 @@ def update_index(job: Job) -> SyncPlan:
     """Upload the files that the index lacks, and wait until they are indexed.
 
     One round is enough, unless an earlier run uploaded a file that has changed since: a task does
-    not tell the size of its file, so this shows only when the task has ended.
+    not tell the size of its file, so this shows only when the task has ended. Raises
+    SpendingRefused if the user does not agree to the costs.
     """
     job.settings.results_dir.mkdir(parents=True, exist_ok=True)
     with status_log(job.settings.results_dir / "upload_status.csv") as log:
@@ -115,21 +116,13 @@ def update_index(job: Job) -> SyncPlan:
             plan = make_sync_plan(job)  # a task may have ended just before they were listed
             awaited = set(running.values())
             files = preflight(job, [file for file in plan.missing if file.name not in awaited])
-            agree_to_upload(job, plan, files)
+            minutes = sum(files.values()) / 60
+            job.platform.agree_to_costs(job.index_id, job.request, plan.ids(), minutes)
             monitor_tasks(job, running | upload_videos(job, list(files)), log)
             plan = make_sync_plan(job)
     for name in job.uploaded.keys() - plan.matched.keys() - job.left_out():
         job.failed.append(Refused(name, "is ready, but the index does not list it: run again"))
     return plan
-
-
-def agree_to_upload(job: Job, plan: SyncPlan, files: Mapping[VideoFile, float]) -> None:
-    """Show what it costs to index these files, with their seconds, and to classify all videos.
-
-    If that is much, the user is asked; raises SpendingRefused if the answer is no.
-    """
-    minutes = sum(files.values()) / 60
-    job.platform.agree_to_costs(job.index_id, job.request, plan.ids(), minutes)
 
 
 def classify(job: Job, plan: SyncPlan) -> tuple[SyncPlan, dict[str, Json]]:
@@ -138,7 +131,7 @@ def classify(job: Job, plan: SyncPlan) -> tuple[SyncPlan, dict[str, Json]]:
     Raises UserError if that leaves no video.
     """
     require_any(job, plan, f"no video of {job.settings.videos_dir} could be indexed")
-    job.console.say(f"Classifying {len(plan.matched)} videos by {len(job.classes)} classes")
+    job.console.say(f"Classifying {len(plan.matched)} videos by {len(job.request.classes)} classes")
     responses = run_request(job.client, job.index_id, job.request, plan.ids())
     plan, unclassified = plan.without(job.client.unclassified)
     job.failed += unclassified

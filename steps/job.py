@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.settings import Settings
 from core.types import ClassifyRequest, Index
 from platforms.connect import Platform
-from platforms.request import request_of
 from steps.console import Console
 from steps.folder import Refused, VideoFile
-from store.results import PromptClass
 from twelvelabs_client import TwelveLabsClient
 
 
@@ -24,7 +21,7 @@ class Job:
 
     settings: Settings
     console: Console
-    classes: Sequence[PromptClass]
+    request: ClassifyRequest
     platform: Platform
     index: Index
     videos: list[VideoFile]
@@ -39,10 +36,6 @@ class Job:
     @property
     def index_id(self) -> str:
         return self.index.index_id
-
-    @property
-    def request(self) -> ClassifyRequest:
-        return request_of(self.settings, self.classes)
 
     def left_out(self) -> set[str]:
         """Names of the files that this run does not classify."""

@@ -60,7 +60,7 @@ def fetch_video(job: Job, video_id: str, duration_s: float, path: Path) -> str:
     times = thumbnail_times(duration_s, MOST_THUMBNAILS if job.platform.is_engine else 1)
     try:
         text = fetch_text(job.client, job.index_id, video_id)
-    except ApiError as error:
+    except (ApiError, NotSupported) as error:
         return str(error)
     thumbnails, failure = fetch_thumbnails(job.client, job.index_id, video_id, times)
     if thumbnails or not (failure and failure.retryable):

@@ -28,6 +28,7 @@ from engine.media import probe
 from engine.server import EngineOptions, running_engine
 from pipeline import main, update_index
 from platforms.connect import open_platform
+from platforms.request import request_of
 from steps.console import Console
 from steps.folder import find_videos
 from steps.index import create_index
@@ -529,7 +530,7 @@ def test_a_thousand_unchanged_videos_are_recognised_at_once(place: Path) -> None
     with open_platform(settings) as platform:
         videos, refused = find_videos(settings.videos_dir)
         index = create_index(platform.client, settings)
-        job = Job(settings, Console(), [], platform, index, videos, refused)
+        job = Job(settings, Console(), request_of(settings, []), platform, index, videos, refused)
         plan = update_index(job)
     assert time.process_time() - begun < 2
     assert (len(plan.matched), plan.outdated, plan.unrelated) == (1000, [], 0)
