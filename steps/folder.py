@@ -1,6 +1,6 @@
 """Lists the videos folder: which files are videos, and which only look like one.
 
-Files are listed here and opened later, so this is fast even for a large folder. A file that cannot
+Videos are listed here and opened later, so this is fast even for a large folder. A file that cannot
 be classified does not stop the run; it becomes a `Refused`, whose reason reads on from the name of
 the file: "clip.mp4: is empty".
 """
@@ -25,7 +25,7 @@ SUFFIXES = frozenset(
         *(".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m"),
     )
 )
-# Folders in which storage boxes and operating systems keep what is no longer, or not yet, a video.
+# Where NAS devices and operating systems keep deleted, temporary and derived files.
 SYSTEM_FOLDERS = frozenset(
     (
         *("@eadir", "@recycle", "@recently-snapshot", "@tmp", "#recycle", "#snapshot"),
@@ -106,7 +106,7 @@ def find_videos(folder: Path) -> tuple[list[VideoFile], list[Refused]]:
     """All videos of a folder and its subfolders, and the files that only look like videos, by name.
 
     Hidden files and folders are skipped, and with them the "._" files that macOS leaves on other
-    disks; so are recycle bins, the folders that storage boxes keep for themselves, and TypeScript.
+    disks; so are recycle bins, the system folders of NAS devices, and TypeScript.
     Raises OSError if `folder` is missing, is not a folder, or cannot be listed.
     """
     root = folder.resolve()
@@ -115,7 +115,9 @@ def find_videos(folder: Path) -> tuple[list[VideoFile], list[Refused]]:
         entry if isinstance(entry, Refused) else _examined(entry, root) for entry in _walk(root)
     ]
     found.sort(key=lambda entry: entry.name)
-    videos = [entry for entry in found if isinstance(entry, VideoFile)]
+    videos = [
+        entry for entry in found if isinstance(entry, VideoFile) and not _is_typescript(entry.path)
+    ]
     refused = [entry for entry in found if isinstance(entry, Refused)]
     return videos, refused
 
@@ -124,21 +126,19 @@ def _walk(root: Path) -> Iterator[Path | Refused]:
     """Paths of the files with a video suffix, and the folders that cannot be entered."""
     errors: list[OSError] = []
     for parent, folders, files in os.walk(root, onerror=errors.append):
-        folders[:] = [name for name in folders if not _is_passed_over(name)]
+        folders[:] = [name for name in folders if not _is_skipped(name)]
         for folder in (Path(parent, name) for name in folders):
             if _leads_outside(folder, root):
                 yield Refused(_name(folder, root), _outside_reason("folder"))
         for name in files:
-            path = Path(parent, name)
-            is_named_so = not name.startswith(".") and path.suffix.lower() in SUFFIXES
-            if is_named_so and not _is_typescript(path):
-                yield path
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                yield Path(parent, name)
     for error in errors:
         name = _name(Path(error.filename), root)
         yield Refused(name, f"is a folder that cannot be read: {error.strerror}")
 
 
-def _is_passed_over(folder: str) -> bool:
+def _is_skipped(folder: str) -> bool:
     return folder.startswith(".") or folder.lower() in SYSTEM_FOLDERS
 
 
@@ -150,7 +150,7 @@ def _is_typescript(path: Path) -> bool:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
-    except (OSError, UnicodeDecodeError):  # what cannot be read is refused by name later
+    except (OSError, UnicodeDecodeError):  # an unreadable file is refused by name later
         return False
     return bool(text) and all(char.isprintable() or char.isspace() for char in text)
 

@@ -54,7 +54,7 @@ def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a classes file, and no setting of the machine in force."""
+    """A working folder with a classes file, without any settings of this machine."""
     for name in Settings.__dataclass_fields__:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)
@@ -66,7 +66,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(
     place: Path, engine_url: str, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., SimpleNamespace]:
-    """Run the command on the engine, with an index for each test; gives code, out and err."""
+    """Run the command on the engine, with an index per test; returns code, out and err."""
 
     def run_main(*more: str) -> SimpleNamespace:
         options = ["--videos", "videos", "--api-url", engine_url, "--index", place.name]
@@ -149,7 +149,7 @@ def test_a_folder_becomes_results(place: Path, run: Callable[..., SimpleNamespac
         assert read_result(place / "results", name) == as_json
 
 
-def test_the_log_tells_every_task_to_its_end(
+def test_the_log_follows_every_task_to_its_end(
     place: Path, run: Callable[..., SimpleNamespace]
 ) -> None:
     for name in ("a.mp4", "=b.mp4", "c.mp4"):
@@ -186,7 +186,7 @@ def test_a_second_run_uploads_nothing(place: Path, run: Callable[..., SimpleName
     assert report(place)["index"] == before["index"]
 
 
-def test_files_of_one_size_that_change_places_are_told_apart(
+def test_swapped_files_of_the_same_size_are_told_apart(
     place: Path, run: Callable[..., SimpleNamespace], client: TwelveLabsClient
 ) -> None:
     one, other = clip(place / "videos" / "a.mp4"), clip(place / "videos" / "b.mp4", 2)
@@ -239,7 +239,7 @@ def test_only_what_the_folder_holds_is_in_the_results(
     assert len(listed(client, place.name)) == 3, "nothing is deleted that could not be replaced"
 
 
-def test_nothing_to_classify_leaves_earlier_results_whole(
+def test_nothing_to_classify_leaves_earlier_results_untouched(
     place: Path, run: Callable[..., SimpleNamespace]
 ) -> None:
     path = clip(place / "videos" / "a.mp4")
@@ -252,7 +252,7 @@ def test_nothing_to_classify_leaves_earlier_results_whole(
     assert contents(place / "results") == before
 
 
-def test_what_failed_or_was_left_earlier_is_taken_up(
+def test_failed_and_unfinished_tasks_of_an_earlier_run_are_resumed(
     place: Path, run: Callable[..., SimpleNamespace], client: TwelveLabsClient
 ) -> None:
     index_id = client.create_index(place.name, Settings().options)
@@ -262,7 +262,7 @@ def test_what_failed_or_was_left_earlier_is_taken_up(
     while client.task(failing).status != "failed":
         time.sleep(0.05)
     clip(place / "videos" / "retried.mp4")
-    # What another run has begun: one file as it still is, and one that has changed since.
+    # Unfinished tasks of another run: for a file that is unchanged, and for one that has changed.
     client.upload_video(index_id, clip(place / "videos" / "running.mp4", 3), "running.mp4")
     client.upload_video(index_id, clip(place / "older.mp4", 4), "changed.mp4")
     changed = clip(place / "videos" / "changed.mp4", 2)
@@ -294,7 +294,7 @@ def test_real_footage_is_classified_with_clips_inside_it(
         assert all(0 <= clip.start < clip.end <= info.duration_s + 0.1 for clip in clips)
 
 
-def test_an_index_without_an_option_is_no_use(
+def test_an_index_without_an_option_is_refused(
     place: Path, run: Callable[..., SimpleNamespace], client: TwelveLabsClient
 ) -> None:
     client.create_index(place.name, ["visual"])
@@ -324,7 +324,7 @@ def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def start(place: Path, sample_folder: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the command as a process of its own, on the embedded engine and the samples."""
+    """Start the command as a separate process, on the embedded engine and the samples."""
     started: list[subprocess.Popen[str]] = []
 
     def start_process(*more: str) -> subprocess.Popen[str]:
@@ -357,7 +357,7 @@ def wait_until_indexing(place: Path, rows_before: int) -> None:
         time.sleep(0.02)
 
 
-def test_interrupted_runs_are_gone_on_with(
+def test_interrupted_runs_can_be_continued(
     place: Path, start: Callable[..., subprocess.Popen[str]], ctrl_c: signal.Signals
 ) -> None:
     stopped = start()
@@ -385,7 +385,7 @@ def test_interrupted_runs_are_gone_on_with(
     assert not list((place / "engine_data" / "uploads").iterdir())
 
 
-def test_ctrl_c_before_results_are_written_leaves_the_earlier_ones_their_pictures(
+def test_ctrl_c_before_results_are_written_keeps_the_earlier_pictures(
     place: Path, run: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def pictures() -> dict[str, bool]:
@@ -413,7 +413,7 @@ def test_ctrl_c_before_results_are_written_leaves_the_earlier_ones_their_picture
     assert len(list((place / "results" / "media").iterdir())) == 2, "the others are deleted"
 
 
-# What cannot go on
+# Runs without results
 
 
 @pytest.mark.parametrize(
@@ -440,7 +440,7 @@ def test_ctrl_c_before_results_are_written_leaves_the_earlier_ones_their_picture
         (["--results", "classes.json/x", "--api-url", "ENGINE"], "classes.json"),
     ],
 )
-def test_says_in_a_line_why_nothing_is_done(
+def test_says_in_one_line_why_there_are_no_results(
     place: Path,
     engine_url: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -472,7 +472,7 @@ def test_an_unknown_option_is_refused(place: Path, capsys: pytest.CaptureFixture
     assert "unrecognized arguments: --video" in capsys.readouterr().err
 
 
-def test_help_tells_every_option_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_every_option_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     text = " ".join(capsys.readouterr().out.split())
@@ -526,7 +526,7 @@ def test_a_thousand_unchanged_videos_are_recognised_at_once(place: Path) -> None
             )
     catalog.close()
     settings = Settings(videos_dir=place / "videos", engine_data_dir=data_dir, index_name="big")
-    begun = time.process_time()  # of engine and pipeline together; the machine may be busy
+    begun = time.process_time()  # CPU time of engine and pipeline, as the machine may be busy
     with open_platform(settings) as platform:
         videos, refused = find_videos(settings.videos_dir)
         index = create_index(platform.client, settings)
@@ -537,10 +537,10 @@ def test_a_thousand_unchanged_videos_are_recognised_at_once(place: Path) -> None
     assert (job.uploaded, job.left_out()) == ({}, set())
 
 
-# Where a platform would have to fail on time
+# Failures that no real platform produces on time
 
 
-def test_a_video_that_the_index_does_not_list_is_told(place: Path) -> None:
+def test_a_video_that_the_index_does_not_list_is_reported(place: Path) -> None:
     class Client:
         def videos(self, index_id: str) -> Iterator[records.Video]:
             return iter(())
@@ -559,7 +559,7 @@ def test_a_video_that_the_index_does_not_list_is_told(place: Path) -> None:
     ]
 
 
-def test_a_task_that_ends_between_two_looks_is_not_uploaded_again(place: Path) -> None:
+def test_a_task_that_ends_between_two_listings_is_not_uploaded_again(place: Path) -> None:
     path = clip(place / "videos" / "a.mp4")
     video = records.Video("v", "a.mp4", path.stat().st_size)
     listed: list[records.Video] = []
@@ -577,7 +577,7 @@ def test_a_task_that_ends_between_two_looks_is_not_uploaded_again(place: Path) -
     assert job.uploaded == {}
 
 
-def test_another_model_is_noticed_and_indexes_again_when_told_to(
+def test_another_model_is_noticed_and_reindexes_on_request(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clip(place / "videos" / "a.mp4")
@@ -610,7 +610,7 @@ def test_damaged_files_are_classified_and_named(
     clip(videos / "whole.mp4")
     damage(write_video(videos / "scratched.mp4", seconds=10, gop=60), 0.4, 0.5)
     cut(write_video(videos / "short.mkv", seconds=10), 0.5)
-    for _ in range(2):  # also of what was indexed before
+    for _ in range(2):  # also when the videos are already indexed
         result = run()
         assert result.code == 0
         said = [line for line in result.out.splitlines() if line.startswith("Damaged")]

@@ -26,11 +26,11 @@ class Terminal(io.StringIO):
         ("half \udcff", "half \\udcff"),
     ],
 )
-def test_nothing_acts_on_the_terminal(text: str, shown: str) -> None:
+def test_no_control_character_reaches_the_terminal(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-def test_a_terminal_without_the_letter_gets_an_escape() -> None:
+def test_a_terminal_without_the_character_gets_an_escape() -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     Console(out=out, err=io.StringIO()).output("Übung")
     out.seek(0)
@@ -70,7 +70,7 @@ def test_bars_of_many_files_stay_few() -> None:
     assert "008.mp4" not in err.getvalue()
 
 
-def test_a_reader_that_has_gone_is_no_error() -> None:
+def test_a_closed_pipe_is_no_error() -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as out:
         os.close(reading)

@@ -40,7 +40,7 @@ def test_finds_every_container_in_any_case_in_subfolders_and_by_odd_names(tmp_pa
     "name",
     ["notes.txt", "mp4", ".hidden.mp4", "._clip.mp4", ".trash/clip.mp4", "a.gif", "clip.mp4.part"],
 )
-def test_passes_over_what_is_no_video(tmp_path: Path, name: str) -> None:
+def test_skips_what_is_no_video(tmp_path: Path, name: str) -> None:
     put(tmp_path, name)
     assert find_videos(tmp_path) == ([], [])
 
@@ -52,7 +52,7 @@ def test_passes_over_what_is_no_video(tmp_path: Path, name: str) -> None:
         *("System Volume Information", "@Recycle", "RECYCLER", "#snapshot", "sub/@eaDir/clip.mp4"),
     ],
 )
-def test_passes_over_folders_that_systems_keep(tmp_path: Path, folder: str) -> None:
+def test_skips_folders_of_the_system(tmp_path: Path, folder: str) -> None:
     put(tmp_path, f"{folder}/clip.mp4")
     kept = put(tmp_path, "eaDir/@home #1/clip.mp4")
     videos, refused = find_videos(tmp_path)
@@ -63,7 +63,7 @@ TYPESCRIPT = "\ufeff" + "import { größe } from './größe';\n\texport const a 
 
 
 @pytest.mark.parametrize("name", ["index.ts", "types.d.ts", "module.mts", "a.TS"])
-def test_passes_over_typescript(tmp_path: Path, name: str) -> None:
+def test_skips_typescript(tmp_path: Path, name: str) -> None:
     for size in (1, 20, 511, 512, 513, len(TYPESCRIPT)):
         put(tmp_path, name, TYPESCRIPT.encode()[:size] if size > 3 else b"x")
         assert find_videos(tmp_path) == ([], [])
@@ -87,7 +87,7 @@ def test_names_are_relative_where_the_folder_is_a_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing", "file.mp4"])
-def test_a_folder_that_is_none_raises(tmp_path: Path, name: str) -> None:
+def test_a_missing_folder_or_a_file_raises(tmp_path: Path, name: str) -> None:
     put(tmp_path, "file.mp4")
     with pytest.raises(OSError, match=r"file|directory"):
         find_videos(tmp_path / name)
@@ -115,6 +115,7 @@ def test_links_count_only_inside_the_folder(tmp_path: Path) -> None:
 
 def test_refuses_what_would_block_a_reader_or_cannot_be_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
+    os.mkfifo(tmp_path / "pipe.ts")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "socket.mp4"))
         put(tmp_path, os.fsdecode(b"caf\xe9.mp4"))
@@ -123,6 +124,7 @@ def test_refuses_what_would_block_a_reader_or_cannot_be_named(tmp_path: Path) ->
     assert videos == []
     assert [entry.reason for entry in refused] == [
         "has a name that is not valid UTF-8: rename it",
+        "is not a regular file",
         "is not a regular file",
         "is not a regular file",
     ]

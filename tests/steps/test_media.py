@@ -50,7 +50,7 @@ def client() -> Client:
 
 @pytest.fixture
 def fetch(tmp_path: Path, client: Client) -> Callable[..., str]:
-    """Fetch the media of videos of 20 s, by their ids; gives what is said of it."""
+    """Fetch the media of videos of 20 s, by their ids; returns the message."""
     (tmp_path / "videos").mkdir()
     job = job_on(client, tmp_path / "videos")
     job.settings = replace(job.settings, results_dir=tmp_path)
@@ -117,7 +117,7 @@ def test_a_hosted_platform_is_asked_for_one_thumbnail(
     assert Media(tmp_path).picture("id1", 0) == b"10"
 
 
-def test_an_error_of_the_disk_stops_at_once(
+def test_a_disk_error_stops_at_once(
     client: Client, fetch: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:

@@ -52,7 +52,7 @@ class Platform:
 def observe(
     tmp_path: Path, platform: Platform, stall_s: float = 60.0
 ) -> tuple[list[Task], list[dict[str, str]]]:
-    """Observe every ten seconds to the end; gives the ended tasks, and the rows of the log."""
+    """Observe every ten seconds to the end; returns the ended tasks, and the rows of the log."""
     seconds = [0.0]
     names = {task_id: f"{task_id}.mp4" for task_id in platform.scripts}
 
@@ -129,7 +129,7 @@ def test_a_task_that_is_gone_has_failed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", [working(40), PENDING, Task("", "paused"), Task("")])
-def test_a_task_that_does_not_move_is_left(tmp_path: Path, step: Task) -> None:
+def test_a_task_without_progress_is_given_up(tmp_path: Path, step: Task) -> None:
     ends, rows = observe(tmp_path, Platform({"a": [step]}), stall_s=60)
     assert [end.status for end in ends] == ["failed"]
     assert ends[0].error.startswith("stalled: ")
@@ -150,16 +150,14 @@ def test_waiting_behind_others_is_not_stalled(tmp_path: Path) -> None:
     assert [end.status for end in ends] == ["ready", "ready"]
 
 
-def test_work_that_hangs_is_left_while_others_move(tmp_path: Path) -> None:
+def test_a_hanging_task_is_given_up_while_others_progress(tmp_path: Path) -> None:
     others = [working(percent) for percent in range(20)]
     ends, _ = observe(tmp_path, Platform({"a": [*others, READY], "b": [working(3)]}), stall_s=60)
     assert [(end.task_id, end.status) for end in ends] == [("b", "failed"), ("a", "ready")]
 
 
 @pytest.mark.parametrize("error", [ApiConnectionError("gone"), ServerError(500, "", "trouble")])
-def test_a_platform_out_of_reach_ends_the_loop_with_its_error(
-    tmp_path: Path, error: Exception
-) -> None:
+def test_an_unreachable_platform_raises_its_error(tmp_path: Path, error: Exception) -> None:
     with pytest.raises(type(error)):
         observe(tmp_path, Platform({"a": [working(1), error]}, listed=False))
     assert [row["status"] for row in rows_of(tmp_path / "upload_status.csv")] == ["indexing"]

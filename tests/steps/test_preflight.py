@@ -55,7 +55,7 @@ def test_refuses_what_it_may_not_read(tmp_path: Path, clip: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.MKV", "clip.avi", "clip.ts", "clip.webm"])
-def test_takes_the_containers_that_ffmpeg_reads(tmp_path: Path, name: str) -> None:
+def test_accepts_the_containers_that_ffmpeg_reads(tmp_path: Path, name: str) -> None:
     codec, sound = ("libvpx", "libopus") if name.endswith("webm") else ("libx264", "aac")
     path = write_video(tmp_path / name, codec=codec, sound_codec=sound, sound_rate=48_000)
     info = check(found(path), ENGINE, media.probe)
@@ -150,14 +150,14 @@ def test_holds_files_to_the_limits_of_a_hosted_platform(
     assert reason(answer).startswith(words) if words else isinstance(answer, MediaInfo)
 
 
-def test_the_engine_takes_any_length(tmp_path: Path) -> None:
+def test_the_engine_accepts_any_length(tmp_path: Path) -> None:
     short = found(write_video(tmp_path / "one picture.mp4", times=[0.0], size=(640, 480)))
     assert isinstance(check(short, ENGINE, media.probe), MediaInfo)
     assert "s long" in reason(check(short, HOSTED, media.probe))
     assert ENGINE.max_duration_s == math.inf
 
 
-def test_answers_come_in_the_order_of_the_files(tmp_path: Path, clip: bytes) -> None:
+def test_results_come_in_the_order_of_the_files(tmp_path: Path, clip: bytes) -> None:
     videos = [found(put(tmp_path, f"{n}.mp4", clip if n % 3 else b"")) for n in range(12)]
     answers = list(check_all(videos, Limits(), workers=4))
     assert [isinstance(answer, Refused) for answer in answers] == [n % 3 == 0 for n in range(12)]

@@ -1,4 +1,4 @@
-"""Uploads side by side: one that fails stops no other, a platform that is gone stops them all."""
+"""Concurrent uploads: one that fails stops no other, an unreachable platform stops them all."""
 
 from __future__ import annotations
 
