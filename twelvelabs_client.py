@@ -1,15 +1,15 @@
-"""A platform that speaks the Twelve Labs API v1.1 or v1.2: one method per call.
+"""The client of a platform that speaks the Twelve Labs API v1.1 or v1.2: one method per call.
 
     with TwelveLabsClient("https://api.twelvelabs.io/v1.2", api_key) as client:
         index_id = client.create_index("demo", ["visual", "conversation"])
         task_id = client.upload_video(index_id, Path("clip.mp4"))
 
-Ids are strings, and what a platform keeps comes as records of `core.types`. Only a classification
-is the API's JSON as it is: it is written to the results folder like that, and checked when it is
-read. Failures are the errors drawn at the top of `transport.errors`, all of them ApiError; they can
-be imported from here:
+Ids are strings, and indexes, tasks, videos and texts are records of `core.types`. Only a
+classification is the API's own JSON: it is written to the results folder as it is, and checked when
+it is read from there. Failures are the errors drawn at the top of `transport.errors`, all of them
+ApiError; they can be imported from here:
 
-    ApiError > ApiSetupError, BadAnswer
+    ApiError > ApiSetupError, BadResponse
     ApiError > ApiConnectionError > ApiTimeout
     ApiError > ApiStatusError > BadRequest, AuthError, NotFound, Conflict, RateLimited, ServerError
 """
@@ -33,8 +33,8 @@ from transport.errors import (
     ApiStatusError,
     ApiTimeout,
     AuthError,
-    BadAnswer,
     BadRequest,
+    BadResponse,
     Conflict,
     NotFound,
     RateLimited,
@@ -44,11 +44,11 @@ from transport.http import (
     LONGEST_PAGE,
     Fetch,
     Json,
-    TokenDied,
+    PageTokenExpired,
     Transport,
     all_pages,
     call_of,
-    unseen,
+    new_entries,
 )
 from transport.multipart import OnProgress, checked_name, send_form
 
@@ -59,8 +59,8 @@ __all__ = [
     "ApiStatusError",
     "ApiTimeout",
     "AuthError",
-    "BadAnswer",
     "BadRequest",
+    "BadResponse",
     "Conflict",
     "NotFound",
     "RateLimited",
@@ -68,7 +68,7 @@ __all__ = [
     "TwelveLabsClient",
 ]
 
-# The engine that each version's own documentation creates its indexes with.
+# The engine that each version's documentation creates its indexes with.
 ENGINES = {"v1.1": "marengo2.5", "v1.2": "marengo2.6"}
 
 
@@ -78,15 +78,15 @@ Client = TypeVar("Client", bound="TwelveLabsClient")
 class TwelveLabsClient:
     """The calls of v1.1 and v1.2; the version is the last part of `api_url`.
 
-    `unclassified` has the reason for each video that the last classification had to leave out.
+    `unclassified` has the reason for each video that the last classification left out, by id.
 
     May be shared by the threads of a pool: each gets its own connections, and `close` (or the end
     of the `with` block) closes them all; call it when the threads have finished. Raises
-    ApiSetupError for an address or key that cannot be used. `sleep` is what waits between tries.
+    ApiSetupError for a URL or key that cannot be used. `sleep` waits between tries.
     """
 
     unclassified: Mapping[str, str] = MappingProxyType({})
-    _metadata = "metadata"  # the key under which this version tells what it knows of a file
+    _metadata = "metadata"  # where this version describes the file of a video or task
 
     def __init__(
         self,
@@ -126,9 +126,9 @@ class TwelveLabsClient:
     def create_index(
         self, name: str, options: Sequence[str], addons: Sequence[str] = ("thumbnail",)
     ) -> str:
-        """Create an index and return its id; raises Conflict where the name is taken.
+        """Create an index and return its id; raises Conflict if the name is taken.
 
-        Where an answer got lost, an index of that name that is there afterwards is the one made.
+        If the response was lost, an index of that name that exists afterwards is the one created.
         """
         body = {"index_name": name, "addons": list(addons), **self._engine_fields(options)}
 
@@ -142,11 +142,11 @@ class TwelveLabsClient:
         return self._http.send_once(send, look)
 
     def indexes(self, **filters: Any) -> Iterator[Index]:
-        """All indexes that pass the filters (index_name, created_at, sort_by, ...)."""
+        """All indexes that match the filters (index_name, created_at, sort_by, ...)."""
         return map(self._index, self._http.items(self._http.call, ("indexes",), filters))
 
     def find_index(self, name: str) -> Index | None:
-        """The index of exactly that name; None where there is none."""
+        """The index of exactly that name; None if there is none."""
         return self._index_named(name, self._http.call)
 
     def index(self, index_id: str) -> Index:
@@ -174,10 +174,10 @@ class TwelveLabsClient:
     ) -> str:
         """Upload a file and return the id of its indexing task; memory does not grow with the file.
 
-        `filename` is the name the platform is told (default: the file's own). `on_progress` gets
+        `filename` is the name that the platform gets (default: the file's own). `on_progress` gets
         (bytes sent, bytes in all) and starts again at 0 when the upload does. An upload whose
-        answer got lost is looked for among the index's tasks before it is sent again. Raises
-        OSError where the file cannot be opened, else an ApiError.
+        response was lost is looked for among the index's tasks before it is sent again. Raises
+        OSError if the file cannot be opened, otherwise ApiError.
         """
         name = checked_name(path.name if filename is None else filename)
         search = {"index_id": index_id, "filename": name}
@@ -194,13 +194,13 @@ class TwelveLabsClient:
 
         def is_this_upload(task: Task) -> bool:
             of_this_name = task.filename in ("", name)
-            # A failed one may be the half file of the broken try: it does not count.
+            # A failed one may be the incomplete file of a broken try: it does not count.
             return of_this_name and task.task_id not in seen and task.status != FAILED
 
         return self._http.send_once(send, look)
 
     def tasks(self, index_id: str, **filters: Any) -> Iterator[Task]:
-        """All tasks of an index that pass the filters (filename, created_at, ...)."""
+        """All tasks of an index that match the filters (filename, created_at, ...)."""
         query = {"index_id": index_id, **filters}
         return map(self._task, self._http.items(self._http.call, ("tasks",), query))
 
@@ -211,13 +211,13 @@ class TwelveLabsClient:
         )
 
     def delete_task(self, task_id: str) -> None:
-        """Delete a task that is ready (its video deleted first) or failed, else Conflict."""
+        """Delete a task that is ready (after its video) or has failed; else raises Conflict."""
         self._http.call("DELETE", "tasks", task_id)
 
     # Videos
 
     def videos(self, index_id: str, **filters: Any) -> Iterator[Video]:
-        """All videos of an index that pass the filters (filename, duration, ...)."""
+        """All videos of an index that match the filters (filename, duration, ...)."""
         path = ("indexes", index_id, "videos")
         return map(self._video, self._http.items(self._http.call, path, filters))
 
@@ -248,16 +248,14 @@ class TwelveLabsClient:
         return self._timed_text(index_id, video_id, "transcription", HEARD)
 
     def ocr_text(self, index_id: str, video_id: str) -> list[TimedText]:
-        """What is written in a video's picture, in order."""
+        """What can be read in the picture of a video, in order."""
         return self._timed_text(index_id, video_id, "text-in-video", READ)
 
     def thumbnail(self, index_id: str, video_id: str, time_s: float) -> bytes:
-        """The picture nearest to a time, as the file that the platform keeps, mostly a JPEG."""
+        """The frame nearest to a time, as an image file, usually a JPEG."""
         path = ("indexes", index_id, "videos", video_id, "thumbnail")
-        answer = self._http.json(
-            self._http.call("GET", *path, params={"time": time_s}), "thumbnail"
-        )
-        return self._http.get_elsewhere(str(answer["thumbnail"]))
+        body = self._http.json(self._http.call("GET", *path, params={"time": time_s}), "thumbnail")
+        return self._http.get_presigned(str(body["thumbnail"]))
 
     # Classification
 
@@ -270,7 +268,7 @@ class TwelveLabsClient:
         show_detailed_score: bool = False,
         page_limit: int = LONGEST_PAGE,
     ) -> list[Json]:
-        """Classify chosen videos: `data` of all pages, without videos that no class applies to."""
+        """Classify these videos: `data` of all pages, without videos that no class applies to."""
         return self._classified(
             ("classify",),
             request,
@@ -292,7 +290,7 @@ class TwelveLabsClient:
     ) -> list[Json]:
         """Classify every video of an index; the rest as in `classify_videos`.
 
-        `only` are the ids of the videos whose results are needed, None for all. Where classifying
+        `only` are the ids of the videos whose results are needed, None for all. If classifying
         costs money, no other video is classified.
         """
         data = self._classified(
@@ -306,7 +304,7 @@ class TwelveLabsClient:
         return [video for video in data if only is None or video["video_id"] in only]
 
     def classify_page(self, token: str) -> Json:
-        """One further page of a classification, as it is; tokens live for about five minutes."""
+        """One further page of a classification; page tokens expire after about five minutes."""
         return self._http.json(self._http.call("GET", "classify", token))
 
     def _classified(
@@ -323,23 +321,23 @@ class TwelveLabsClient:
 
     def _pages(self, path: tuple[str, ...], body: Json) -> list[Json]:
         response = self._http.call("POST", *path, json=body)
-        call, answer = call_of(response), self._http.json(response)
+        call, page = call_of(response), self._http.json(response)
         videos: list[Json] = []
         seen: set[str] = set()
         tokens: set[str] = set()
         while True:
-            fresh = unseen(answer, "video_id", seen, call)
+            fresh = new_entries(page, "video_id", seen, call)
             videos += fresh
-            token = _next_token(answer)
+            token = fields.text(fields.table(page, "page_info"), "next_page_token")
             if not token:
                 return videos
-            if token in tokens or (answer["data"] and not fresh):
-                raise BadAnswer(f"{call}: the platform gives a page that it has given before")
+            if token in tokens or (page["data"] and not fresh):
+                raise BadResponse(f"{call}: the platform repeats a page that it has given before")
             tokens.add(token)
             try:
-                answer = self.classify_page(token)
+                page = self.classify_page(token)
             except (BadRequest, NotFound) as error:
-                raise TokenDied(error) from None
+                raise PageTokenExpired(error) from None
 
     # What differs between versions
 
@@ -361,48 +359,48 @@ class TwelveLabsClient:
     def _upload_fields(self, index_id: str, language: str) -> dict[str, str]:
         return {"index_id": index_id, "language": language}
 
-    def _index(self, answer: Json) -> Index:
-        models = fields.table(answer, "models")  # only the engine tells them
-        engines = fields.tables(answer, "engines")
+    def _index(self, body: Json) -> Index:
+        models = fields.table(body, "models")  # only the engine names them
+        engines = fields.tables(body, "engines")
         return Index(
-            index_id=answer["_id"],
-            name=fields.text(answer, "index_name"),
-            options=frozenset(fields.texts(answer, "index_options")).union(
+            index_id=body["_id"],
+            name=fields.text(body, "index_name"),
+            options=frozenset(fields.texts(body, "index_options")).union(
                 *(fields.texts(engine, "engine_options") for engine in engines)
             ),
             models={option: fields.text(models, option) for option in models},
-            outdated=tuple(fields.texts(answer, "outdated")),
-            scores=fields.text(answer, "scores"),
-            video_count=fields.whole_number(answer, "video_count") or 0,
-            is_engine=isinstance(answer.get("models"), dict),
+            outdated=tuple(fields.texts(body, "outdated")),
+            scores=fields.text(body, "scores"),
+            video_count=fields.whole_number(body, "video_count") or 0,
+            is_engine=isinstance(body.get("models"), dict),
         )
 
-    def _task(self, answer: Json) -> Task:
-        process, status = fields.table(answer, "process"), fields.text(answer, "status")
+    def _task(self, body: Json) -> Task:
+        process, status = fields.table(body, "process"), fields.text(body, "status")
         return Task(
-            task_id=answer["_id"],
+            task_id=body["_id"],
             status=status,
-            index_id=fields.text(answer, "index_id"),
-            video_id=fields.text(answer, "video_id"),
-            filename=fields.text(fields.table(answer, self._metadata), "filename"),
+            index_id=fields.text(body, "index_id"),
+            video_id=fields.text(body, "video_id"),
+            filename=fields.text(fields.table(body, self._metadata), "filename"),
             percentage=fields.number(process, "percentage"),
             upload_percentage=fields.number(process, "upload_percentage"),
             remaining_s=fields.number(process, "remain_seconds"),
-            error=_reason(answer) if status == FAILED else "",
+            error=fields.reason(body) if status == FAILED else "",
         )
 
-    def _video(self, answer: Json) -> Video:
-        known = fields.table(answer, self._metadata)
+    def _video(self, body: Json) -> Video:
+        known = fields.table(body, self._metadata)
         return Video(
-            video_id=answer["_id"],
+            video_id=body["_id"],
             filename=fields.text(known, "filename"),
             size=fields.whole_number(known, "size"),
             duration_s=fields.number(known, "duration") or 0.0,
             fps=fields.number(known, "fps") or 0.0,
             damage=fields.text(known, "damage"),
             fingerprint=fields.text(known, "fingerprint"),
-            asset_id=fields.text(answer, "asset_id"),
-            created_at=fields.moment(answer, "created_at"),
+            asset_id=fields.text(body, "asset_id"),
+            created_at=fields.moment(body, "created_at"),
         )
 
     def _timed_text(self, index_id: str, video_id: str, what: str, option: str) -> list[TimedText]:
@@ -410,40 +408,29 @@ class TwelveLabsClient:
         return timed_text_in(self._http.json(response), "data", option, call_of(response))
 
     def _made(self, collection: str, **content: Any) -> str:
-        """One try to make an index or a task; its id."""
-        answer = self._http.json(self._http.fetch("POST", collection, **content), "_id")
-        return str(answer["_id"])
+        """One try to create an index or a task; its id."""
+        body = self._http.json(self._http.fetch("POST", collection, **content), "_id")
+        return str(body["_id"])
 
     def _index_named(self, name: str, fetch: Fetch) -> Index | None:
-        for answer in self._http.items(fetch, ("indexes",), {"index_name": name}):
+        for body in self._http.items(fetch, ("indexes",), {"index_name": name}):
             # v1.1 may still list an index that has been deleted.
-            if answer.get("index_name") == name and not answer.get("deleted"):
-                return self._index(answer)
+            if body.get("index_name") == name and not body.get("deleted"):
+                return self._index(body)
         return None
 
 
-def timed_text_in(answer: Json, key: str, option: str, call: str) -> list[TimedText]:
-    """The timed text under a key of an answer, null for none; else raises BadAnswer."""
-    entries = answer.get(key)
+def timed_text_in(body: Json, key: str, option: str, call: str) -> list[TimedText]:
+    """The timed text under a key of a response, null for none; or BadResponse."""
+    entries = body.get(key)
     if not isinstance(entries, list | None):
-        raise BadAnswer(f"{call}: the answer has no list {key!r}")
+        raise BadResponse(f"{call}: the response has no list {key!r}")
     found = []
     for entry in entries or ():
         known = entry if isinstance(entry, dict) else {}
         start, end = fields.number(known, "start"), fields.number(known, "end")
         value = known.get("value")
         if start is None or end is None or not isinstance(value, str):
-            raise BadAnswer(f"{call}: an entry of {key!r} has no 'start', 'end' or 'value'")
+            raise BadResponse(f"{call}: an entry of {key!r} has no 'start', 'end' or 'value'")
         found.append(TimedText(start, end, option, value))
     return found
-
-
-def _reason(answer: Json) -> str:
-    """What an answer says under "error", as an object or in words."""
-    error = fields.table(answer, "error")
-    words = fields.text(error, "message") or fields.text(error, "code")
-    return words or fields.text(answer, "error")
-
-
-def _next_token(answer: Json) -> str:
-    return fields.text(fields.table(answer, "page_info"), "next_page_token")

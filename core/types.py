@@ -1,8 +1,8 @@
-"""Records that several packages share: what a platform keeps, and what it is asked to classify.
+"""Records that several packages share: indexes, videos, tasks, texts, and requests to classify.
 
-Clients make the former once, from a platform's JSON. Whatever a platform leaves out, or gives in
-another type than its API promises, has the default that the record names, so nobody has to check it
-again.
+Clients make the first four from a platform's JSON, once. A value that the platform leaves out, or
+gives in another type than its API promises, becomes the default that is written here, so nobody has
+to check it again.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from core.classes import PromptClass
 from core.classification import Thresholds
 
 READY, FAILED = "ready", "failed"  # how a task ends
-HEARD, READ = "conversation", "text_in_video"  # the options that find words
+HEARD, READ = "conversation", "text_in_video"  # the options that find text
 
 
 @dataclass(frozen=True)
 class Index:
     """An index of videos.
 
-    `options` are the kinds of evidence it was made for, none where the platform does not say, and
-    `models` the model for each kind; `outdated` are the kinds that another model or format version
-    made than the ones in use. `scores` says how scores are made, "" where they are the platform's
-    own. `is_engine` says whether our own engine holds the index, on this machine or another.
+    `options` are the kinds of evidence that it was made for, empty if the platform does not say,
+    and `models` names the model for each kind. `outdated` are the kinds whose evidence was made by
+    another model or in another format version than those in use. `scores` says how scores are made,
+    "" if they are the platform's own. `is_engine` says whether the index is in an engine of ours,
+    on this machine or another.
     """
 
     index_id: str
@@ -41,11 +42,12 @@ class Index:
 
 @dataclass(frozen=True)
 class Video:
-    """An indexed video; lengths in seconds, 0.0 where they are not known, sizes in bytes.
+    """An indexed video; its size in bytes, its length in seconds, or 0.0 if that is unknown.
 
-    `damage` says how its file is damaged, "" where it is not or the platform does not say;
-    `fingerprint` tells the file from others of its size, "" where the platform has none. `asset_id`
-    is the file's own id where the platform keeps files apart from indexes, as v1.3 does.
+    `damage` says how its file is damaged, "" if it is not or the platform does not say.
+    `fingerprint` distinguishes the file from others of its size, "" if the platform has none.
+    `asset_id` is the id of the file itself, on platforms that store files apart from indexes, as
+    v1.3 does.
     """
 
     video_id: str
@@ -63,9 +65,9 @@ class Video:
 class Task:
     """The indexing of one uploaded file.
 
-    `status` is READY or FAILED at the end, and a word of the platform's before. Percentages are
-    0-100; v1.1 tells only how far the upload is. `error` is the reason of a failed task, "" where
-    the platform gives none; `video_id` is "" until the platform tells it.
+    `status` is READY or FAILED in the end, and a word of the platform's own before. Percentages are
+    0-100; v1.1 gives only that of the upload. `error` is the reason why a task failed, "" if the
+    platform gives none. `video_id` is "" until the platform gives it.
     """
 
     task_id: str
@@ -80,13 +82,13 @@ class Task:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the platform will do no more about it."""
+        """Whether the platform has finished with it."""
         return self.status in (READY, FAILED)
 
 
 @dataclass(frozen=True)
 class TimedText:
-    """What was heard (option HEARD) or read (option READ) from `start` to `end`, in seconds."""
+    """A transcript line (option HEARD) or OCR text (option READ); from `start` to `end` seconds."""
 
     start: float
     end: float
@@ -96,7 +98,7 @@ class TimedText:
 
 @dataclass(frozen=True)
 class ClassifyRequest:
-    """What to look for in videos, in which kinds of evidence (`options`), and what is enough.
+    """Classes to look for in videos, the kinds of evidence to use (`options`), and thresholds.
 
     `conversation_option` says how speech is matched: "semantic" or "exact_match".
     """

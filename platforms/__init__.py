@@ -1,1 +1,1 @@
-"""Which platform is used, what is asked of it, and what that costs."""
+"""Which platform is used, what it accepts, what it is asked to classify, and what that costs."""

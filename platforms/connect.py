@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from platforms.errors import PlatformUnavailable
 from platforms.limits import ENGINE, HOSTED, V13_SEARCH, V13_SEGMENTATION, Limits
 from platforms.v13.client import VERSION as V13
 from platforms.v13.client import TwelveLabsV13Client
+from transport.http import is_local
 from twelvelabs_client import TwelveLabsClient
 
 ENGINE_VERSION = "v1.2"
@@ -29,12 +29,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Platform:
-    """An open platform: its client, what to call it, and what a run has to know of it.
+    """An open platform: its client, what to call it, and what a run needs to know about it.
 
-    `is_engine` says whether our own engine answers, which is near and free, and `embedded` whether
-    this program has started it. `limits` are what it accepts as a video. `poll_s` is the shortest
-    pause between two looks at its tasks; one that shows no progress is given up after
-    `least_stall_s` at the earliest.
+    `is_engine` says whether it is our own engine, which is near and free, and `embedded` whether
+    this program started that engine. `limits` says which videos it accepts. `poll_s` is the
+    shortest interval between two observations of its tasks. A task without progress is given up
+    after `least_stall_s` at the earliest.
     """
 
     client: TwelveLabsClient
@@ -48,11 +48,11 @@ class Platform:
 
     @property
     def scores(self) -> str:
-        """How scores are made, in words; "" where they are the platform's own."""
+        """How scores are made, in words; "" if they are the platform's own."""
         return ""
 
     def with_index(self, index: Index) -> Platform:
-        """The platform as its index shows it: the engine may answer at any address."""
+        """The platform as its index shows it: only an index tells whether it is our engine."""
         return replace(self, is_engine=True, limits=ENGINE) if index.is_engine else self
 
     def agree_to_costs(
@@ -62,11 +62,11 @@ class Platform:
         video_ids: Collection[str],
         new_minutes: float,
     ) -> None:
-        """Tell what a request will cost, and ask where it is much.
+        """Say what a request will cost, and have a large sum confirmed.
 
-        It is about the videos of these ids, and about so many minutes of others that are indexed
-        first. Raises SpendingRefused where the answer is no; does nothing where the platform's
-        costs cannot be estimated.
+        It covers the videos with these ids, and `new_minutes` of others that are indexed first.
+        Raises SpendingRefused if the sum is not confirmed. Does nothing on a platform whose costs
+        cannot be estimated.
         """
 
 
@@ -93,7 +93,7 @@ class V13Platform(Platform):
         video_ids: Collection[str],
         new_minutes: float,
     ) -> None:
-        """Tell what a request will cost, and ask where it is much; see `Platform`."""
+        """Say what a request will cost, and have a large sum confirmed; see `Platform`."""
         later = self.client.estimate(index_id, request, new_minutes=new_minutes, only=video_ids)
         self.budget.agree(Estimate(index_minutes=new_minutes), later)
 
@@ -103,16 +103,15 @@ def open_platform(
     say: Callable[[str], None] = logger.info,
     confirm: Callable[[str], bool] | None = None,
 ) -> AbstractContextManager[Platform]:
-    """The hosted platform at `api_url`, or the embedded engine for as long as the body runs.
+    """The hosted platform at `api_url`, or the embedded engine, which runs during the `with` block.
 
-    The engine's data folder outlives it, so the next run finds the index it left. Raises
-    PlatformUnavailable where a setting is missing, and what the engine raises where it cannot
-    start, UserError as well. `say` is told what something will cost, `confirm` asks a person
-    whether to spend it.
+    The engine keeps its data folder, so the next run finds the index again. Raises
+    PlatformUnavailable if a setting is missing, and another UserError if the engine cannot start.
+    `say` is called with what something will cost, and `confirm` asks a person whether to spend it.
     """
     if not settings.api_url:
         return _embedded_engine(settings)
-    if not settings.api_key and not _is_local(settings.api_url):
+    if not settings.api_key and not is_local(settings.api_url):
         raise PlatformUnavailable(
             "API_URL names a hosted platform and API_KEY is empty: set API_KEY to your key "
             "in the environment or in .env, or remove API_URL to use the embedded engine."
@@ -185,11 +184,3 @@ def _budget(
 
 def _is_v13(url: str) -> bool:
     return urlsplit(url.rstrip("/")).path.rpartition("/")[2] == V13
-
-
-def _is_local(url: str) -> bool:
-    """Whether a URL names this machine: an engine somebody started here may ask for no key."""
-    host = urlsplit(url).hostname or ""
-    with suppress(ValueError):
-        return ip_address(host).is_loopback
-    return host == "localhost"

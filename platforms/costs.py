@@ -1,7 +1,7 @@
-"""What a run on a platform that bills by the minute may cost: told before it is spent.
+"""What a run may cost on a platform that bills by the minute; said before anything is spent.
 
-An estimate counts what can be known beforehand. What it leaves out: the length of the answers
-(billed by tokens), an analysis that has to be asked again in parts, and what a plan includes.
+An estimate counts what is known beforehand. It leaves out the length of responses (billed by
+tokens), analyses that have to be repeated in parts, and what a plan includes.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from platforms.errors import SpendingRefused
 
-# A platform measures lengths a little differently from us: that is not worth a second question.
+# A platform measures lengths a little differently from us: too little to be confirmed again.
 SLACK = 1.05
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What will be billed: minutes of video to index, minutes times definitions, searches."""
+    """What will be billed: minutes to index, minutes times classes to analyse, and searches."""
 
     index_minutes: float = 0.0
     analysis_minutes: float = 0.0
@@ -37,14 +37,14 @@ NOTHING = Estimate()
 
 @dataclass(frozen=True)
 class Prices:
-    """US dollars for a minute to index, a minute to analyse by one definition, a search."""
+    """US dollars for indexing a minute, for analysing a minute by one class, and for a search."""
 
     index_minute: float
     analysis_minute: float
     search: float
 
     def cost(self, estimate: Estimate) -> float:
-        """US dollars for all of an estimate."""
+        """The US dollars of an estimate."""
         return (
             estimate.index_minutes * self.index_minute
             + estimate.analysis_minutes * self.analysis_minute
@@ -52,7 +52,7 @@ class Prices:
         )
 
     def in_words(self, estimate: Estimate) -> str:
-        """An estimate as a sum that can be checked."""
+        """An estimate as a sum that the user can check."""
         parts = [
             f"{amount:.1f} {what} x ${price:g}"
             for amount, what, price in (
@@ -63,14 +63,14 @@ class Prices:
         ]
         if estimate.searches:
             parts.append(f"{estimate.searches} searches x ${self.search:g}")
-        return f"about ${self.cost(estimate):.2f} ({' + '.join(parts)}, plus answers by length)"
+        return f"about ${self.cost(estimate):.2f} ({' + '.join(parts)}, plus responses by length)"
 
 
 class Budget:
-    """Tells every estimate, and asks where one is above `confirm_above` US dollars.
+    """Says what something will cost, and has it confirmed above `confirm_above` US dollars.
 
-    What was agreed to for later is not asked for again when it is due. `confirm` asks a person,
-    and is None where there is none to ask.
+    What was confirmed for later is not confirmed again when it is due. `confirm` asks a person; it
+    is None if there is none to ask.
     """
 
     def __init__(
@@ -88,22 +88,22 @@ class Budget:
         self._lock = threading.Lock()
 
     def agree(self, now: Estimate, later: Estimate = NOTHING) -> None:
-        """Return where `now` may be spent at once and `later` when it is agreed to as `now`.
+        """Return if `now` may be spent at once, and `later` once it is passed as `now`.
 
-        Raises SpendingRefused where it may not.
+        Raises SpendingRefused otherwise.
         """
         both = now + later
         with self._lock:
             if self._prices.cost(both) > self._agreed * SLACK:
-                self._ask(both)
+                self._confirm_costs(both)
                 self._agreed = self._prices.cost(both)
             self._agreed = max(self._agreed - self._prices.cost(now), 0.0)
 
-    def _ask(self, estimate: Estimate) -> None:
+    def _confirm_costs(self, estimate: Estimate) -> None:
         cost, words = self._prices.cost(estimate), self._prices.in_words(estimate)
         self._say(f"This will cost {words}.")
-        if cost > self._confirm_above and not (self._confirm and self._confirm("Go on?")):
+        if cost > self._confirm_above and not (self._confirm and self._confirm("Continue?")):
             raise SpendingRefused(
-                f"it would cost {words}, above V13_CONFIRM_ABOVE={self._confirm_above:g}, and"
-                " nobody said yes: raise that setting, or run pipeline.py with --yes"
+                f"it would cost {words}, which is above V13_CONFIRM_ABOVE={self._confirm_above:g}"
+                " and was not confirmed: raise that setting, or run pipeline.py with --yes"
             )

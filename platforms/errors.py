@@ -1,4 +1,4 @@
-"""Why a platform is not used, or not for this: errors before any call has failed."""
+"""Why a platform is not used, or not for this: errors that are no failures of a call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class PlatformUnavailable(UserError):
 
 
 class NotSupported(UserError):
-    """This platform cannot do what was asked, whatever is tried; the message names it."""
+    """This platform cannot do what was asked; the message says what that is."""
 
     title = "Not supported on this platform"
     page_status = 501
@@ -21,7 +21,7 @@ class NotSupported(UserError):
 
 
 class SpendingRefused(UserError):
-    """It would cost more than was agreed to; the message says how much, and how to agree."""
+    """It would cost more than was confirmed; the message says how much, and how to confirm it."""
 
-    title = "Not agreed to the costs"
+    title = "The costs are not confirmed"
     page_status = 402

@@ -41,8 +41,8 @@ from twelvelabs_client import (
     ApiStatusError,
     ApiTimeout,
     AuthError,
-    BadAnswer,
     BadRequest,
+    BadResponse,
     Conflict,
     NotFound,
     RateLimited,
@@ -84,7 +84,7 @@ def client(connect: Callable[..., TwelveLabsClient]) -> TwelveLabsClient:
 
 @pytest.fixture
 def platform() -> Iterator[responses.RequestsMock]:
-    """Answers in the order in which they are registered; each must be asked for."""
+    """Responds in the order in which responses are registered; each must be requested."""
     with responses.RequestsMock(registry=responses.registries.OrderedRegistry) as mock:
         yield mock
 
@@ -102,7 +102,7 @@ def named(name: str, index_id: str = "i1", **more: Any) -> dict[str, Any]:
     return {"_id": index_id, "index_name": name, **more}
 
 
-# The address and the key
+# The URL and the key
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def named(name: str, index_id: str = "i1", **more: Any) -> dict[str, Any]:
         ("http://[::1]:8000/p/v1.1", "v1.1"),
     ],
 )
-def test_version_is_the_last_part_of_the_address(url: str, version: str) -> None:
+def test_version_is_the_last_part_of_the_url(url: str, version: str) -> None:
     with TwelveLabsClient(url) as client:
         assert client.version == version
 
@@ -130,19 +130,19 @@ def test_version_is_the_last_part_of_the_address(url: str, version: str) -> None
         ("ftp://api.twelvelabs.io/v1.2", "is not a plain web address"),
         ("https:///v1.2", "is not a plain web address"),
         ("https://host/v1.2?key=1", "is not a plain web address"),
-        ("https://host:port/v1.2", "is not an address"),
-        ("http://[::1/v1.2", "is not an address"),
+        ("https://host:port/v1.2", "is not a URL"),
+        ("http://[::1/v1.2", "is not a URL"),
         ("", "is not a plain web address"),
     ],
 )
-def test_an_address_that_cannot_be_used_says_how_to_repair_it(url: str, words: str) -> None:
+def test_a_url_that_cannot_be_used_says_how_to_repair_it(url: str, words: str) -> None:
     with pytest.raises(ApiSetupError, match=re.escape(words)) as caught:
         TwelveLabsClient(url, KEY)
     assert "https://api.twelvelabs.io/v1.3" in str(caught.value)
     assert not caught.value.retryable
 
 
-def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
+def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
     with pytest.raises(ApiSetupError, match="API_KEY") as caught:
         TwelveLabsClient(f"https://me:{KEY}@host/v1.2")
     assert KEY not in "".join(traceback.format_exception(caught.value))
@@ -176,12 +176,12 @@ def test_the_key_is_sent_as_header_only_when_there_is_one(
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(
-    "place", ["https://elsewhere.test/v1.2/tasks/t1", "http://platform.test/v1.2/tasks/t1"]
+    "place", ["https://other.test/v1.2/tasks/t1", "http://platform.test/v1.2/tasks/t1"]
 )
 def test_redirects_are_not_followed(
     platform: responses.RequestsMock, client: TwelveLabsClient, status: int, place: str
 ) -> None:
-    # A second call would find no answer registered and fail the test with another error.
+    # A second call would find no response registered and fail the test with another error.
     platform.get(f"{URL}/tasks/t1", status=status, headers={"Location": place})
     with pytest.raises(ApiStatusError, match=re.escape(f"redirects to {place}")) as caught:
         client.task("t1")
@@ -316,8 +316,8 @@ def test_an_index_is_one_record_whatever_the_version(
         "scores": "not measured",
         "video_count": 3,
     }
-    for answer in (older, newer, engines):
-        platform.get(f"{URL}/indexes/i", json=answer)
+    for body in (older, newer, engines):
+        platform.get(f"{URL}/indexes/i", json=body)
     hosted = Index("i", "demo", frozenset(("visual", "logo")))
     assert client.index("i") == client.index("i") == hosted
     assert client.index("i") == replace(
@@ -354,8 +354,8 @@ def test_a_video_is_a_record(
         "damage": "ends after 2 s",
         "fingerprint": "f",
     }
-    answer = {"_id": "v", "created_at": created_at, "metadata": metadata}
-    platform.get(f"{URL}/indexes/i/videos/v", json=answer)
+    body = {"_id": "v", "created_at": created_at, "metadata": metadata}
+    platform.get(f"{URL}/indexes/i/videos/v", json=body)
     known = ("a/b.mp4", 12, 4.0, 29.97, "ends after 2 s", "f")
     assert client.video("i", "v") == Video("v", *known, created_at=moment)
 
@@ -383,9 +383,9 @@ def test_a_video_is_a_record(
 def test_what_makes_no_sense_counts_as_not_told(
     platform: responses.RequestsMock, client: TwelveLabsClient, metadata: Any
 ) -> None:
-    answer = {"_id": "v", "metadata": metadata}
-    platform.get(f"{URL}/indexes/i/videos", json=page_of([answer]))
-    platform.get(f"{URL}/tasks/v", json={**answer, "status": "ready", "process": metadata})
+    body = {"_id": "v", "metadata": metadata}
+    platform.get(f"{URL}/indexes/i/videos", json=page_of([body]))
+    platform.get(f"{URL}/tasks/v", json={**body, "status": "ready", "process": metadata})
     assert list(client.videos("i")) == [Video("v")]
     assert client.task("v") == Task("v", "ready")
 
@@ -394,7 +394,7 @@ def test_a_task_tells_how_far_it_is(
     platform: responses.RequestsMock, client: TwelveLabsClient
 ) -> None:
     process = {"upload_percentage": 100, "percentage": 40, "remain_seconds": 180}
-    answer = {
+    body = {
         "_id": "t",
         "index_id": "i",
         "video_id": "v",
@@ -402,7 +402,7 @@ def test_a_task_tells_how_far_it_is(
         "metadata": {"filename": "a.mp4"},
         "process": process,
     }
-    platform.get(f"{URL}/tasks/t", json=answer)
+    platform.get(f"{URL}/tasks/t", json=body)
     assert client.task("t") == Task("t", "indexing", "i", "v", "a.mp4", 40.0, 100.0, 180.0)
 
 
@@ -464,7 +464,7 @@ def test_a_page_that_comes_again_for_ever_is_an_error(
 ) -> None:
     for _ in range(2):
         platform.get(f"{URL}/indexes", json=page_of(ids("a"), 1, 9))
-    with pytest.raises(BadAnswer, match="page 2 of 9"):
+    with pytest.raises(BadResponse, match="page 2 of 9"):
         list(client.indexes())
 
 
@@ -550,18 +550,18 @@ def test_classify_pages_that_go_round_are_an_error(
     tokens: list[str],
     videos: list[str],
 ) -> None:
-    answers = [
+    pages = [
         {"data": [{"video_id": video}], "page_info": {"next_page_token": token}}
         for video, token in zip(videos, tokens, strict=True)
     ]
-    platform.post(f"{URL}/classify", json=answers[0])
-    platform.get(f"{URL}/classify/u-1", json=answers[1])
-    with pytest.raises(BadAnswer, match="given before"):
+    platform.post(f"{URL}/classify", json=pages[0])
+    platform.get(f"{URL}/classify/u-1", json=pages[1])
+    with pytest.raises(BadResponse, match="given before"):
         client.classify_videos(["v1"], REQUEST)
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, "search_page_token_expired"), (404, "gone")])
-def test_a_classification_whose_page_token_dies_starts_again(
+def test_a_classification_whose_page_token_expires_starts_again(
     platform: responses.RequestsMock, client: TwelveLabsClient, status: int, code: str
 ) -> None:
     one, two = ([{"video_id": name, "classes": []}] for name in ("v1", "v2"))
@@ -573,7 +573,7 @@ def test_a_classification_whose_page_token_dies_starts_again(
     assert client.classify_index("i1", REQUEST) == one + two
 
 
-def test_page_tokens_that_always_die_are_an_error(
+def test_page_tokens_that_always_expire_are_an_error(
     platform: responses.RequestsMock, client: TwelveLabsClient
 ) -> None:
     first = {"data": [], "page_info": {"next_page_token": "u-1"}}
@@ -639,7 +639,7 @@ def test_each_status_has_its_error_with_the_platforms_words(
         (b"<" * 10_000, "text/html", "<" * 500),
     ],
 )
-def test_an_error_answer_of_any_form_is_told_in_words(
+def test_an_error_response_of_any_form_is_put_into_words(
     platform: responses.RequestsMock,
     connect: Callable[..., TwelveLabsClient],
     body: bytes,
@@ -654,14 +654,14 @@ def test_an_error_answer_of_any_form_is_told_in_words(
 
 
 @pytest.mark.parametrize(
-    ("do", "answer", "words"),
+    ("do", "given", "words"),
     [
         (lambda c: c.task("t"), {"json": {"_id": "t"}}, "'status'"),
         (lambda c: c.index("i"), {"json": {}}, "'_id'"),
         (lambda c: c.index("i"), {"json": {"_id": None}}, "'_id'"),
-        (lambda c: c.index("i"), {"json": []}, "no JSON object"),
-        (lambda c: c.index("i"), {"json": "done"}, "no JSON object"),
-        (lambda c: c.index("i"), {"status": 204}, "an answer in JSON was due"),
+        (lambda c: c.index("i"), {"json": []}, "not a JSON object"),
+        (lambda c: c.index("i"), {"json": "done"}, "not a JSON object"),
+        (lambda c: c.index("i"), {"status": 204}, "the response should be JSON"),
         (
             lambda c: c.index("i"),
             {"body": "<h1>Sign in to the hotel</h1>", "content_type": "text/html"},
@@ -695,17 +695,17 @@ def test_an_error_answer_of_any_form_is_told_in_words(
         ),
     ],
 )
-def test_an_answer_that_is_not_as_promised_is_named(
+def test_a_response_that_breaks_the_contract_is_named(
     client: TwelveLabsClient,
     do: Callable[[TwelveLabsClient], Any],
-    answer: dict[str, Any],
+    given: dict[str, Any],
     words: str,
 ) -> None:
     with responses.RequestsMock() as platform:
         for method in ("GET", "POST"):
-            platform.add(method, re.compile(re.escape(URL)), **answer)
+            platform.add(method, re.compile(re.escape(URL)), **given)
         platform.assert_all_requests_are_fired = False
-        with pytest.raises(BadAnswer, match=re.escape(words)) as caught:
+        with pytest.raises(BadResponse, match=re.escape(words)) as caught:
             do(client)
     assert URL in str(caught.value)
     assert not caught.value.retryable
@@ -781,10 +781,10 @@ def test_passing_failures_are_tried_again(
     method: str,
 ) -> None:
     path = "/tasks/t1" if method == "GET" else "/classify/bulk"  # a classification only reads
-    answer = {"_id": "t1", "status": "ready", "data": []}
+    body = {"_id": "t1", "status": "ready", "data": []}
     for failure in failures:
         platform.add(method, URL + path, **failure)
-    platform.add(method, URL + path, json=answer)
+    platform.add(method, URL + path, json=body)
     if method == "GET":
         assert client.task("t1") == Task("t1", "ready")
     else:
@@ -820,7 +820,7 @@ DATE = "Tue, 07 Nov 2023 10:00:00 GMT"  # 1699351200 s
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "asked_s"),
+    ("status", "headers", "wait_s"),
     [
         (429, {"Retry-After": "7"}, 7),
         (429, {"Retry-After": " 7.5 "}, 7.5),
@@ -840,23 +840,23 @@ DATE = "Tue, 07 Nov 2023 10:00:00 GMT"  # 1699351200 s
         (429, {"Retry-After": "9" * 400}, float("inf")),
     ],
 )
-def test_the_wait_asked_for_is_honoured_up_to_a_cap(
+def test_the_requested_wait_is_honoured_up_to_a_cap(
     platform: responses.RequestsMock,
     connect: Callable[..., TwelveLabsClient],
     waits: list[float],
     status: int,
     headers: dict[str, str],
-    asked_s: float | None,
+    wait_s: float | None,
 ) -> None:
     for _ in range(2):
         platform.get(f"{URL}/tasks/t1", status=status, headers=headers)
     with pytest.raises(ApiStatusError) as caught:
         connect(max_retries=1).task("t1")
-    assert caught.value.retry_after_s == asked_s
-    least = asked_s or 0
+    assert caught.value.retry_after_s == wait_s
+    least = wait_s or 0
     assert min(least + 0.5, LONGEST_WAIT_S) <= waits[0] <= min(least + 1, LONGEST_WAIT_S)
-    if status == 429 and asked_s:
-        assert f"try again in {asked_s:.0f} s" in str(caught.value)
+    if status == 429 and wait_s:
+        assert f"try again in {wait_s:.0f} s" in str(caught.value)
 
 
 def test_without_a_date_the_local_clock_tells_when_the_limit_ends(
@@ -887,7 +887,7 @@ def test_each_new_try_is_logged(
 @pytest.mark.parametrize(
     "lost", [{"body": requests.ConnectionError("cut")}, {"status": 502}, {"status": 504}]
 )
-def test_an_index_whose_answer_got_lost_is_looked_for_first(
+def test_an_index_whose_response_was_lost_is_looked_for_first(
     platform: responses.RequestsMock, client: TwelveLabsClient, lost: dict[str, Any]
 ) -> None:
     platform.post(f"{URL}/indexes", **lost)
@@ -908,7 +908,7 @@ def test_an_index_that_was_not_made_is_sent_again_after_every_look(
     assert len(waits) == 3
 
 
-def test_a_conflict_after_a_lost_answer_is_the_index_that_was_made(
+def test_a_conflict_after_a_lost_response_is_the_index_that_was_made(
     platform: responses.RequestsMock, client: TwelveLabsClient
 ) -> None:
     platform.post(f"{URL}/indexes", body=requests.ReadTimeout("slow"))
@@ -918,7 +918,7 @@ def test_a_conflict_after_a_lost_answer_is_the_index_that_was_made(
     assert client.create_index("demo", ["visual"]) == "made"
 
 
-def test_a_conflict_without_a_lost_answer_is_a_conflict(
+def test_a_conflict_without_a_lost_response_is_a_conflict(
     platform: responses.RequestsMock, client: TwelveLabsClient
 ) -> None:
     body = {"code": "index_name_already_exists", "message": "Index name demo already exists."}
@@ -941,7 +941,7 @@ def test_a_refused_index_needs_no_look(
         client.create_index("demo", ["visual"])
 
 
-def test_the_last_lost_answer_is_looked_into_as_well(
+def test_the_last_lost_response_is_looked_into_as_well(
     platform: responses.RequestsMock, connect: Callable[..., TwelveLabsClient]
 ) -> None:
     client = connect(max_retries=0)
@@ -966,13 +966,13 @@ def test_the_key_is_in_no_repr(client: TwelveLabsClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "given",
     [
         {"status": 401, "json": {"code": KEY, "message": f"The key {KEY} is not known."}},
         {"status": 500, "body": f"<p>x-api-key: {KEY}</p>", "content_type": "text/html"},
         {"status": 502, "body": "x" * 490 + KEY, "content_type": "text/plain"},
         {"status": 400, "json": {"message": "x" * 490 + KEY}},
-        {"status": 302, "headers": {"Location": f"https://elsewhere.test/?key={KEY}"}},
+        {"status": 302, "headers": {"Location": f"https://other.test/?key={KEY}"}},
         {"status": 200, "body": f"your key: {KEY}", "content_type": "text/html"},
         {"status": 200, "body": "x" * 490 + KEY, "content_type": "application/json"},
         {"body": requests.ConnectionError(f"sent headers: {{'x-api-key': '{KEY}'}}")},
@@ -983,11 +983,11 @@ def test_the_key_is_in_no_error_and_no_log(
     platform: responses.RequestsMock,
     connect: Callable[..., TwelveLabsClient],
     caplog: pytest.LogCaptureFixture,
-    answer: dict[str, Any],
+    given: dict[str, Any],
 ) -> None:
     caplog.set_level(logging.DEBUG)
     for _ in range(2):
-        platform.get(f"{URL}/tasks/t1", **answer)
+        platform.get(f"{URL}/tasks/t1", **given)
     platform.assert_all_requests_are_fired = False
     with pytest.raises(ApiError) as caught:
         connect(max_retries=1).task("t1")
@@ -1027,7 +1027,7 @@ class Platform:
             def log_message(self, *args: Any) -> None:
                 """Say nothing."""
 
-            def answer(self, status: int, body: Any) -> None:
+            def respond(self, status: int, body: Any) -> None:
                 content = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -1036,7 +1036,7 @@ class Platform:
                 self.wfile.write(content)
 
             def reset(self) -> None:
-                """Cut the connection at once, with whatever was under way."""
+                """Cut the connection at once, whatever is in transit."""
                 linger = struct.pack("ii", 1, 0)
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 self.close_connection = True
@@ -1045,26 +1045,26 @@ class Platform:
                 query = parse_qs(urlsplit(self.path).query)
                 (name,) = query["filename"]
                 found = [task for task in platform.tasks if task["metadata"]["filename"] == name]
-                self.answer(200, page_of(found[::-1]))
+                self.respond(200, page_of(found[::-1]))
 
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
                 with platform.lock:
-                    way = platform.plan.pop(0) if platform.plan else "accept"
+                    fault = platform.plan.pop(0) if platform.plan else "accept"
                 head = self.rfile.read(min(length, 1_000_000))
                 name = self.form(head)[1]
-                if way == "cut":
+                if fault == "cut":
                     return self.reset()
                 left = length - len(head)
                 while left:
                     left -= len(self.rfile.read(min(left, 65_536)))
-                if way == "accept, then cut":
+                if fault == "accept, then cut":
                     platform.task(name)
                     return self.reset()
-                if way == "fail, then cut":
+                if fault == "fail, then cut":
                     platform.task(name, "failed")
                     return self.reset()
-                if way == "half an answer":
+                if fault == "half a response":
                     platform.task(name)
                     self.send_response(201)
                     self.send_header("Content-Type", "application/json")
@@ -1073,15 +1073,15 @@ class Platform:
                     self.wfile.write(b'{"_id": "t')
                     self.close_connection = True
                     return None
-                if way == "say nothing":
+                if fault == "say nothing":
                     platform.task(name)
                     self.rfile.read(1)  # until the client hangs up
                     self.close_connection = True
                     return None
-                assert way == "accept"
+                assert fault == "accept"
                 platform.received.append(self.form(head))
                 with platform.lock:
-                    return self.answer(201, {"_id": platform.task(name)["_id"]})
+                    return self.respond(201, {"_id": platform.task(name)["_id"]})
 
             def form(self, body: bytes) -> tuple[dict[str, str], str, str, bytes]:
                 """Fields, name, content type and bytes of the upload, as Flask would read them."""
@@ -1223,7 +1223,7 @@ def test_an_upload_is_streamed_in_constant_memory(
         (["cut", "cut", "cut"], "t0", 1),
         (["accept, then cut"], "t0", 1),
         (["cut", "accept, then cut"], "t0", 1),
-        (["half an answer"], "t0", 1),
+        (["half a response"], "t0", 1),
         (["say nothing"], "t0", 1),
         (["fail, then cut"], "t1", 2),
     ],
@@ -1252,7 +1252,7 @@ def test_an_upload_that_is_cut_every_time_is_an_error_after_all_tries(
     server: Platform, connect: Callable[..., TwelveLabsClient], video: Path, waits: list[float]
 ) -> None:
     server.plan = ["cut"] * 3
-    with pytest.raises(ApiConnectionError, match=r"POST .*/tasks: no whole answer"):
+    with pytest.raises(ApiConnectionError, match=r"POST .*/tasks: no complete response"):
         connect(server.url, max_retries=2).upload_video("i1", video)
     assert (server.plan, server.tasks, len(waits)) == ([], [], 2)
 
@@ -1312,7 +1312,7 @@ def test_this_machine_is_called_past_any_proxy(
     assert list(connect(server.url, max_retries=0).tasks("i1", filename="x")) == []
 
 
-def test_no_answer_at_all_says_why(
+def test_no_response_at_all_says_why(
     connect: Callable[..., TwelveLabsClient], waits: list[float]
 ) -> None:
     with socket.socket() as unused:  # bound and not listening: refuses
@@ -1325,11 +1325,11 @@ def test_no_answer_at_all_says_why(
     assert len(waits) == 3
 
 
-def test_an_answer_that_does_not_come_is_a_timeout(
+def test_a_response_that_does_not_come_is_a_timeout(
     connect: Callable[..., TwelveLabsClient], waits: list[float]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1.2"
-        with pytest.raises(ApiTimeout, match=re.escape("0.05 s to answer")):
+        with pytest.raises(ApiTimeout, match=re.escape("0.05 s to respond")):
             connect(url, read_timeout_s=0.05, max_retries=1).task("t1")
     assert len(waits) == 1

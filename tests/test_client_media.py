@@ -1,4 +1,4 @@
-"""Words and pictures of a video over the client; signed addresses get no key."""
+"""Texts and thumbnails of a video; presigned URLs get no key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import responses
 
 from core.types import HEARD, TimedText
-from twelvelabs_client import ApiConnectionError, BadAnswer, TwelveLabsClient
+from twelvelabs_client import ApiConnectionError, BadResponse, TwelveLabsClient
 
 URL = "https://platform.example/v1.2"
 VIDEO = f"{URL}/indexes/i/videos/v"
@@ -27,7 +27,7 @@ def client() -> TwelveLabsClient:
         yield made
 
 
-def test_words(client: TwelveLabsClient, platform: responses.RequestsMock) -> None:
+def test_text(client: TwelveLabsClient, platform: responses.RequestsMock) -> None:
     heard = [{"start": 0, "end": 1.5, "value": "hello"}]
     platform.get(f"{VIDEO}/transcription", json={"id": "v", "index_id": "i", "data": heard})
     platform.get(f"{VIDEO}/text-in-video", json={"id": "v", "index_id": "i", "data": None})
@@ -45,11 +45,11 @@ def test_words(client: TwelveLabsClient, platform: responses.RequestsMock) -> No
         ([{"start": "0", "end": 1.5, "value": "hello"}], "an entry of 'data'"),
     ],
 )
-def test_words_that_make_no_sense_are_an_error(
+def test_text_that_makes_no_sense_are_an_error(
     client: TwelveLabsClient, platform: responses.RequestsMock, data: Any, words: str
 ) -> None:
     platform.get(f"{VIDEO}/transcription", json={"data": data})
-    with pytest.raises(BadAnswer, match=words) as caught:
+    with pytest.raises(BadResponse, match=words) as caught:
         client.transcript("i", "v")
     assert f"GET {VIDEO}/transcription" in str(caught.value)
 
@@ -60,9 +60,9 @@ def test_picture_is_fetched_without_the_key(
     platform.get(f"{VIDEO}/thumbnail", json={"thumbnail": SIGNED})
     platform.get(SIGNED, body=b"jpeg")
     assert client.thumbnail("i", "v", 2.5) == b"jpeg"
-    asked, fetched = (call.request for call in platform.calls)
-    assert asked.params == {"time": "2.5"}
-    assert asked.headers["x-api-key"] == "the-key"
+    call, fetched = (each.request for each in platform.calls)
+    assert call.params == {"time": "2.5"}
+    assert call.headers["x-api-key"] == "the-key"
     assert "x-api-key" not in fetched.headers
 
 
@@ -76,10 +76,10 @@ def test_signature_is_in_no_error(
     assert "s3cret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("address", ["file:///etc/passwd", "http://pictures.example/1.jpg", ""])
-def test_other_addresses_are_not_fetched(
-    client: TwelveLabsClient, platform: responses.RequestsMock, address: str
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "http://pictures.example/1.jpg", ""])
+def test_other_urls_are_not_fetched(
+    client: TwelveLabsClient, platform: responses.RequestsMock, url: str
 ) -> None:
-    platform.get(f"{VIDEO}/thumbnail", json={"thumbnail": address})
-    with pytest.raises(BadAnswer, match="must begin with https:"):
+    platform.get(f"{VIDEO}/thumbnail", json={"thumbnail": url})
+    with pytest.raises(BadResponse, match="must begin with https:"):
         client.thumbnail("i", "v", 0)

@@ -1,15 +1,15 @@
 """What can go wrong between a client and a Twelve Labs platform.
 
 Every failure of a call is one of these errors. `retryable` says whether the same call may succeed
-later; by then it has been tried again `max_retries` times, with growing and jittered waits on top
-of those the platform asked for:
+later. By the time such an error is raised, the call has been retried `max_retries` times, with
+growing, jittered waits on top of those that the platform asked for:
 
-    ApiError                        also on its own, for a call that could not be made at all
-    +-- ApiSetupError               an address or key that cannot be used
-    +-- BadAnswer                   an answer that is not what the API promises
-    +-- ApiConnectionError          no answer, or half of one                         retryable
-    |   +-- ApiTimeout              no answer in time                                 retryable
-    +-- ApiStatusError              an answer that says no: status, code, message
+    ApiError                        raised itself for a call that could not be made at all
+    +-- ApiSetupError               a URL or key that cannot be used
+    +-- BadResponse                 a response that breaks the API's contract
+    +-- ApiConnectionError          no response, or part of one                       retryable
+    |   +-- ApiTimeout              no response in time                               retryable
+    +-- ApiStatusError              a refusal: HTTP status, code, message
         +-- BadRequest              400, 422
         +-- AuthError               401, 403
         +-- NotFound                404
@@ -24,44 +24,44 @@ from collections.abc import Mapping
 
 from core.errors import UserError
 
-# What the account lacks, whatever is asked of it: trying with another video helps nobody.
+# The account lacks something, so no other video would fare better.
 PLAN_CODES = frozenset(
     ("usage_limit_exceeded", "insufficient_funds", "api_allowed_for_paid_plan", "api_not_allowed")
 )
 REPAIRS = dict.fromkeys(
-    PLAN_CODES, " (the plan of this account does not allow it: see its limits, or upgrade)"
+    PLAN_CODES, " (the plan of this account does not allow it: check its limits, or upgrade)"
 )
 
 
 class ApiError(UserError):
     """Any failure of a call."""
 
-    title = "The platform did not answer as hoped"
+    title = "A call to the platform failed"
     page_status = 503
 
     retryable = False
 
 
 class ApiSetupError(ApiError):
-    """The address or the key cannot be used; the message says how to repair it."""
+    """The URL or the key cannot be used; the message says how to repair it."""
 
 
-class BadAnswer(ApiError):
-    """The answer is not what the API promises: not JSON, a key is missing, pages go round."""
+class BadResponse(ApiError):
+    """The response breaks the API's contract: it is not JSON, lacks a key, or repeats a page."""
 
 
 class ApiConnectionError(ApiError):
-    """No answer came, or only half of one."""
+    """There was no response, or only part of one."""
 
     retryable = True
 
 
 class ApiTimeout(ApiConnectionError):
-    """No answer came in time."""
+    """There was no response in time."""
 
 
 class ApiStatusError(ApiError):
-    """The platform said no, with an HTTP status and its own code ("" where it gave none)."""
+    """The platform refused, with an HTTP status and a code of its own ("" if it gave none)."""
 
     def __init__(
         self,
@@ -84,12 +84,12 @@ class ApiStatusError(ApiError):
         return f"{call}{self.status}{code}: {self.message}{self.repair()}"
 
     def repair(self) -> str:
-        """What to do about it, as the end of the message."""
+        """How to repair it, as the end of the message."""
         return REPAIRS.get(self.code, "")
 
 
 class BadRequest(ApiStatusError):
-    """400 or 422: the platform does not take this request at any time."""
+    """400 or 422: the platform will never accept this request."""
 
 
 class AuthError(ApiStatusError):
@@ -100,15 +100,15 @@ class AuthError(ApiStatusError):
 
 
 class NotFound(ApiStatusError):
-    """404: no such index, task, video or address."""
+    """404: no such index, task, video or URL."""
 
 
 class Conflict(ApiStatusError):
-    """409: the name is taken, or the thing is in use."""
+    """409: the name is taken, or the resource is in use."""
 
 
 class RateLimited(ApiStatusError):
-    """429: too many calls; `retry_after_s` is the wait asked for, None where it is not said."""
+    """429: too many calls; `retry_after_s` is the wait asked for, None if none was given."""
 
     retryable = True
 
@@ -117,7 +117,7 @@ class RateLimited(ApiStatusError):
 
 
 class ServerError(ApiStatusError):
-    """5xx: the platform, or a proxy before it, is in trouble."""
+    """5xx: the platform, or a proxy in front of it, is failing."""
 
     retryable = True
 

@@ -1,4 +1,4 @@
-"""Fields of JSON objects that may hold anything: of the promised type, or a default."""
+"""Reads fields of JSON objects that may hold anything: a value of the right type, or a default."""
 
 from __future__ import annotations
 
@@ -51,12 +51,18 @@ def whole_number(record: Json, key: str) -> int | None:
 
 
 def moment(record: Json, key: str) -> datetime | None:
-    """A point in time in RFC 3339, in UTC where it names no zone; None for anything else."""
+    """A time in RFC 3339, taken as UTC if it names no time zone; None for anything else."""
     try:
         found = datetime.fromisoformat(text(record, key).replace("Z", "+00:00"))
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+
+
+def reason(record: Json) -> str:
+    """Why something failed: what stands under "error", as an object or as text; "" if nothing."""
+    error = table(record, "error")
+    return text(error, "message") or text(error, "code") or text(record, "error")
 
 
 def _list(record: Json, key: str) -> list[Any]:

@@ -1,17 +1,17 @@
-"""A platform that speaks the Twelve Labs API v1.3, behind the calls of TwelveLabsClient.
+"""The client of a platform that speaks the Twelve Labs API v1.3, with TwelveLabsClient's calls.
 
-v1.3 has no classify calls. A classification is derived here: from the segments that its analysis
-finds (`platforms.v13.segments`) or from the ranks of its search (`platforms.v13.search`), as
-clips that `core.classification` judges as it judges those of every other platform. `scores` says
-which. Both are paid, so the clips of the last request are kept: other thresholds, or the answer
-with clips after the one without, cost nothing.
+v1.3 has no classify calls, so a classification is derived here. The segments that its analysis
+finds (`platforms.v13.segments`), or the ranks of its search (`platforms.v13.search`), become clips,
+which `core.classification` judges like those of every other platform; `scores` says which it was.
+Both are paid for, so the clips of the last request are kept: a request that differs only in its
+thresholds, or is repeated to include clips, costs nothing.
 
-An upload's task is the indexed asset, or with `upload="tasks"` the task of the older call, which
-v1.3 announces to withdraw.
+The task of an upload is the indexed asset, or with `upload="tasks"` the task of the older call,
+which v1.3 has announced to withdraw.
 
-Unverified, as no call was made: that the id of an indexed asset is that of its video (the name
-and size of the file decide where it is not), and that `/indexes/{id}/videos` lists the videos of
-both ways to upload.
+Unverified, because no call was made: that an indexed asset and its video have the same id (if they
+do not, the file's name and size identify it), and that `/indexes/{id}/videos` lists videos uploaded
+by either call.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from twelvelabs_client import TwelveLabsClient, timed_text_in
 
 VERSION = "v1.3"
 INDEX_MODEL = "marengo3.0"
-MOST_IN_A_TASK = 2 * 10**9
+MAX_TASK_BYTES = 2 * 10**9
 
 
 class ClipFinder(Protocol):
-    """One of the calls of v1.3 that clips are made from."""
+    """Makes clips from one of the calls of v1.3."""
 
     @property
     def scores(self) -> str:
         """How scores are made, in words."""
 
-    def models(self, held: Sequence[Json]) -> dict[str, str]:
-        """The model that judges each kind of evidence, of an index that holds these models."""
+    def models_of(self, models: Sequence[Json]) -> dict[str, str]:
+        """The model that judges each kind of evidence, in an index made with these models."""
 
     def find_clips(
         self,
@@ -60,21 +60,21 @@ class ClipFinder(Protocol):
         videos: Sequence[Video],
         request: ClassifyRequest,
     ) -> tuple[dict[str, ClipsByClass], dict[str, str]]:
-        """Clips by video id and class, and the reason for each video that has none to give."""
+        """Clips by video id and class, and by video id the reason why a video has none."""
 
     def estimate(
         self, videos: Sequence[Video], request: ClassifyRequest, new_minutes: float
     ) -> Estimate:
-        """What `find_clips` will be billed for these videos and so many minutes of new ones."""
+        """What `find_clips` will cost for these videos and so many minutes of new ones."""
 
 
 class TwelveLabsV13Client(TwelveLabsClient):
     """The calls of TwelveLabsClient on v1.3.
 
     `classify_by` is "segmentation" or "search", `upload` is "assets" or "tasks". Uploads in chunks
-    that break off are noted in `sessions_file`. `poll_s` is the pause between looks at what the
-    platform is working on, `sleep` what waits. Before anything is spent on a classification,
-    `agree` is told how much; what it raises ends it.
+    that are interrupted are noted in `sessions_file`. `poll_s` is the interval at which work of the
+    platform is polled, and `sleep` waits for it. Before a classification costs anything, `agree` is
+    called with the estimate; it raises to prevent the classification.
     """
 
     _metadata = "system_metadata"
@@ -130,9 +130,9 @@ class TwelveLabsV13Client(TwelveLabsClient):
         new_minutes: float,
         only: Container[str] | None = None,
     ) -> Estimate:
-        """What classifying will be billed, with so many minutes that are not yet in the index.
+        """What a classification will cost, with so many minutes of video still to be indexed.
 
-        Analyses that an earlier run has paid are not counted. `only` as in `classify_index`.
+        Analyses that an earlier run has paid for are not counted. `only` as in `classify_index`.
         """
         return self._finder.estimate(self._held(index_id, only), request, new_minutes)
 
@@ -142,14 +142,14 @@ class TwelveLabsV13Client(TwelveLabsClient):
     # Indexes
 
     def find_index(self, name: str) -> Index | None:
-        """The index of exactly that name; None where there is none.
+        """The index of exactly that name; None if there is none.
 
-        Raises NotSupported where no model of it can be searched, and search is to classify.
+        Raises NotSupported if it is to be classified by search and has no model for that.
         """
         found = super().find_index(name)
         if found and not found.models:
             raise NotSupported(
-                "this index has no Marengo model and cannot be searched: take another one with"
+                "this index has no Marengo model and cannot be searched: name another one with"
                 " --index, or set V13_CLASSIFY=segmentation"
             )
         return found
@@ -163,9 +163,9 @@ class TwelveLabsV13Client(TwelveLabsClient):
         needs = dict.fromkeys(MODEL_OPTIONS[option] for option in options)
         return {"models": [{"model_name": INDEX_MODEL, "model_options": list(needs)}]}
 
-    def _index(self, answer: Json) -> Index:
-        models = self._finder.models(fields.tables(answer, "models"))
-        found = super()._index(answer)
+    def _index(self, body: Json) -> Index:
+        models = self._finder.models_of(fields.tables(body, "models"))
+        found = super()._index(body)
         return replace(found, options=frozenset(models), models=models, is_engine=False)
 
     # Tasks
@@ -179,15 +179,15 @@ class TwelveLabsV13Client(TwelveLabsClient):
         on_progress: OnProgress | None = None,
         language: str = "en",
     ) -> str:
-        """Upload a file, wait until the platform has taken it in, and return its indexing task.
+        """Upload a file, wait until the platform has processed it, and return its indexing task.
 
-        As in TwelveLabsClient; v1.3 finds out the language by itself. An asset of that name and
-        size that the account holds already is indexed without being sent again.
+        As in TwelveLabsClient; v1.3 detects the language itself. If the account already has an
+        asset of that name and size, it is indexed without another upload.
         """
         name = path.name if filename is None else filename
         if self._by_assets:
             return self._index_asset(index_id, self._uploader.asset(path, name, on_progress), name)
-        if path.stat().st_size > MOST_IN_A_TASK:
+        if path.stat().st_size > MAX_TASK_BYTES:
             raise ApiError(f"{name} is larger than the 2 GB of V13_UPLOAD=tasks: use assets")
         return super().upload_video(index_id, path, filename, on_progress=on_progress)
 
@@ -213,7 +213,7 @@ class TwelveLabsV13Client(TwelveLabsClient):
         return task_id
 
     def tasks(self, index_id: str, **filters: Any) -> Iterator[Task]:
-        """All tasks of an index that pass the filters (filename, created_at, ...)."""
+        """All tasks of an index that match the filters (filename, created_at, ...)."""
         if not self._by_assets:
             return super().tasks(index_id, **filters)
         path = ("indexes", index_id, "indexed-assets")
@@ -221,31 +221,31 @@ class TwelveLabsV13Client(TwelveLabsClient):
         return (self._placed(task, index_id) for task in found)
 
     def task(self, task_id: str) -> Task:
-        """One task; where its index is not known, all indexes are looked through for it."""
+        """One task; if its index is not known, all indexes are searched for it."""
         if not self._by_assets:
             return super().task(task_id)
         known = self._index_of.get(task_id)
         for index_id in [known] if known else [index.index_id for index in self.indexes()]:
             path = ("indexes", index_id, "indexed-assets", task_id)
             with suppress(NotFound):
-                answer = self._http.json(self._http.call("GET", *path), "_id", "status")
-                return self._placed(answer, index_id)
+                body = self._http.json(self._http.call("GET", *path), "_id", "status")
+                return self._placed(body, index_id)
         raise NotFound(404, "resource_not_exist", f"no index holds the indexed asset {task_id}")
 
     def delete_task(self, task_id: str) -> None:
-        """Delete a task that is ready or failed; on v1.3 an indexed asset and its video are one."""
+        """Delete a task that is ready or has failed; an indexed asset is deleted with its video."""
         if not self._by_assets:
             return super().delete_task(task_id)
         index_id = self.task(task_id).index_id
         self._http.call("DELETE", "indexes", index_id, "indexed-assets", task_id)
         return None
 
-    def _placed(self, answer: Json, index_id: str) -> Task:
-        self._index_of[answer["_id"]] = index_id
-        return replace(self._task(answer), index_id=index_id)
+    def _placed(self, body: Json, index_id: str) -> Task:
+        self._index_of[body["_id"]] = index_id
+        return replace(self._task(body), index_id=index_id)
 
-    def _task(self, answer: Json) -> Task:
-        task = super()._task(answer)
+    def _task(self, body: Json) -> Task:
+        task = super()._task(body)
         if self._by_assets and not task.video_id:
             return replace(task, video_id=task.task_id)
         return task
@@ -273,12 +273,12 @@ class TwelveLabsV13Client(TwelveLabsClient):
         return timed_text_in(self._http.json(response), "transcription", HEARD, call_of(response))
 
     def ocr_text(self, index_id: str, video_id: str) -> list[TimedText]:
-        """Nothing: v1.3 does not tell what is written in a picture."""
+        """Nothing: v1.3 does not give the text in a video."""
         return []
 
     def thumbnail(self, index_id: str, video_id: str, time_s: float) -> bytes:
-        """Raises NotSupported: v1.3 has no call for the picture at a time."""
-        raise NotSupported("v1.3 gives no pictures of a video")
+        """Raises NotSupported: v1.3 has no call for the frame at a time."""
+        raise NotSupported("v1.3 gives no thumbnails of a video")
 
     # Classification
 
@@ -291,9 +291,9 @@ class TwelveLabsV13Client(TwelveLabsClient):
         show_detailed_score: bool = False,
         page_limit: int = LONGEST_PAGE,
     ) -> list[Json]:
-        """Classify chosen videos; as in TwelveLabsClient, from what v1.3 gives.
+        """Classify these videos; as in TwelveLabsClient, derived from what v1.3 gives.
 
-        v1.3 does not tell a video's index, so the indexes are gone through until it is found.
+        v1.3 does not tell a video's index, so the indexes are searched until it is found.
         """
         missing = set(video_ids)
         data: list[Json] = []
@@ -322,10 +322,10 @@ class TwelveLabsV13Client(TwelveLabsClient):
         page_limit: int = LONGEST_PAGE,
         only: Container[str] | None = None,
     ) -> list[Json]:
-        """Classify the videos of an index whose ids are in `only`; none other is paid for.
+        """Classify the videos of an index whose ids are in `only`; no other is paid for.
 
-        As in TwelveLabsClient, from what v1.3 gives. Videos that could not be classified are in
-        `unclassified` with their reason.
+        As in TwelveLabsClient, derived from what v1.3 gives. Videos that could not be classified
+        are in `unclassified` with their reason.
         """
         videos = {video.video_id: video for video in self._held(index_id, only)}
         judged = {
@@ -342,9 +342,9 @@ class TwelveLabsV13Client(TwelveLabsClient):
     def _clips_of(
         self, index_id: str, request: ClassifyRequest, videos: Mapping[str, Video]
     ) -> dict[str, ClipsByClass]:
-        """The clips of these videos, by video id: those of the last request where it was the same.
+        """The clips of these videos, by video id; found anew only if the request has changed.
 
-        Thresholds make no difference: they only choose among the clips.
+        Other thresholds are no change: they only choose among the clips.
         """
         key = (index_id, frozenset(videos), replace(request, thresholds=Thresholds()))
         with self._finding:  # two threads with the same request must not pay twice
@@ -357,14 +357,14 @@ class TwelveLabsV13Client(TwelveLabsClient):
             return self._clips
 
     def classify_page(self, token: str) -> Json:
-        """Raises NotSupported: a classification of v1.3 is derived here, whole, without pages."""
+        """Raises NotSupported: a classification derived here has no pages."""
         raise NotSupported("v1.3 has no pages of a classification")
 
 
 def _as_json(
     scores: Sequence[ClassScore], include_clips: bool, show_detailed_score: bool
 ) -> list[Json]:
-    """The classes of one video as v1.2 writes them."""
+    """The classes of one video as v1.2 gives them."""
     shares = normalized_scores([found.score for found in scores])
     classes = []
     for found, share in zip(scores, shares, strict=True):

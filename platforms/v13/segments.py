@@ -1,15 +1,16 @@
-"""Clips out of v1.3's segmentation: one definition per class, one paid analysis per video and 20.
+"""Clips from v1.3's segmentation: a definition per class, a paid analysis per video and 20 classes.
 
-The model (pegasus1.5) names stretches of the video that fit a class and rates its own confidence
-in each; it also says which prompt fits and by what evidence. None of this is calibrated, and it is
-the model's word, not a measurement: `SCORES` says so to whoever reads the results.
+The model (pegasus1.5) finds segments of the video that fit a class and rates its own confidence in
+each. It also says which prompt fits and which evidence shows it. These are statements of a model,
+not measurements, and nothing calibrates them: `SCORES` explains this to the user.
 
-An analysis is marked with a digest of its request (`custom_id`). One that an earlier run has
-started or finished is found by it and not paid again, for as long as the platform keeps it.
+An analysis carries a digest of its request (`custom_id`). An analysis that an earlier run started
+or finished is found by it and not paid for again, as long as the platform keeps it.
 
-Not promised by the published specification, and checked where it can be: that times stay those of
-the whole video when only a part of it is analysed (`start_time`, `end_time`); other times are an
-error. That `GET /analyze/tasks` keeps old analyses is not needed: without it they are paid again.
+The published specification does not promise that times still count from the start of the video when
+only a part of it is analysed (`start_time`, `end_time`): times outside that part are an error. Nor
+does it promise that `GET /analyze/tasks` keeps old analyses: if it does not, they are paid for
+again.
 """
 
 from __future__ import annotations
@@ -28,21 +29,22 @@ from core.classes import PromptClass
 from core.classification import Clip
 from core.types import ClassifyRequest, Video
 from platforms.costs import Estimate
+from transport import fields
 from transport.errors import PLAN_CODES, BadRequest, NotFound
 from transport.http import Fetch, Json, Transport
 
 MODEL = "pegasus1.5"
 SCORES = (
-    f"self-rated: {MODEL} names the stretches of a class, their evidence and prompt, and rates its "
-    "own confidence 0-100; not calibrated"
+    f"self-rated: {MODEL} finds the segments of a class, with evidence and prompt, and rates its"
+    " own confidence 0-100; not calibrated"
 )
-MOST_DEFINITIONS = 20  # in one request
-# A Free account may have five tasks in work; more would only wait on the platform's side.
-MOST_AT_ONCE = 5
+MAX_DEFINITIONS = 20  # in one request
+# A free account may run five tasks at a time; more would only wait on the platform.
+MAX_AT_ONCE = 5
 MAX_TOKENS = 32_768  # the platform's own default for segmentations
-SHORTEST_SEGMENT_S = 2  # the least that the platform takes
-SHORTEST_WINDOW_S = 4.0  # the same for a part of a video
-TIME_SLACK_S = 1.0  # how far a segment may reach over the window that was asked for
+SHORTEST_SEGMENT_S = 2  # that the platform accepts
+SHORTEST_WINDOW_S = 4.0  # likewise, for a part of a video
+TIME_SLACK_S = 1.0  # how far a segment may extend beyond the window
 EVIDENCE = {
     "visual": "what is seen in the picture",
     "conversation": "what is said",
@@ -50,14 +52,16 @@ EVIDENCE = {
 }
 WORD_FOR_WORD = "one of these phrases being said word for word"
 
+NO_REASON = "the platform gives no reason"
+
 ClipsByClass = dict[str, list[Clip]]
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one analysis is asked: some classes of one video, or of a window of it in seconds.
+    """The content of one analysis: some classes of a request, for a video or a window of it.
 
-    The classes of `request` are among those of a whole request, from place `first` on.
+    `request` has these classes only, which begin at place `first` of all. `window` is in seconds.
     """
 
     video: Video
@@ -66,7 +70,7 @@ class Part:
     window: tuple[float, float] | None = None
 
     def body(self) -> Json:
-        """The body of the analysis, marked with a digest of itself."""
+        """The body of the analysis, with a digest of itself."""
         definitions = [
             definition(number, each, self.request)
             for number, each in enumerate(self.request.classes, self.first)
@@ -89,11 +93,11 @@ class Part:
         return body | {"custom_id": digest}
 
     def about(self, classes: tuple[PromptClass, ...], first: int) -> Part:
-        """The same for some of the classes, from place `first` on among all."""
+        """The same for some of the classes, which begin at place `first` of all."""
         return replace(self, request=replace(self.request, classes=classes), first=first)
 
     def halves(self) -> tuple[Part, Part] | None:
-        """Two smaller parts, for one whose response was cut off; None where there are none."""
+        """Two smaller parts of one whose response was cut off; None if it cannot be divided."""
         classes = self.request.classes
         if half := len(classes) // 2:
             return (
@@ -113,23 +117,21 @@ def definition(number: int, prompt_class: PromptClass, request: ClassifyRequest)
     evidence = [EVIDENCE[option] for option in options]
     if request.conversation_option == "exact_match" and "conversation" in options:
         evidence[options.index("conversation")] = WORD_FOR_WORD
-    fields: list[Json] = [
-        {
-            "name": "confidence",
-            "type": "integer",
-            "description": "how sure you are that the segment fits, from 0 to 100",
-        }
-    ]
+    confidence = "how sure you are that the segment fits, from 0 to 100"
+    choices: list[Json] = []
     if len(options) > 1:
         told = "; ".join(f"{option}: {EVIDENCE[option]}" for option in options)
-        fields.append(_choice("evidence", options, f"what shows it best ({told})"))
+        choices.append(_choice("evidence", options, f"what shows it best ({told})"))
     if len(prompts) > 1:
-        fields.append(_choice("prompt", prompts, "which of the descriptions fits best"))
+        choices.append(_choice("prompt", prompts, "which of the descriptions fits best"))
     judged_by = ", or ".join(evidence)
     return {
         "id": _id_of(number),
         "description": f"{prompt_class.name}: {'; '.join(prompts)}. Judge by {judged_by} only.",
-        "fields": fields,
+        "fields": [
+            {"name": "confidence", "type": "integer", "description": confidence},
+            *choices,
+        ],
     }
 
 
@@ -142,20 +144,17 @@ def _id_of(number: int) -> str:
 
 
 def clips_of(part: Part, data: Any) -> dict[str, list[Clip]]:
-    """The clips in `result.data`, by class; raises ValueError for what is not as specified."""
-    answer = json.loads(data) if isinstance(data, str) else data
-    if not isinstance(answer, dict):
-        raise ValueError("the segments are no JSON object")
-    if not all(isinstance(segments, list) for segments in answer.values()):
-        raise ValueError("the segments of a definition are no list")
-    return {
-        each.name: [
-            clip
-            for segment in answer.get(_id_of(number), ())
-            if (clip := _clip(part, each, segment))
-        ]
-        for number, each in enumerate(part.request.classes, part.first)
-    }
+    """The clips in `result.data`, by class; raises ValueError if it breaks the specification."""
+    found = json.loads(data) if isinstance(data, str) else data
+    if not isinstance(found, dict):
+        raise ValueError("the segments are not a JSON object")
+    if not all(isinstance(segments, list) for segments in found.values()):
+        raise ValueError("the segments of a definition are not a list")
+    clips: dict[str, list[Clip]] = {}
+    for number, each in enumerate(part.request.classes, part.first):
+        made = [_clip(part, each, segment) for segment in found.get(_id_of(number), ())]
+        clips[each.name] = [clip for clip in made if clip]
+    return clips
 
 
 def _clip(part: Part, prompt_class: PromptClass, segment: Json) -> Clip | None:
@@ -178,7 +177,7 @@ def _clip(part: Part, prompt_class: PromptClass, segment: Json) -> Clip | None:
     start, end = max(start, first), min(end, last)
     if not start < end:
         return None
-    # An answer outside the choices stands for the description as a whole.
+    # Any other value than the choices stands for the whole description.
     prompts, options = prompt_class.prompts, part.request.options
     prompt = told.get("prompt") if told.get("prompt") in prompts else ", ".join(prompts)
     option = told.get("evidence") if told.get("evidence") in options else options[0]
@@ -186,7 +185,7 @@ def _clip(part: Part, prompt_class: PromptClass, segment: Json) -> Clip | None:
 
 
 class Segmentation:
-    """Asks for the segments of many videos, some at a time, and gathers their clips."""
+    """Has many videos analysed, some at a time, and makes clips of their segments."""
 
     scores = SCORES
 
@@ -206,8 +205,8 @@ class Segmentation:
         self._clock = clock
         self._known: dict[str, dict[str, str]] = {}  # of each asset, task id by digest
 
-    def models(self, held: Sequence[Json]) -> dict[str, str]:
-        """The model that judges each kind of evidence, whatever models an index holds."""
+    def models_of(self, models: Sequence[Json]) -> dict[str, str]:
+        """The model that judges each kind of evidence, whatever models the index has."""
         return dict.fromkeys(EVIDENCE, MODEL)
 
     def find_clips(
@@ -216,10 +215,10 @@ class Segmentation:
         videos: Sequence[Video],
         request: ClassifyRequest,
     ) -> tuple[dict[str, ClipsByClass], dict[str, str]]:
-        """Clips by video id and class, and the reason for each video that has none to give.
+        """Clips by video id and class, and by video id the reason why a video has none.
 
-        Raises ApiError where the whole cannot go on; what has been analysed until then is found
-        again by the next run.
+        Raises ApiError if the classification cannot go on; the next run finds the analyses that
+        were made until then.
         """
         clips: dict[str, ClipsByClass] = {
             video.video_id: {each.name: [] for each in request.classes} for video in videos
@@ -229,7 +228,7 @@ class Segmentation:
             self._plan(work, video, request)
         running: list[tuple[str, Part, float]] = []
         while work.waiting or running:
-            while work.waiting and len(running) < MOST_AT_ONCE:
+            while work.waiting and len(running) < MAX_AT_ONCE:
                 part = work.waiting.popleft()
                 if part.video.video_id not in work.failed and (task_id := self._start(work, part)):
                     running.append((task_id, part, self._clock()))
@@ -241,7 +240,7 @@ class Segmentation:
     def estimate(
         self, videos: Sequence[Video], request: ClassifyRequest, new_minutes: float
     ) -> Estimate:
-        """Minutes times classes that are still to be paid: of these videos and of new ones."""
+        """Minutes times classes that are still to be paid for, of these videos and of new ones."""
         work = _Work(deque(), {}, {})
         for video in videos:
             self._plan(work, video, request)
@@ -254,16 +253,16 @@ class Segmentation:
 
     def _plan(self, work: _Work, video: Video, request: ClassifyRequest) -> None:
         if not video.duration_s or not video.asset_id:
-            lacking = "asset" if video.duration_s else "duration"
-            work.failed[video.video_id] = f"the platform does not tell its {lacking}"
+            missing = "asset" if video.duration_s else "duration"
+            work.failed[video.video_id] = f"the platform does not tell its {missing}"
             return
         whole = Part(video, request)
-        for first in range(0, len(request.classes), MOST_DEFINITIONS):
-            some = request.classes[first : first + MOST_DEFINITIONS]
+        for first in range(0, len(request.classes), MAX_DEFINITIONS):
+            some = request.classes[first : first + MAX_DEFINITIONS]
             work.waiting.append(whole.about(some, first))
 
     def _start(self, work: _Work, part: Part) -> str | None:
-        """The id of the analysis, one that is there already if possible; None where refused."""
+        """The id of the analysis, an earlier one if there is one; None if it is refused."""
         body = part.body()
         known = self._known_of(part.video.asset_id)
         if kept := known.get(body["custom_id"]):
@@ -281,7 +280,7 @@ class Segmentation:
         except (BadRequest, NotFound) as error:
             if error.code in PLAN_CODES:
                 raise
-            work.failed[part.video.video_id] = f"cannot be analysed: {error}"
+            work.fail(part, f"cannot be analysed: {error}")
             return None
         known[body["custom_id"]] = task_id
         return task_id
@@ -292,7 +291,7 @@ class Segmentation:
         return self._known[asset_id]
 
     def _analyses(self, asset_id: str, fetch: Fetch) -> dict[str, str]:
-        """Analyses of an asset that have not failed: task id by digest."""
+        """The analyses of an asset that have not failed: task id by digest."""
         found: dict[str, str] = {}
         query = {"asset_id": asset_id, "analysis_mode": "time_based_metadata"}
         with suppress(BadRequest, NotFound):
@@ -302,24 +301,25 @@ class Segmentation:
         return found
 
     def _has_ended(self, work: _Work, task_id: str, part: Part, since: float) -> bool:
-        """Look at one analysis; gather its clips, or split it, or note why it failed."""
+        """Whether an analysis has ended; adds its clips, divides it, or notes why it failed."""
         try:
             response = self._http.call("GET", "analyze", "tasks", task_id)
         except NotFound as error:
-            work.failed[part.video.video_id] = f"the analysis is gone: {error}"
+            work.fail(part, f"the analysis is gone: {error}")
             return True
         task = self._http.json(response, "status")
-        result = task.get("result") or {}
+        result = fields.table(task, "result")
         if task["status"] == "failed":
-            work.failed[part.video.video_id] = f"the analysis failed: {_reason(task)}"
+            work.fail(part, f"the analysis failed: {fields.reason(task) or NO_REASON}")
         elif task["status"] == "ready" and result.get("finish_reason") == "length":
             work.split(part)
         elif task["status"] == "ready":
-            work.gather(part, result.get("data"))
+            work.add(part, result.get("data"))
         elif self._clock() - since >= self._patience_s:
-            work.failed[part.video.video_id] = (
+            work.fail(
+                part,
                 f"the analysis is still {task['status']} after {self._patience_s:g} s: run again,"
-                " it is found and not paid twice"
+                " it will be found and not paid for twice",
             )
         else:
             return False
@@ -328,32 +328,27 @@ class Segmentation:
 
 @dataclass
 class _Work:
-    """What is left to ask, and what has come of the rest."""
+    """The parts that are left to analyse, and the outcome of the others."""
 
     waiting: deque[Part]
     clips: dict[str, ClipsByClass]
     failed: dict[str, str]
+
+    def fail(self, part: Part, reason: str) -> None:
+        self.failed[part.video.video_id] = reason
 
     def split(self, part: Part) -> None:
         halves = part.halves()
         if halves:
             self.waiting.extendleft(reversed(halves))
         else:
-            self.failed[part.video.video_id] = (
-                "the analysis is cut off even for the smallest request"
-            )
+            self.fail(part, "the analysis is cut off even for the smallest request")
 
-    def gather(self, part: Part, data: Any) -> None:
+    def add(self, part: Part, data: Any) -> None:
         try:
             found = clips_of(part, data)
         except ValueError as error:
-            self.failed[part.video.video_id] = f"the analysis cannot be read: {error}"
+            self.fail(part, f"the analysis cannot be read: {error}")
             return
         for name, clips in found.items():
             self.clips[part.video.video_id][name] += clips
-
-
-def _reason(task: Json) -> str:
-    error = task.get("error")
-    message = error.get("message") if isinstance(error, dict) else error
-    return str(message or "the platform does not say why")

@@ -29,7 +29,7 @@ ERRORS = [
     (SettingError("repair it"), 400, "A setting is wrong"),
     (ClassesError("repair it"), 400, "The classes cannot be used"),
     (QueryError("repair it"), 400, QueryError.title),
-    (SpendingRefused("repair it"), 402, "Not agreed to the costs"),
+    (SpendingRefused("repair it"), 402, "The costs are not confirmed"),
     (NoSuchDraft("repair it"), 404, NoSuchDraft.title),
     (LabError("repair it"), 409, LabError.title),
     (NoFrameRate("repair it"), 409, NoFrameRate.title),

@@ -63,7 +63,7 @@ def test_the_embedded_engine_is_near_and_takes_anything(tmp_path: Path) -> None:
         platform.agree_to_costs("i", REQUEST, (), 10_000.0)
 
 
-def test_only_its_index_tells_that_an_engine_answers_elsewhere() -> None:
+def test_only_its_index_tells_whether_a_platform_is_the_engine() -> None:
     platform = open_hosted("v1.2")
     assert platform.with_index(Index("i")) == platform
     known = platform.with_index(Index("i", is_engine=True))

@@ -1,6 +1,6 @@
 """One contract, three clients: what the pipeline relies on holds on v1.1, v1.2 and v1.3.
 
-The first two speak to the real engine with quick models, the third to the stand-in for v1.3.
+The first two speak to the real engine with quick models, the third to the fake of v1.3.
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ def test_each_threshold_leaves_out_what_is_below_it(
     assert client.classify_index(shared[0], replace(VISUAL, thresholds=strict)) == []
 
 
-def test_chosen_videos_and_a_whole_index_get_the_same_answer(
+def test_some_videos_and_a_whole_index_get_the_same_response(
     client: TwelveLabsClient, shared: tuple[str, str]
 ) -> None:
     whole = client.classify_index(shared[0], REQUEST, include_clips=True)

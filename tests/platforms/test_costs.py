@@ -1,4 +1,4 @@
-"""Estimates: what is counted, when somebody is asked, and what is not asked twice."""
+"""Estimates: what is counted, when it has to be confirmed, and what is not confirmed twice."""
 
 from __future__ import annotations
 
@@ -26,45 +26,45 @@ def test_an_estimate_is_a_sum_that_can_be_checked(estimate: Estimate, words: str
     assert PRICES.in_words(estimate).startswith(words)
 
 
-def budget(confirm_above: float, answers: list[bool] | None = None) -> tuple[Budget, list[str]]:
+def budget(confirm_above: float, replies: list[bool] | None = None) -> tuple[Budget, list[str]]:
     said: list[str] = []
-    confirm = (lambda question: answers.pop(0)) if answers is not None else None
+    confirm = (lambda question: replies.pop(0)) if replies is not None else None
     return Budget(PRICES, confirm_above, said.append, confirm), said
 
 
-def test_a_small_sum_is_told_and_not_asked_for() -> None:
+def test_a_small_sum_is_said_and_needs_no_confirmation() -> None:
     spending, said = budget(1.0)
     spending.agree(Estimate(25.0))
     assert said == [
-        "This will cost about $1.00 (25.0 minutes to index x $0.04, plus answers by length)."
+        "This will cost about $1.00 (25.0 minutes to index x $0.04, plus responses by length)."
     ]
 
 
-def test_a_larger_sum_needs_a_yes() -> None:
-    answers = [True, False]
-    spending, _ = budget(1.0, answers)
+def test_a_larger_sum_has_to_be_confirmed() -> None:
+    replies = [True, False]
+    spending, _ = budget(1.0, replies)
     spending.agree(Estimate(26.0))
     with pytest.raises(
-        SpendingRefused, match=r"about \$1\.08 .* above V13_CONFIRM_ABOVE=1, .*--yes"
+        SpendingRefused, match=r"about \$1\.08 .* above V13_CONFIRM_ABOVE=1 .*--yes"
     ):
         spending.agree(Estimate(27.0))
-    assert answers == []
+    assert replies == []
 
 
-def test_nobody_to_ask_is_a_no() -> None:
+def test_without_anybody_to_ask_nothing_is_confirmed() -> None:
     spending, _ = budget(1.0)
-    with pytest.raises(SpendingRefused, match="nobody said yes"):
+    with pytest.raises(SpendingRefused, match="was not confirmed"):
         spending.agree(Estimate(26.0))
 
 
-def test_what_was_agreed_to_is_not_asked_for_again() -> None:
+def test_what_was_confirmed_is_not_confirmed_again() -> None:
     spending, said = budget(0.0, [True])
     spending.agree(Estimate(26.0), Estimate(0.0, 10.0))
     spending.agree(Estimate(0.0, 10.3))
     assert len(said) == 1, "lengths are measured a little differently on the other side"
 
 
-def test_what_is_spent_is_not_agreed_to_for_more() -> None:
+def test_what_was_spent_confirms_nothing_more() -> None:
     spending, said = budget(0.0, [True, True, False])
     spending.agree(Estimate(26.0), Estimate(0.0, 10.0))
     spending.agree(Estimate(26.0), Estimate(0.0, 20.0))
@@ -74,7 +74,7 @@ def test_what_is_spent_is_not_agreed_to_for_more() -> None:
     assert len(said) == 3
 
 
-def test_what_costs_nothing_is_not_spoken_of() -> None:
+def test_what_costs_nothing_is_not_mentioned() -> None:
     spending, said = budget(0.0)
     spending.agree(Estimate())
     assert said == []

@@ -1,4 +1,4 @@
-"""What is asked of a platform in one run, and from which score on its clips are kept."""
+"""The requests of one run, and the score from which clips are kept."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from platforms.request import request_of, run_request
 
 
 class Client:
-    """Gives the clip score from which it was asked for clips, in place of any clips."""
+    """Returns the clip threshold of the request in place of clips."""
 
     def classify_index(self, index_id: str, request: ClassifyRequest, **_: object) -> float:
         return request.thresholds.min_clip_score
 
 
-@pytest.mark.parametrize(("asked", "kept_from"), [(75.0, 30.0), (30.0, 30.0), (10.0, 10.0)])
+@pytest.mark.parametrize(("requested", "kept_from"), [(75.0, 30.0), (30.0, 30.0), (10.0, 10.0)])
 def test_all_clips_are_kept_from_30_or_from_a_lower_threshold(
-    asked: float, kept_from: float
+    requested: float, kept_from: float
 ) -> None:
     client: Any = Client()
-    request = request_of(Settings(min_clip_score=asked), [])
+    request = request_of(Settings(min_clip_score=requested), [])
     responses = run_request(client, "index", request, video_ids=set())
-    assert responses["clips_data"] == {"data": asked}
+    assert responses["clips_data"] == {"data": requested}
     assert responses["all_clips"] == {"data": kept_from}

@@ -67,7 +67,7 @@ def video(tmp_path: Path) -> Path:
 @pytest.fixture
 def in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is larger than a kilobyte goes up in chunks."""
-    monkeypatch.setattr(twelvelabs_v13_upload, "MOST_IN_A_FORM", 1000)
+    monkeypatch.setattr(twelvelabs_v13_upload, "MAX_FORM_BYTES", 1000)
 
 
 def content_of(platform: V13Platform) -> list[bytes]:
@@ -80,7 +80,7 @@ def stored(platform: V13Platform) -> list[str]:
     return [path.rpartition("/")[2] for kind, path, _ in platform.calls if "/storage/" in path]
 
 
-# The address
+# The URL
 
 
 @pytest.mark.parametrize("url", ["https://host/v1.2", "https://host/v1.3/indexes", "https://host"])
@@ -238,7 +238,9 @@ def test_an_asset_that_only_holds_the_name_is_another(
     ]
 
 
-@pytest.mark.parametrize("fault", ["cut", "accept, then cut", "half an answer", "say nothing", 503])
+@pytest.mark.parametrize(
+    "fault", ["cut", "accept, then cut", "half a response", "say nothing", 503]
+)
 @pytest.mark.parametrize("place", ["/assets", "/indexed-assets"])
 def test_what_breaks_ends_up_accepted_once(
     platform: V13Platform,
@@ -254,7 +256,7 @@ def test_what_breaks_ends_up_accepted_once(
     assert (len(platform.assets), len(platform.indexed), platform.faults) == (1, 1, [])
 
 
-def test_slow_answers_are_waited_for(
+def test_slow_responses_are_waited_for(
     platform: V13Platform, client: TwelveLabsV13Client, video: Path, waits: list[float]
 ) -> None:
     index_id = client.create_index("demo", OPTIONS)
@@ -356,12 +358,12 @@ def test_a_large_file_goes_up_in_chunks(
         ["cut"],
         ["cut", "cut"],
         ["accept, then cut"],
-        ["half an answer"],
+        ["half a response"],
         [503],
         [403, "cut"],
     ],
 )
-def test_a_chunk_that_breaks_is_sent_again_to_a_fresh_address(
+def test_a_chunk_that_breaks_is_sent_again_to_another_url(
     platform: V13Platform,
     client: TwelveLabsV13Client,
     video: Path,
@@ -377,7 +379,7 @@ def test_a_chunk_that_breaks_is_sent_again_to_a_fresh_address(
 
 
 @pytest.mark.usefixtures("in_chunks")
-def test_addresses_are_asked_for_fifty_at_a_time(
+def test_presigned_urls_come_fifty_at_a_time(
     platform: V13Platform, client: TwelveLabsV13Client, video: Path
 ) -> None:
     platform.chunk_size = 20
@@ -453,14 +455,14 @@ def test_a_report_that_is_lost_is_repeated(
 ) -> None:
     index_id = client.create_index("demo", OPTIONS)
     session_call = ("POST", "/assets/multipart-uploads/", "accept, then cut")
-    platform.first_addresses = 3
+    platform.first_urls = 3
     platform.faults = [session_call]
     client.upload_video(index_id, video)
     assert (len(platform.assets), platform.faults) == (1, [])
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("session", "words"),
     [
         ({"upload_id": "u"}, "lacks ids or chunk sizes"),
         ({"upload_id": "u", "asset_id": "a", "chunk_size": 0, "total_chunks": 1}, "chunk sizes"),
@@ -469,13 +471,13 @@ def test_a_report_that_is_lost_is_repeated(
 )
 @pytest.mark.usefixtures("in_chunks")
 def test_a_session_that_makes_no_sense_is_refused(
-    video: Path, answer: dict[str, Any], words: str
+    video: Path, session: dict[str, Any], words: str
 ) -> None:
     base = "https://host/v1.3"
     empty = {"data": [], "page_info": {"total_page": 0}}
     with responses.RequestsMock() as mock, TwelveLabsV13Client(base, KEY) as client:
         mock.get(f"{base}/assets", json=empty)
-        mock.post(f"{base}/assets/multipart-uploads", json=answer)
+        mock.post(f"{base}/assets/multipart-uploads", json=session)
         with pytest.raises(ApiError, match=words):
             client.upload_video("i", video)
 
@@ -509,7 +511,7 @@ def test_files_over_ten_gigabytes_are_refused(client: TwelveLabsV13Client, video
 # The older call
 
 
-def test_tasks_are_the_older_way_to_upload(
+def test_tasks_are_the_older_call_to_upload(
     platform: V13Platform, connect: Callable[..., TwelveLabsV13Client], video: Path
 ) -> None:
     client = connect(upload="tasks")
@@ -548,7 +550,7 @@ def test_videos_are_changed_and_deleted(
     assert list(client.tasks(index_id)) == []
     with pytest.raises(NotFound):
         client.task(task_id)
-    assert len(platform.assets) == 1, "the asset stays: it may be used elsewhere"
+    assert len(platform.assets) == 1, "the asset stays: it may be in another index"
     client.rename_index(index_id, "new")
     assert client.index(index_id).name == "new"
     client.delete_index(index_id)

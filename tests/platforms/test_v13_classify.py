@@ -16,7 +16,7 @@ from platforms.v13.client import TwelveLabsV13Client
 from platforms.v13.search import DISTRACTORS, Hit, best_ranks, cut, kinds_of, queries_in
 from platforms.v13.segments import Part, clips_of, definition
 from tests.support.fake_v13 import V13Platform, clients_of, running_platform
-from twelvelabs_client import ApiError, AuthError, BadAnswer, BadRequest
+from twelvelabs_client import ApiError, AuthError, BadRequest, BadResponse
 
 OPTIONS = ("visual", "conversation", "text_in_video")
 EARLY = PromptClass("Early", ("early pictures", "the start"))
@@ -178,8 +178,8 @@ def test_a_later_run_finds_what_an_earlier_one_has_paid(
     platform: V13Platform, connect: Callable[..., TwelveLabsV13Client]
 ) -> None:
     add_video(platform)
-    answer = run(connect())
-    assert run(connect(), thresholds=ANYTHING) == answer
+    first = run(connect())
+    assert run(connect(), thresholds=ANYTHING) == first
     assert len(platform.analyses) == 1
     run(connect(), LATE)
     assert len(platform.analyses) == 2, "other classes are another request"
@@ -220,7 +220,7 @@ def test_more_than_twenty_classes_are_asked_in_several_requests(
         ({"longest_window_s": 5.0}, 3 + 2 + 6),  # to single classes, then each in two halves
     ],
 )
-def test_an_answer_that_is_cut_off_is_asked_in_smaller_parts(
+def test_an_analysis_that_is_cut_off_is_repeated_in_smaller_parts(
     platform: V13Platform,
     connect: Callable[..., TwelveLabsV13Client],
     limits: dict[str, Any],
@@ -239,7 +239,7 @@ def test_an_answer_that_is_cut_off_is_asked_in_smaller_parts(
     assert requests_of(platform) == [], "the parts are found again as well"
 
 
-def test_an_answer_that_is_always_cut_off_leaves_the_video_out(
+def test_an_analysis_that_is_always_cut_off_leaves_the_video_out(
     platform: V13Platform, connect: Callable[..., TwelveLabsV13Client]
 ) -> None:
     video_id = add_video(platform)
@@ -257,12 +257,15 @@ def fails(task: dict[str, Any]) -> None:
     ("change", "reason"),
     [
         (fails, "the analysis failed: Video too dark"),
-        (lambda task: task.update(status="failed"), "does not say why"),
+        (lambda task: task.update(status="failed"), "gives no reason"),
         (lambda task: task["result"].update(data="no JSON"), "cannot be read"),
-        (lambda task: task["result"].update(data="[]"), "no JSON object"),
-        (lambda task: task["result"].update(data='{"class_0": {}}'), "no list"),
+        (lambda task: task["result"].update(data="[]"), "not a JSON object"),
+        (lambda task: task["result"].update(data='{"class_0": {}}'), "not a list"),
         (lambda task: task["result"].update(data='{"class_0": [1]}'), "'Early' lacks times"),
-        (lambda task: task.update(status="processing-for-ever"), "is found and not paid twice"),
+        (
+            lambda task: task.update(status="processing-for-ever"),
+            "will be found and not paid for twice",
+        ),
     ],
 )
 def test_an_analysis_that_fails_leaves_out_its_video_only(
@@ -286,9 +289,11 @@ def test_an_analysis_that_fails_leaves_out_its_video_only(
     assert [video["video_id"] for video in run(client)] == [good]
     assert client.unclassified.keys() == {bad}
     assert reason in client.unclassified[bad]
-    asked = len(requests_of(platform))
+    requests = len(requests_of(platform))
     assert [video["video_id"] for video in run(client)] == [good]
-    assert len(requests_of(platform)) == asked, "what failed is not paid again in the same run"
+    assert len(requests_of(platform)) == requests, (
+        "what failed is not paid for again in the same run"
+    )
 
 
 def test_a_video_the_platform_refuses_is_left_out_but_a_plan_limit_ends_it(
@@ -314,7 +319,7 @@ def test_an_expired_key_ends_it(
 
 
 @pytest.mark.parametrize(
-    "fault", ["cut", "accept, then cut", "half an answer", "say nothing", 429, 503]
+    "fault", ["cut", "accept, then cut", "half a response", "say nothing", 429, 503]
 )
 def test_an_analysis_is_paid_once_whatever_breaks(
     platform: V13Platform, connect: Callable[..., TwelveLabsV13Client], fault: str | int
@@ -350,21 +355,21 @@ def test_a_few_analyses_are_in_work_at_a_time(
 
 
 @pytest.mark.parametrize(
-    ("way", "lacking"),
+    ("classify_by", "missing"),
     [("segmentation", "duration"), ("segmentation", "asset"), ("search", "duration")],
 )
 def test_a_video_that_cannot_be_judged_is_left_out(
     platform: V13Platform,
     connect: Callable[..., TwelveLabsV13Client],
-    way: str,
-    lacking: str,
+    classify_by: str,
+    missing: str,
 ) -> None:
-    video_id = add_video(platform, **({"duration": None} if lacking == "duration" else {}))
-    if lacking == "asset":
+    video_id = add_video(platform, **({"duration": None} if missing == "duration" else {}))
+    if missing == "asset":
         del platform.indexed[video_id]["asset_id"]
-    client = connect(classify_by=way)
+    client = connect(classify_by=classify_by)
     assert run(client) == []
-    assert client.unclassified == {video_id: f"the platform does not tell its {lacking}"}
+    assert client.unclassified == {video_id: f"the platform does not tell its {missing}"}
     assert requests_of(platform) == []
 
 
@@ -545,11 +550,11 @@ def test_a_result_without_times_is_an_error(
 ) -> None:
     video_id = add_video(platform)
     platform.rankings = {"late": [(video_id, None, 1.0)]}  # type: ignore[list-item]
-    with pytest.raises(BadAnswer, match="lacks its video_id, start or end"):
+    with pytest.raises(BadResponse, match="lacks its video_id, start or end"):
         run(connect(classify_by="search"), LATE, options=("visual",))
 
 
-def test_an_empty_index_has_no_answer_and_costs_nothing(
+def test_an_empty_index_has_no_clips_and_costs_nothing(
     platform: V13Platform, connect: Callable[..., TwelveLabsV13Client]
 ) -> None:
     assert run(connect()) == run(connect(classify_by="search")) == []

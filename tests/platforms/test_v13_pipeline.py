@@ -1,4 +1,4 @@
-"""The pipeline on v1.3: whole runs against the stand-in, what they cost and leave out."""
+"""The pipeline on v1.3: whole runs on the fake, what they cost and leave out."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def test_a_folder_becomes_results(
         assert (found.name, found.duration_ratio) == ("Early", 0.5)
         (proof,) = found.clips
         assert (proof.start, proof.end, proof.prompt) == (0.0, 2.0, "early pictures")
-    told = report(place)["platform"]
-    assert told["scores"].startswith("self-rated: pegasus1.5")
-    assert told["models"]["visual"] == "pegasus1.5"
+    described = report(place)["platform"]
+    assert described["scores"].startswith("self-rated: pegasus1.5")
+    assert described["models"]["visual"] == "pegasus1.5"
     assert analyses(platform) == 2
     page = app.create_app({"RESULTS_DIR": place / "results"}).test_client().get("/").text
     assert "self-rated: pegasus1.5" in page
@@ -119,7 +119,7 @@ def test_videos_of_other_folders_are_not_paid_for(
 ) -> None:
     clip(place / "videos" / "a.mp4")
     assert run().code == 0
-    (place / "videos" / "a.mp4").rename(place / "elsewhere.mp4")
+    (place / "videos" / "a.mp4").rename(place / "moved.mp4")
     clip(place / "videos" / "b.mp4")
     (place / "classes.json").write_text(json.dumps({"classes": CLASSES["classes"][:1]}))
     assert run().code == 0
@@ -153,22 +153,22 @@ def test_a_person_is_asked(
 ) -> None:
     monkeypatch.setenv("V13_CONFIRM_ABOVE", "0.001")
     asked = []
-    answer = typed.strip() == "y"
-    monkeypatch.setattr(Console, "confirm", lambda self, question: asked.append(question) or answer)
+    reply = typed.strip() == "y"
+    monkeypatch.setattr(Console, "confirm", lambda self, question: asked.append(question) or reply)
     clip(place / "videos" / "a.mp4")
     assert run().code == code
-    assert asked == ["Go on?"]
+    assert asked == ["Continue?"]
 
 
 def test_confirm_reads_the_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = SimpleNamespace(isatty=lambda: True, readline=lambda: " Yes \n")
     monkeypatch.setattr(sys, "stdin", terminal)
     console = Console()
-    assert not console.confirm("Go on?"), "stderr is no terminal here"
+    assert not console.confirm("Continue?"), "stderr is no terminal here"
     console.is_terminal = True
-    assert console.confirm("Go on?")
+    assert console.confirm("Continue?")
     terminal.readline = lambda: ""
-    assert not console.confirm("Go on?")
+    assert not console.confirm("Continue?")
 
 
 def test_an_analysis_that_fails_leaves_its_video_out_with_the_reason(
@@ -252,6 +252,6 @@ def test_whoever_cannot_ask_spends_no_more_than_the_limit(
         index = opened.client.find_index(settings.index_name)
         assert index is not None
         other = ClassifyRequest((PromptClass("Other", ("late",)),), ("visual",))
-        with pytest.raises(SpendingRefused, match="nobody said yes"):
+        with pytest.raises(SpendingRefused, match="was not confirmed"):
             opened.client.classify_index(index.index_id, other)
     assert analyses(platform) == 1

@@ -3,7 +3,7 @@
 It keeps what it is sent, indexes at once (each look at a thing moves it one step on), and finds
 "early" in the first half of every video and "late" in the second. `faults` are met in their order:
 (method, part of the path, what happens), where that is a status, "cut" (before anything is read),
-"accept, then cut", "half an answer", "say nothing" or "wait" (an answer after a tenth of a second).
+"accept, then cut", "half a response", "say nothing" or "wait" (respond after a tenth of a second).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def in_halves(definition: Json, duration_s: float) -> Segments:
 
 
 class V13Platform:
-    """State and answers; `server` is its socket."""
+    """What the platform holds, and its responses; `server` is its socket."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -69,7 +69,7 @@ class V13Platform:
         self.indexed: dict[str, Json] = {}
         self.sessions: dict[str, Json] = {}
         self.analyses: dict[str, Json] = {}
-        self.chunk_size, self.first_addresses = 1000, 2
+        self.chunk_size, self.first_urls = 1000, 2
         self.is_video = True  # False takes any bytes for ten seconds of video
         self.segments: Callable[[Json, float], Segments] = in_halves
         self.rankings: dict[str, list[tuple[str, float, float]]] = {}
@@ -89,12 +89,12 @@ class V13Platform:
         return f"{self._made:024x}"
 
     def sent(self, method: str, part: str) -> list[Any]:
-        """The bodies of the calls to paths that hold a part."""
+        """The bodies of the calls to paths that contain `part`."""
         return [body for kind, path, body in self.calls if kind == method and part in path]
 
     # Routes
 
-    def answer(self, method: str, path: str, query: Json, body: Any) -> tuple[int, Any]:
+    def respond(self, method: str, path: str, query: Json, body: Any) -> tuple[int, Any]:
         for kind, pattern, route in ROUTES:
             if kind == method and (match := re.fullmatch(pattern, path)):
                 return getattr(self, route)(query, body, *match.groups())
@@ -176,13 +176,13 @@ class V13Platform:
 
     def get_asset(self, query: Json, body: Any, asset_id: str) -> tuple[int, Json]:
         asset = self.one(self.assets, asset_id)
-        answer = shown(asset)
+        response = shown(asset)
         known = asset["_"]
         if asset["status"] == "processing":
             asset["status"] = "failed" if known["error"] else "ready"
             asset |= {"size": known["size"], "duration": known["duration"]}
             asset |= {"error": known["error"]} if known["error"] else {}
-        return 200, answer
+        return 200, response
 
     # Uploads in chunks
 
@@ -203,17 +203,17 @@ class V13Platform:
             "chunks": {},
             "done": set(),
         }
-        count = min(self.first_addresses, session["total_chunks"])
+        count = min(self.first_urls, session["total_chunks"])
         return 201, session | {"upload_urls": self.signed(session["upload_id"], 1, count)}
 
     def signed(self, upload_id: str, start: int, count: int) -> list[Json]:
-        addresses = []
+        urls = []
         for number in range(start, start + count):
             signature = f"signature-{self.new_id()}"
             self.signatures.add(signature)
             url = f"{self.url.removesuffix('/v1.3')}/storage/{upload_id}/{number}?{signature}=1"
-            addresses.append({"chunk_index": number, "url": url})
-        return addresses
+            urls.append({"chunk_index": number, "url": url})
+        return urls
 
     def sign(self, query: Json, body: Json, upload_id: str) -> tuple[int, Json]:
         session = self.one(self.sessions, upload_id)
@@ -254,12 +254,12 @@ class V13Platform:
             {"index": number, "status": "completed" if number in session["done"] else "pending"}
             for number in range(1, session["total_chunks"] + 1)
         ]
-        status, answer = self.page(chunks, query)
-        info = answer["page_info"]
+        status, response = self.page(chunks, query)
+        info = response["page_info"]
         return status, {
             "upload_id": upload_id,
             "status": session["status"],
-            "uploaded_chunks": answer["data"],
+            "uploaded_chunks": response["data"],
             "page_info": info,
         }
 
@@ -472,7 +472,7 @@ def _handler(platform: V13Platform) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 10
-        wbufsize = -1  # an answer in one packet: in two, the other side's ACK is 40 ms late
+        wbufsize = -1  # a response in one packet: between two, the other side's ACK is 40 ms late
 
         def log_message(self, *args: Any) -> None:
             """Say nothing."""
@@ -487,7 +487,7 @@ def _handler(platform: V13Platform) -> type[BaseHTTPRequestHandler]:
                 return self.reset()
             body = self.body()
             if is_storage:
-                assert "x-api-key" not in self.headers, "storage must not be told the key"
+                assert "x-api-key" not in self.headers, "storage must not get the key"
                 assert self.headers["x-storage-class"] == "standard"
             elif self.headers.get("x-api-key") != KEY:
                 return self.send(401, {"code": "api_key_invalid", "message": "Expired."})
@@ -497,7 +497,7 @@ def _handler(platform: V13Platform) -> type[BaseHTTPRequestHandler]:
             with platform.lock:
                 platform.calls.append((self.command, path, body))
                 try:
-                    status, answer = platform.answer(self.command, path, query, body)
+                    status, response = platform.respond(self.command, path, query, body)
                 except Refused as refused:
                     return self.send(refused.status, refused.body)
             if fault == "accept, then cut":
@@ -509,8 +509,8 @@ def _handler(platform: V13Platform) -> type[BaseHTTPRequestHandler]:
             if fault == "wait":
                 time.sleep(0.1)
             if is_storage:
-                return self.send(status, None, answer)
-            return self.send(status, answer, is_half=fault == "half an answer")
+                return self.send(status, None, response)
+            return self.send(status, response, is_half=fault == "half a response")
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
 
@@ -537,15 +537,15 @@ def _handler(platform: V13Platform) -> type[BaseHTTPRequestHandler]:
             return content
 
         def reset(self) -> None:
-            """Cut the connection at once, with whatever was under way."""
+            """Cut the connection at once, whatever is in transit."""
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self.close_connection = True
 
         def send(
-            self, status: int, answer: Any, headers: Json | None = None, is_half: bool = False
+            self, status: int, response: Any, headers: Json | None = None, is_half: bool = False
         ) -> None:
-            content = b"" if answer is None else json.dumps(answer).encode()
+            content = b"" if response is None else json.dumps(response).encode()
             self.send_response(status)
             for name, value in (headers or {}).items():
                 self.send_header(name, value)
@@ -561,7 +561,7 @@ def _handler(platform: V13Platform) -> type[BaseHTTPRequestHandler]:
 
 @contextmanager
 def running_platform(folder: Path) -> Iterator[V13Platform]:
-    """The platform, answering for as long as the body runs."""
+    """The platform, which responds during the `with` block."""
     platform = V13Platform(folder)
     thread = threading.Thread(target=platform.server.serve_forever, args=(0.01,))
     thread.start()
