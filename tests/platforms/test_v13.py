@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import responses
 
+from core.types import HEARD, TimedText
 from platforms.errors import NotSupported
 from platforms.v13 import upload as twelvelabs_v13_upload
 from platforms.v13.client import TwelveLabsV13Client
@@ -21,6 +22,7 @@ from twelvelabs_client import (
     ApiSetupError,
     AuthError,
     BadRequest,
+    BadResponse,
     Conflict,
     NotFound,
     RateLimited,
@@ -555,6 +557,22 @@ def test_videos_are_changed_and_deleted(
     assert client.index(index_id).name == "new"
     client.delete_index(index_id)
     assert client.find_index("new") is None
+
+
+def test_v13_gives_a_transcript_and_nothing_else_of_a_video(
+    platform: V13Platform, client: TwelveLabsV13Client, video: Path
+) -> None:
+    index_id = client.create_index("demo", OPTIONS)
+    video_id = client.upload_video(index_id, video)
+    assert client.transcript(index_id, video_id) == []
+    platform.indexed[video_id]["transcription"] = [{"start": 0, "end": 1.5, "value": "hello"}]
+    assert client.transcript(index_id, video_id) == [TimedText(0.0, 1.5, HEARD, "hello")]
+    assert client.ocr_text(index_id, video_id) == []
+    with pytest.raises(NotSupported, match="no thumbnails"):
+        client.thumbnail(index_id, video_id, 1.0)
+    platform.indexed[video_id]["transcription"] = [{"start": 0, "value": "hello"}]
+    with pytest.raises(BadResponse, match=r"videos/\w+: an entry of 'transcription' has no"):
+        client.transcript(index_id, video_id)
 
 
 def test_a_task_is_found_without_knowing_its_index(

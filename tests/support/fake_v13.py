@@ -340,7 +340,8 @@ class V13Platform:
         return self.page(ready, query)
 
     def get_video(self, query: Json, body: Any, index_id: str, key: str) -> tuple[int, Json]:
-        return 200, self.one(self.indexed, key)
+        hidden = {} if query.get("transcription") == "true" else {"transcription": None}
+        return 200, {**self.one(self.indexed, key), **hidden}
 
     def patch_video(self, query: Json, body: Json, index_id: str, key: str) -> tuple[int, Any]:
         self.one(self.indexed, key).update(body)
