@@ -175,10 +175,10 @@ class Uploader:
                 yield asset
 
     def _in_a_form(self, path: Path, name: str, seen: set[str], progress: _Progress) -> str:
-        fields = {"method": "direct", "filename": name}
+        form = {"method": "direct", "filename": name}
 
         def send() -> str:
-            return send_form(self.http, "assets", fields, "file", path, name, progress.report)
+            return send_form(self.http, "assets", form, "file", path, name, progress.report)
 
         def look() -> str | None:
             for asset in self._assets(name, self.http.fetch):

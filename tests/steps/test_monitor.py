@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from core.types import Task
-from steps.monitor import watch
+from steps import monitor
+from steps.monitor import monitor_tasks, poll_interval, watch
 from steps.status_log import status_log
-from tests.support.jobs import rows_of
+from tests.support.jobs import job_on, rows_of
 from twelvelabs_client import ApiConnectionError, NotFound, ServerError
 
 TEN_SECONDS = 10.0
@@ -161,3 +162,39 @@ def test_an_unreachable_platform_raises_its_error(tmp_path: Path, error: Excepti
     with pytest.raises(type(error)):
         observe(tmp_path, Platform({"a": [working(1), error]}, listed=False))
     assert [row["status"] for row in rows_of(tmp_path / "upload_status.csv")] == ["indexing"]
+
+
+# What the platform says of itself
+
+
+@pytest.mark.parametrize(
+    ("setting_s", "platform_s", "count", "interval_s"),
+    [
+        (0.0, 0.5, 1, 0.5),
+        (0.0, 0.5, 100, 2.5),
+        (0.0, 0.5, 1000, 10.0),
+        (0.0, 5.0, 1, 5.0),
+        (0.0, 5.0, 1000, 10.0),
+        (3.0, 5.0, 1000, 3.0),
+    ],
+)
+def test_polling_is_slower_on_a_hosted_platform_and_for_many_tasks(
+    tmp_path: Path, setting_s: float, platform_s: float, count: int, interval_s: float
+) -> None:
+    job = job_on(object(), tmp_path)
+    job.settings = replace(job.settings, poll_seconds=setting_s)
+    job.platform = replace(job.platform, poll_s=platform_s)
+    assert poll_interval(job)(count) == interval_s
+
+
+@pytest.mark.parametrize(("least_stall_s", "stall_s"), [(0.0, 600.0), (3600.0, 3600.0)])
+def test_a_platform_without_progress_gets_more_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least_stall_s: float, stall_s: float
+) -> None:
+    given: list[float] = []
+    monkeypatch.setattr(monitor, "watch", lambda *arguments: given.append(arguments[-1]) or ())
+    job = job_on(object(), tmp_path)
+    job.platform = replace(job.platform, least_stall_s=least_stall_s)
+    with status_log(tmp_path / "upload_status.csv") as log:
+        monitor_tasks(job, {"a": "a.mp4"}, log)
+    assert given == [stall_s]
