@@ -335,6 +335,10 @@ def test_an_index_is_one_record_whatever_the_version(
     [
         ("2023-04-12T12:02:22Z", datetime(2023, 4, 12, 12, 2, 22, tzinfo=timezone.utc)),
         ("2023-04-12T14:02:22.5+02:00", datetime(2023, 4, 12, 12, 2, 22, 500_000, timezone.utc)),
+        (
+            "2023-04-12T12:02:22.123456789Z",
+            datetime(2023, 4, 12, 12, 2, 22, 123_456, timezone.utc),
+        ),
         ("2023-04-12T12:02:22", datetime(2023, 4, 12, 12, 2, 22, tzinfo=timezone.utc)),
         ("yesterday", None),
         (1681300942, None),

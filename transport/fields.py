@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -52,8 +53,10 @@ def whole_number(record: Json, key: str) -> int | None:
 
 def moment(record: Json, key: str) -> datetime | None:
     """A time in RFC 3339, taken as UTC if it names no time zone; None for anything else."""
+    # Python 3.10 reads fractions of three or six digits only; platforms give any number of them.
+    written = re.sub(r"\.(\d+)", lambda digits: f".{digits[1]:0<6.6}", text(record, key))
     try:
-        found = datetime.fromisoformat(text(record, key).replace("Z", "+00:00"))
+        found = datetime.fromisoformat(written.replace("Z", "+00:00"))
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
