@@ -23,7 +23,7 @@ from core.settings import Settings
 from platforms.connect import open_platform
 from platforms.request import request_of, run_request
 from steps.console import Console
-from steps.folder import Refused, list_folder
+from steps.folder import list_folder
 from steps.index import open_index
 from steps.job import Job
 from steps.media import fetch_media
@@ -34,7 +34,7 @@ from steps.status_log import status_log
 from steps.sync import SyncPlan, delete_outdated, make_sync_plan
 from steps.upload import upload_videos
 from store.media import prune_media
-from store.results import write_results
+from store.results import LeftOut, write_results
 
 ALL_CLASSIFIED, SOME_LEFT_OUT, NOTHING_DONE, STOPPED = 0, 1, 2, 130
 
@@ -121,7 +121,7 @@ def update_index(job: Job) -> SyncPlan:
             monitor_tasks(job, running | upload_videos(job, list(files)), log)
             plan = make_sync_plan(job)
     for name in job.uploaded.keys() - plan.matched.keys() - job.left_out():
-        job.failed.append(Refused(name, "is ready, but the index does not list it: run again"))
+        job.failed.append(LeftOut(name, "is ready, but the index does not list it: run again"))
     return plan
 
 

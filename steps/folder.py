@@ -1,8 +1,8 @@
 """Lists the videos folder: which files are videos, and which only look like one.
 
 Videos are listed here and opened later, so this is fast even for a large folder. A file that cannot
-be classified does not stop the run; it becomes a `Refused`, whose reason reads on from the name of
-the file: "clip.mp4: is empty".
+be classified does not stop the run; it is left out with a reason that reads on from its name:
+"clip.mp4: is empty".
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.settings import Settings
+from store.results import LeftOut
 
 # Container formats that FFmpeg reads and people keep videos in. Players treat a GIF as a picture.
 SUFFIXES = frozenset(
@@ -71,22 +72,7 @@ class VideoFile:
             return True
 
 
-@dataclass(frozen=True)
-class Refused:
-    """A file that will not be classified, and why."""
-
-    name: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.reason}"
-
-    def as_json(self) -> dict[str, str]:
-        """The file as an entry of `run.json`."""
-        return {"video_name": self.name, "reason": self.reason}
-
-
-def list_folder(settings: Settings) -> tuple[list[VideoFile], list[Refused]]:
+def list_folder(settings: Settings) -> tuple[list[VideoFile], list[LeftOut]]:
     """List the videos folder; raises UserError if it cannot be read or holds no video."""
     repair = "name your videos folder with --videos"
     if settings.videos_dir == Settings().videos_dir:
@@ -102,7 +88,7 @@ def list_folder(settings: Settings) -> tuple[list[VideoFile], list[Refused]]:
     return videos, refused
 
 
-def find_videos(folder: Path) -> tuple[list[VideoFile], list[Refused]]:
+def find_videos(folder: Path) -> tuple[list[VideoFile], list[LeftOut]]:
     """All videos of a folder and its subfolders, and the files that only look like videos, by name.
 
     Hidden files and folders are skipped, and with them the "._" files that macOS leaves on other
@@ -111,31 +97,30 @@ def find_videos(folder: Path) -> tuple[list[VideoFile], list[Refused]]:
     """
     root = folder.resolve()
     os.scandir(root).close()
-    found = [
-        entry if isinstance(entry, Refused) else _examined(entry, root) for entry in _walk(root)
-    ]
-    found.sort(key=lambda entry: entry.name)
+    found = [_examined(entry, root) if isinstance(entry, Path) else entry for entry in _walk(root)]
     videos = [
         entry for entry in found if isinstance(entry, VideoFile) and not _is_typescript(entry.path)
     ]
-    refused = [entry for entry in found if isinstance(entry, Refused)]
+    refused = [entry for entry in found if isinstance(entry, LeftOut)]
+    videos.sort(key=lambda video: video.name)
+    refused.sort(key=lambda entry: entry.video_name)
     return videos, refused
 
 
-def _walk(root: Path) -> Iterator[Path | Refused]:
+def _walk(root: Path) -> Iterator[Path | LeftOut]:
     """Paths of the files with a video suffix, and the folders that cannot be entered."""
     errors: list[OSError] = []
     for parent, folders, files in os.walk(root, onerror=errors.append):
         folders[:] = [name for name in folders if not _is_skipped(name)]
         for folder in (Path(parent, name) for name in folders):
             if _leads_outside(folder, root):
-                yield Refused(_name(folder, root), _outside_reason("folder"))
+                yield LeftOut(_name(folder, root), _outside_reason("folder"))
         for name in files:
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
                 yield Path(parent, name)
     for error in errors:
         name = _name(Path(error.filename), root)
-        yield Refused(name, f"is a folder that cannot be read: {error.strerror}")
+        yield LeftOut(name, f"is a folder that cannot be read: {error.strerror}")
 
 
 def _is_skipped(folder: str) -> bool:
@@ -155,21 +140,21 @@ def _is_typescript(path: Path) -> bool:
     return bool(text) and all(char.isprintable() or char.isspace() for char in text)
 
 
-def _examined(path: Path, root: Path) -> VideoFile | Refused:
+def _examined(path: Path, root: Path) -> VideoFile | LeftOut:
     name = _name(path, root)
     try:
         name.encode()
         found = path.stat()
     except UnicodeEncodeError:
-        return Refused(name, "has a name that is not valid UTF-8: rename it")
+        return LeftOut(name, "has a name that is not valid UTF-8: rename it")
     except FileNotFoundError:
-        return Refused(name, "is a link to a file that does not exist")
+        return LeftOut(name, "is a link to a file that does not exist")
     except OSError as error:
-        return Refused(name, unreadable(error))
+        return LeftOut(name, unreadable(error))
     if _leads_outside(path, root):
-        return Refused(name, _outside_reason("file"))
+        return LeftOut(name, _outside_reason("file"))
     if not stat.S_ISREG(found.st_mode):
-        return Refused(name, "is not a regular file")
+        return LeftOut(name, "is not a regular file")
     touched_ns = max(found.st_mtime_ns, found.st_ctime_ns)
     return VideoFile(name, path, found.st_size, found.st_mtime_ns, touched_ns)
 

@@ -8,7 +8,8 @@ from core.settings import Settings
 from core.types import ClassifyRequest, Index
 from platforms.connect import Platform
 from steps.console import Console
-from steps.folder import Refused, VideoFile
+from steps.folder import VideoFile
+from store.results import LeftOut
 from twelvelabs_client import TwelveLabsClient
 
 
@@ -25,8 +26,8 @@ class Job:
     platform: Platform
     index: Index
     videos: list[VideoFile]
-    refused: list[Refused]
-    failed: list[Refused] = field(default_factory=list)
+    refused: list[LeftOut]
+    failed: list[LeftOut] = field(default_factory=list)
     uploaded: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -39,4 +40,4 @@ class Job:
 
     def left_out(self) -> set[str]:
         """Names of the files that this run does not classify."""
-        return {entry.name for entry in (*self.refused, *self.failed)}
+        return {entry.video_name for entry in (*self.refused, *self.failed)}

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from core.types import FAILED, READY, Task
 from steps.console import Bars
-from steps.folder import Refused, VideoFile
+from steps.folder import VideoFile
 from steps.job import Job
 from steps.status_log import StatusLog
+from store.results import LeftOut
 from twelvelabs_client import NotFound, TwelveLabsClient
 
 NO_REASON = "the platform could not index it and gives no reason"
@@ -41,7 +42,7 @@ def monitor_tasks(job: Job, tasks: Mapping[str, str], log: StatusLog) -> None:
             for task in observed:
                 _show(bars, task)
                 if task.status == FAILED:
-                    job.failed.append(Refused(task.filename, task.error))
+                    job.failed.append(LeftOut(task.filename, task.error))
                 elif task.status == READY and task.filename in job.uploaded:
                     job.uploaded[task.filename] = task.video_id
 

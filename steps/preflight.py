@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from platforms.limits import Limits
-from steps.folder import STILL_CHANGING, Refused, VideoFile, unreadable
+from steps.folder import STILL_CHANGING, VideoFile, unreadable
 from steps.job import Job
 from steps.pool import thread_pool
+from store.results import LeftOut
 
 if TYPE_CHECKING:
     from engine.media import MediaInfo
@@ -25,9 +26,9 @@ def preflight(job: Job, videos: Sequence[VideoFile]) -> dict[VideoFile, float]:
     with job.console.bars("Checking", len(videos), "file") as bars:
         results = check_all(videos, job.platform.limits, os.cpu_count() or 1)
         for video, result in zip(videos, results, strict=True):
-            if isinstance(result, Refused):
+            if isinstance(result, LeftOut):
                 job.refused.append(result)
-                bars.done(video.name, f"Refused {result}")
+                bars.done(video.name, f"Refused {video.name}: {result.reason}")
             else:
                 accepted[video] = result.duration_s
                 bars.done(video.name)
@@ -36,7 +37,7 @@ def preflight(job: Job, videos: Sequence[VideoFile]) -> dict[VideoFile, float]:
 
 def check_all(
     videos: Sequence[VideoFile], limits: Limits, workers: int
-) -> Iterator[MediaInfo | Refused]:
+) -> Iterator[MediaInfo | LeftOut]:
     """Check several videos side by side; the results come in the order of `videos`."""
     # Imported here because it loads PyAV and NumPy, which `pipeline.py --help` does without.
     from engine.media.decoder import Decoders
@@ -47,7 +48,7 @@ def check_all(
 
 def check(
     video: VideoFile, limits: Limits, probe: Callable[[Path], MediaInfo]
-) -> MediaInfo | Refused:
+) -> MediaInfo | LeftOut:
     """Open one video and decode a frame; refused with the broken rule and how to repair it.
 
     `probe` opens it: `engine.media.probe`, or the same in another process.
@@ -55,9 +56,9 @@ def check(
     from engine.media import MediaError
 
     if video.size == 0:
-        return Refused(video.name, "is empty (0 bytes): copy it again")
+        return LeftOut(video.name, "is empty (0 bytes): copy it again")
     if video.size > limits.max_bytes:
-        return Refused(
+        return LeftOut(
             video.name,
             f"is {video.size / 1024**3:.2f} GB large; the platform accepts up to"
             f" {limits.max_bytes / 1024**3:g} GB: shorten it or compress it more",
@@ -66,15 +67,15 @@ def check(
         video.path.open("rb").close()
         info = probe(video.path)
     except OSError as error:
-        return Refused(video.name, unreadable(error))
+        return LeftOut(video.name, unreadable(error))
     except MediaError as error:
         if not video.is_unchanged():
-            return Refused(video.name, STILL_CHANGING)
-        return Refused(video.name, error.message)
+            return LeftOut(video.name, STILL_CHANGING)
+        return LeftOut(video.name, error.message)
     if not video.is_unchanged():
-        return Refused(video.name, STILL_CHANGING)
+        return LeftOut(video.name, STILL_CHANGING)
     reason = _limit_broken(info, limits)
-    return Refused(video.name, reason) if reason else info
+    return LeftOut(video.name, reason) if reason else info
 
 
 def _limit_broken(info: MediaInfo, limits: Limits) -> str:

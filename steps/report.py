@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from steps.console import Console
-from steps.folder import Refused
 from steps.job import Job
 from steps.status_log import utc_now
 from steps.sync import SyncPlan
+from store.results import LeftOut
 
 HEADER = ("Video", "Best class", "Score", "Ratio", "Clips")
 NO_CLASS = "no class applies"
@@ -57,11 +57,15 @@ def describe_run(job: Job, plan: SyncPlan, stopwatch: Stopwatch) -> Json:
             "classified": len(plan.matched),
             "other_videos_in_index": plan.unrelated,
         },
-        "refused": [entry.as_json() for entry in job.refused],
-        "failed": [entry.as_json() for entry in job.failed],
+        "refused": _as_json(job.refused),
+        "failed": _as_json(job.failed),
         "details": plan.details(),
         **stopwatch.as_json(),
     }
+
+
+def _as_json(entries: Iterable[LeftOut]) -> list[Json]:
+    return [{"video_name": entry.video_name, "reason": entry.reason} for entry in entries]
 
 
 def print_report(job: Job, plan: SyncPlan, classified: Iterable[Json], report: Json) -> None:
@@ -90,12 +94,12 @@ def _row(name: str, classes: Sequence[Json]) -> tuple[str, ...]:
 
 
 def print_left_out(
-    say: Callable[[str], None], refused: Iterable[Refused], failed: Iterable[Refused]
+    say: Callable[[str], None], refused: Iterable[LeftOut], failed: Iterable[LeftOut]
 ) -> None:
     """Print every refused and failed file with its reason."""
     for what, entries in (("Refused", refused), ("Failed", failed)):
         for entry in entries:
-            say(f"{what} {entry}")
+            say(f"{what} {entry.video_name}: {entry.reason}")
 
 
 def print_damaged(console: Console, names: Iterable[Json], details: Mapping[str, Json]) -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.types import Video
-from steps.folder import Refused, VideoFile
+from steps.folder import VideoFile
 from steps.job import Job
+from store.results import LeftOut
 from twelvelabs_client import ApiError
 
 Json = dict[str, Any]
@@ -58,10 +59,10 @@ class SyncPlan:
             for video in self.matched.values()
         }
 
-    def without(self, reasons: Mapping[str, str]) -> tuple[SyncPlan, list[Refused]]:
+    def without(self, reasons: Mapping[str, str]) -> tuple[SyncPlan, list[LeftOut]]:
         """The plan without some videos, named by id with a reason each; and those left out."""
         left_out = {
-            name: Refused(name, reasons[video.video_id])
+            name: LeftOut(name, reasons[video.video_id])
             for name, video in self.matched.items()
             if video.video_id in reasons
         }

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, as_completed
 
 from steps.console import Bars
-from steps.folder import STILL_CHANGING, Refused, VideoFile
+from steps.folder import STILL_CHANGING, VideoFile
 from steps.job import Job
 from steps.pool import thread_pool
+from store.results import LeftOut
 from twelvelabs_client import ApiConnectionError, ApiError
 
 
@@ -30,9 +31,9 @@ def upload_videos(job: Job, videos: Sequence[VideoFile]) -> dict[str, str]:
             for finished in as_completed(uploads):
                 video = uploads[finished]
                 outcome = outcome_of(job, video, finished)
-                if isinstance(outcome, Refused):
+                if isinstance(outcome, LeftOut):
                     job.failed.append(outcome)
-                    bars.done(video.name, f"Failed {outcome}")
+                    bars.done(video.name, f"Failed {video.name}: {outcome.reason}")
                 else:
                     job.uploaded[video.name] = ""
                     tasks[outcome] = video.name
@@ -53,7 +54,7 @@ def upload(job: Job, video: VideoFile, bars: Bars, stopping: threading.Event) ->
     return job.client.upload_video(job.index_id, video.path, video.name, on_progress=show_progress)
 
 
-def outcome_of(job: Job, video: VideoFile, upload: Future[str]) -> str | Refused:
+def outcome_of(job: Job, video: VideoFile, upload: Future[str]) -> str | LeftOut:
     """The task id of a finished upload, or why it failed.
 
     After a broken connection the platform is asked for its index, which raises ApiError if the
@@ -63,7 +64,7 @@ def outcome_of(job: Job, video: VideoFile, upload: Future[str]) -> str | Refused
         task_id = upload.result()
     except ApiConnectionError as error:
         job.client.index(job.index_id)
-        return Refused(video.name, str(error))
+        return LeftOut(video.name, str(error))
     except (ApiError, OSError) as error:
-        return Refused(video.name, str(error))
-    return task_id if video.is_unchanged() else Refused(video.name, STILL_CHANGING)
+        return LeftOut(video.name, str(error))
+    return task_id if video.is_unchanged() else LeftOut(video.name, STILL_CHANGING)

@@ -35,7 +35,7 @@ from steps.index import create_index
 from steps.job import Job
 from steps.sample_videos import Sample, Shot, compose_missing
 from store.media import Media
-from store.results import RESULT_NAMES, load_run, read_result
+from store.results import RESULT_NAMES, LeftOut, load_run, read_result
 from tests.support.jobs import job_on, rows_of
 from tests.support.media import cut, damage, write_video
 from twelvelabs_client import TwelveLabsClient
@@ -554,9 +554,7 @@ def test_a_video_that_the_index_does_not_list_is_reported(place: Path) -> None:
     clip(place / "videos" / "a.mp4")
     job = job_on(Client(), place / "videos")
     assert update_index(job).matched == {}
-    assert [str(entry) for entry in job.failed] == [
-        "a.mp4: is ready, but the index does not list it: run again"
-    ]
+    assert job.failed == [LeftOut("a.mp4", "is ready, but the index does not list it: run again")]
 
 
 def test_a_task_that_ends_between_two_listings_is_not_uploaded_again(place: Path) -> None:

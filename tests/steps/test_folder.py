@@ -105,7 +105,7 @@ def test_links_count_only_inside_the_folder(tmp_path: Path) -> None:
     (folder / "round").symlink_to(folder)
     videos, refused = find_videos(folder)
     assert [video.name for video in videos] == ["again.mp4", "inside.mp4"]
-    assert [(entry.name, entry.reason.split(":")[0]) for entry in refused] == [
+    assert [(entry.video_name, entry.reason.split(":")[0]) for entry in refused] == [
         ("dangling.mp4", "is a link to a file that does not exist"),
         ("elsewhere", "is a link to a folder outside the videos folder"),
         ("loop.mp4", "cannot be read"),

@@ -11,8 +11,9 @@ import pytest
 from engine import media
 from engine.media import MediaInfo
 from platforms.limits import ENGINE, HOSTED, Limits
-from steps.folder import STILL_CHANGING, Refused, VideoFile, find_videos
+from steps.folder import STILL_CHANGING, VideoFile, find_videos
 from steps.preflight import check, check_all
+from store.results import LeftOut
 from tests.support.media import cut, write_video
 
 
@@ -33,9 +34,9 @@ def found(path: Path) -> VideoFile:
     return VideoFile(path.name, path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def reason(answer: MediaInfo | Refused) -> str:
-    assert isinstance(answer, Refused), answer
-    return answer.reason
+def reason(result: MediaInfo | LeftOut) -> str:
+    assert isinstance(result, LeftOut), result
+    return result.reason
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable to the superuser")
@@ -159,12 +160,12 @@ def test_the_engine_accepts_any_length(tmp_path: Path) -> None:
 
 def test_results_come_in_the_order_of_the_files(tmp_path: Path, clip: bytes) -> None:
     videos = [found(put(tmp_path, f"{n}.mp4", clip if n % 3 else b"")) for n in range(12)]
-    answers = list(check_all(videos, Limits(), workers=4))
-    assert [isinstance(answer, Refused) for answer in answers] == [n % 3 == 0 for n in range(12)]
+    results = list(check_all(videos, Limits(), workers=4))
+    assert [isinstance(result, LeftOut) for result in results] == [n % 3 == 0 for n in range(12)]
 
 
 def test_corpus_passes(corpus: Path) -> None:
     videos, refused = find_videos(corpus / "videos")
     assert (len(videos) > 0, refused) == (True, [])
-    answers = check_all(videos[:10], ENGINE, workers=2)
-    assert not [answer for answer in answers if isinstance(answer, Refused)]
+    results = check_all(videos[:10], ENGINE, workers=2)
+    assert not [result for result in results if isinstance(result, LeftOut)]

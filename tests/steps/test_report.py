@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 from steps.console import Console
-from steps.folder import Refused
 from steps.report import print_counts, print_left_out, print_summary
+from store.results import LeftOut
 
 
 def test_the_summary_says_in_words_when_no_class_applies() -> None:
@@ -34,7 +34,7 @@ def test_the_summary_says_in_words_when_no_class_applies() -> None:
 def test_the_summary_lists_reasons_counts_and_the_rest_of_the_index() -> None:
     out = io.StringIO()
     console = Console(out=out)
-    print_left_out(console.output, [Refused("a.mp4", "is empty")], [Refused("b.mp4", "stalled")])
+    print_left_out(console.output, [LeftOut("a.mp4", "is empty")], [LeftOut("b.mp4", "stalled")])
     counts = {
         "videos": 5,
         "uploaded": 1,

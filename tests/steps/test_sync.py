@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from core.types import Video
-from steps.folder import Refused, VideoFile
+from steps.folder import VideoFile
 from steps.sync import SyncPlan, compare, is_made_of
+from store.results import LeftOut
 
 DAY_NS = 24 * 3600 * 10**9
 TODAY = datetime(2026, 1, 2, tzinfo=timezone.utc)
@@ -72,4 +73,4 @@ def test_a_plan_without_some_videos_says_which_and_why() -> None:
     plan = SyncPlan({"a.mp4": video("1", "a.mp4"), "b.mp4": video("2", "b.mp4")}, [], [], 0)
     rest, left_out = plan.without({"2": "is too dark", "3": "is unknown"})
     assert rest.names() == [{"video_id": "1", "video_name": "a.mp4"}]
-    assert left_out == [Refused("b.mp4", "is too dark")]
+    assert left_out == [LeftOut("b.mp4", "is too dark")]

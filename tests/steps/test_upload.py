@@ -41,7 +41,7 @@ def test_one_bad_upload_stops_no_other(tmp_path: Path) -> None:
     job = upload_job(tmp_path, Client(), 6)
     tasks = upload.upload_videos(job, job.videos)
     assert tasks == {"task of 0.mp4": "0.mp4", "task of 5.mp4": "5.mp4"}
-    reasons = {entry.name: entry.reason for entry in job.failed}
+    reasons = {entry.video_name: entry.reason for entry in job.failed}
     assert reasons.keys() == {"1.mp4", "2.mp4", "3.mp4", "4.mp4"}
     assert "The file is broken" in reasons["1.mp4"]
     assert "Permission denied" in reasons["3.mp4"]
