@@ -1,1 +1,1 @@
-"""The embedded platform: the withdrawn video API, on your own machine, with open models."""
+"""The embedded platform: the withdrawn video API on your own machine, with open models."""

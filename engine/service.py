@@ -1,6 +1,6 @@
 """What the platform can do, without HTTP: indexes, uploads, videos, classification, search.
 
-Every refusal is a PlatformError with one of the API's codes; the HTTP layer only translates.
+Every refused request raises a PlatformError with one of the API's codes.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ from engine.retrieval.evidence_reader import EvidenceReader
 from engine.retrieval.search import Image, Searcher, read_image
 
 THUMBNAIL = "thumbnail"
-# A picture to search by is fetched while its caller waits.
-PICTURE_LIMITS = (32 * 1024**2, 30.0)
+# Bytes and seconds for an image to search by: the client waits while it is fetched.
+IMAGE_LIMITS = (32 * 1024**2, 30.0)
 
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """One engine of an index, under the hosted platform's name, with its options."""
+    """One engine of an index, by the hosted platform's name for it, with its options."""
 
     name: str
     options: tuple[str, ...]
@@ -61,7 +61,7 @@ class EngineSpec:
 
 @dataclass(frozen=True)
 class Usage:
-    """What an index holds: number of videos and their seconds in all."""
+    """The number of videos in an index, and their total duration in seconds."""
 
     video_count: int
     total_duration: float
@@ -99,12 +99,12 @@ class Service:
 
     @property
     def max_video_bytes(self) -> int:
-        """How large a video may be that is uploaded."""
+        """The largest size of an upload in bytes."""
         return self._indexer.max_video_bytes
 
-    def room(self) -> int:
-        """How many bytes an upload may have before the disk is full."""
-        return self._indexer.room()
+    def free_bytes(self) -> int:
+        """Bytes that are free for uploads on the disk."""
+        return self._indexer.free_bytes()
 
     def __enter__(self) -> Service:
         return self
@@ -113,7 +113,7 @@ class Service:
         self.close()
 
     def close(self) -> None:
-        """Stop the work in the background; unfinished tasks go on at the next start."""
+        """Stop the work in the background; unfinished tasks resume at the next start."""
         self._indexer.close()
         self._catalog.close()
 
@@ -122,7 +122,7 @@ class Service:
     def create_index(
         self, name: str, engines: Sequence[EngineSpec], addons: Sequence[str] = ()
     ) -> Index:
-        """Make an empty index; refuses a name that is taken."""
+        """Create an empty index; raises PlatformError if the name is taken."""
         index = Index(
             id=new_id(),
             name=name,
@@ -141,7 +141,7 @@ class Service:
         except IntegrityError:
             raise PlatformError(
                 "index_name_already_exists",
-                f"An index named {name!r} exists already: use it, or choose another name.",
+                f"An index named {name!r} already exists: use it, or choose another name.",
             ) from None
         return index
 
@@ -155,9 +155,9 @@ class Service:
             return _get(session, Index, index_id)
 
     def outdated(self, index: Index) -> list[str]:
-        """Kinds of an index's evidence that other models, or another edition, made.
+        """Kinds of an index's evidence that cannot be scored by the models in use.
 
-        None in one without videos: it takes the models in use with its first one.
+        An index without videos has none: it takes the models in use with its first video.
         """
         kinds = index.outdated_kinds(self._models.names(), index.options)
         if kinds:
@@ -167,31 +167,30 @@ class Service:
 
     @property
     def scores(self) -> str:
-        """How scores are made, in words, where nobody measured how often they are right."""
+        """How scores are computed, where they were not calibrated on videos; else empty."""
         return self._models.visual.scores
 
     def usage(self, index_ids: Iterable[str]) -> dict[str, Usage]:
-        """How much each of these indexes holds."""
+        """The usage of each of these indexes, by id."""
         query = (
             select(Video.index_id, func.count(), func.coalesce(func.sum(Video.duration), 0.0))
             .where(Video.index_id.in_(list(index_ids)))
             .group_by(Video.index_id)
         )
-        held: dict[str, Usage] = defaultdict(lambda: Usage(0, 0.0))
+        usage: dict[str, Usage] = defaultdict(lambda: Usage(0, 0.0))
         with self._catalog.transaction() as session:
-            held |= {
-                index_id: Usage(count, total) for index_id, count, total in session.execute(query)
-            }
-        return held
+            for index_id, count, total in session.execute(query):
+                usage[index_id] = Usage(count, total)
+        return usage
 
     def rename_index(self, index_id: str, name: str) -> None:
-        """Give an index another name; refuses a name that is taken."""
+        """Rename an index; raises PlatformError if the name is taken."""
         try:
             with self._catalog.transaction() as session:
                 _get(session, Index, index_id).name = name
         except IntegrityError:
             raise PlatformError(
-                "index_name_already_exists", f"An index named {name!r} exists already."
+                "index_name_already_exists", f"An index named {name!r} already exists."
             ) from None
 
     def delete_index(self, index_id: str) -> None:
@@ -206,11 +205,11 @@ class Service:
     # Uploads
 
     def incoming_path(self) -> Path:
-        """Where the bytes of an upload go while they arrive."""
+        """A path for the bytes of an upload while they arrive."""
         return self._indexer.incoming_path()
 
     def create_task(self, index_id: str, upload: Upload) -> Task:
-        """Take over an upload and index it in the background."""
+        """Accept an upload and index it in the background."""
         return self._indexer.submit(index_id, upload)
 
     def tasks(self, request: PageRequest) -> Page[Task]:
@@ -223,7 +222,7 @@ class Service:
             return _get(session, Task, task_id)
 
     def progress(self, task: Task) -> Progress | None:
-        """How far a task is; None when it has ended."""
+        """The progress of a task; None when it has ended."""
         return None if task.status in FINAL_STATUSES else self._indexer.progress(task.id)
 
     def task_counts(self, index_id: str) -> dict[str, int]:
@@ -236,17 +235,18 @@ class Service:
             return dict(session.execute(query).tuples().all())
 
     def delete_task(self, task_id: str) -> None:
-        """Delete a task that has ended, and whose video, if any, was deleted before."""
+        """Delete a task that has ended and has no video, or whose video has been deleted."""
         with self._catalog.transaction() as session:
             task = _get(session, Task, task_id)
             if task.status not in FINAL_STATUSES:
                 raise PlatformError(
-                    "task_cannot_be_deleted", f"Task {task_id} is {task.status}: wait for its end."
+                    "task_cannot_be_deleted",
+                    f"Task {task_id} is {task.status}: wait until it ends.",
                 )
             if session.get(Video, task.video_id):
                 raise PlatformError(
                     "task_cannot_be_deleted",
-                    f"Task {task_id} has made video {task.video_id}: delete the video first.",
+                    f"Task {task_id} made video {task.video_id}: delete the video first.",
                 )
             session.delete(task)
 
@@ -266,7 +266,7 @@ class Service:
     def update_video(
         self, index_id: str, video_id: str, title: str | None, metadata: Mapping[str, Any]
     ) -> None:
-        """Give a video another title, and set custom fields; a value of None removes the field."""
+        """Set a video's title and custom fields; a value of None removes the field."""
         with self._catalog.transaction() as session:
             video = _get_video(session, index_id, video_id)
             if title is not None:
@@ -284,21 +284,21 @@ class Service:
         self._indexer.forget(video_id)
 
     def transcript(self, index_id: str, video_id: str) -> tuple[TextSpan, ...]:
-        """What is said in a video."""
+        """The transcript of a video."""
         return self._evidence(self.video(index_id, video_id)).transcript
 
     def screen_text(self, index_id: str, video_id: str) -> tuple[TextSpan, ...]:
-        """What is written in the pictures of a video."""
+        """The texts on the screen of a video."""
         return self._evidence(self.video(index_id, video_id)).screen_text
 
     def thumbnail_time(self, index_id: str, video_id: str, time_s: float | None) -> float:
-        """A moment of a video that has a thumbnail; its middle by default."""
+        """The time in a video that a thumbnail is requested for; the middle by default."""
         with self._catalog.transaction() as session:
             index = _get(session, Index, index_id)
             video = _get_video(session, index_id, video_id)
         if THUMBNAIL not in index.addons:
             raise PlatformError(
-                "parameter_invalid", f"Index {index_id} was made without the thumbnail add-on."
+                "parameter_invalid", f"Index {index_id} was created without the thumbnail add-on."
             )
         if time_s is None:
             return video.duration / 2
@@ -310,7 +310,7 @@ class Service:
         return time_s
 
     def thumbnail(self, video_id: str, time_s: float) -> bytes:
-        """The JPEG file of the thumbnail nearest to a moment."""
+        """The thumbnail nearest to a time, as a JPEG file."""
         evidence = self._reader.read(video_id)
         if evidence is None or not evidence.thumbnails:
             raise not_found(video_id, "videos")
@@ -318,10 +318,10 @@ class Service:
         return evidence.thumbnails[nearest]
 
     def fetch_image(self, url: str, field: str) -> Image:
-        """A picture from the network, to search by."""
+        """Download an image to search by."""
         path = self.incoming_path()
         try:
-            fetch(url, path, FetchLimits(*PICTURE_LIMITS, self._fetch_private), field)
+            fetch(url, path, FetchLimits(*IMAGE_LIMITS, self._fetch_private), field)
             return read_image(path.read_bytes(), field)
         finally:
             path.unlink(missing_ok=True)

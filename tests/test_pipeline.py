@@ -594,7 +594,7 @@ def test_another_model_is_noticed_and_reindexes_on_request(
     )
     models = report(place)["platform"]["models"]
     assert "imagenet" not in models["visual"]
-    assert "not measured on video" in report(place)["platform"]["scores"]
+    assert "not calibrated on videos" in report(place)["platform"]["scores"]
     assert report(place)["counts"]["uploaded"] == 1
     assert main([*command, "--reindex", "yes"]) == 0
     assert report(place)["counts"]["already_indexed"] == 1

@@ -1,4 +1,4 @@
-"""Bodies as they arrive: limits before anything is read, files straight to disk."""
+"""Request bodies: limits before anything is read, and files straight to disk."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from engine.api.schemas.base import FilePart
 from engine.api.state import service
 from engine.errors import PlatformError
 
-# What a form has around its video.
-MAX_AROUND_BYTES = 1024**2
+# The other fields of a form that has a video.
+MAX_OTHER_BYTES = 1024**2
 MAX_JSON_BYTES = 16 * 1024**2
 MAX_FIELD_BYTES = 1024**2
 MAX_PARTS = 100
@@ -50,22 +50,22 @@ class EngineRequest(Request):
 
 
 def limit_body() -> None:
-    """Set how large the body of this request may be; refuse one that the disk has no room for."""
+    """Limit the size of this request's body; refuse one that the disk has no space for."""
     if request.mimetype != "multipart/form-data":
         request.max_content_length = MAX_JSON_BYTES
         return
-    request.max_content_length = service().max_video_bytes + MAX_AROUND_BYTES
-    room, length = service().room(), request.content_length or 0
-    if room < length <= request.max_content_length:
+    request.max_content_length = service().max_video_bytes + MAX_OTHER_BYTES
+    free, length = service().free_bytes(), request.content_length or 0
+    if free < length <= request.max_content_length:
         raise PlatformError(
             "video_filesize_too_large",
-            f"The disk has no room for it: it has {length / 1024**3:.2f} GB, and "
-            f"{room / 1024**3:.2f} GB are free where the engine keeps its data.",
+            f"The disk has no space for an upload of {length / 1024**3:.2f} GB: "
+            f"{free / 1024**3:.2f} GB are free where the engine keeps its data.",
         )
 
 
 def too_large() -> PlatformError:
-    """The refusal of a body beyond its limit."""
+    """The error for a body that exceeds its limit."""
     if request.mimetype == "multipart/form-data":
         return PlatformError(
             "video_filesize_too_large",
@@ -75,12 +75,12 @@ def too_large() -> PlatformError:
 
 
 def most_gigabytes() -> str:
-    """How large a video may be."""
+    """The largest size of a video."""
     return f"{service().max_video_bytes / 1024**3:g}"
 
 
 def read_json() -> Any:
-    """The body's JSON value."""
+    """The JSON value of the body."""
     try:
         return request.get_json()
     except RecursionError:
@@ -92,9 +92,9 @@ def read_json() -> Any:
 
 
 def read_form(lists: set[str], files: set[str]) -> dict[str, Any]:
-    """Fields of a form; those in `lists` may come several times, those in `files` as file parts.
+    """Fields of a form; those in `lists` may occur several times, those in `files` are files.
 
-    A file part for any other field stands for its text, which the vendor's SDK sends beside it.
+    A file sent for any other field is read as its text, since the vendor's SDK sends fields so.
     """
     if request.mimetype not in FORMS:
         raise PlatformError(
@@ -118,7 +118,7 @@ def read_form(lists: set[str], files: set[str]) -> dict[str, Any]:
 
 
 def remove_unclaimed() -> None:
-    """Remove what an upload left in the work folder when no task took it over."""
+    """Remove uploaded files that no task has taken over."""
     for stream in request.environ.get(INCOMING, ()):
         stream.close()
         with suppress(OSError):
@@ -132,4 +132,4 @@ def _path(part: FileStorage) -> Path:
 
 
 def _cut_off() -> PlatformError:
-    return PlatformError("parameter_invalid", "The body broke off before its end.")
+    return PlatformError("parameter_invalid", "The body ended too early.")

@@ -1,1 +1,1 @@
-"""Indexes, tasks and videos in SQL, and the queries over them."""
+"""Stores indexes, tasks and videos in an SQL database, and lists them by filter and page."""

@@ -1,7 +1,7 @@
-"""Lists of the catalogue: which fields filter them, in which order and which page.
+"""Lists of the catalogue: their filters, their order and their pages.
 
-A filter compares a field by eq, gte or lte, whether it came from a query string or from the filter
-object of a search. Videos may also be filtered by what a client stored with them.
+A filter compares a field by eq, gte or lte, whether it comes from a query string or from the filter
+object of a search. Videos can also be filtered by the custom fields that clients stored with them.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Row = TypeVar("Row", Index, Task, Video)
 Kind = Literal["text", "number", "time", "options", "family"]
 Operator = Literal["eq", "gte", "lte", "in"]
 
-# Those that a client can spell; `in` comes from a list of values.
+# Operators that a client can name; `in` comes from a list of values.
 OPERATORS: tuple[Operator, ...] = ("eq", "gte", "lte")
-# Names of custom fields; anything else could not be told from a filter's own signs.
+# Names of custom fields; other characters could be part of a filter's own syntax.
 CUSTOM_NAME = re.compile(r"[\w.-]{1,100}")
 TIME = TypeAdapter(datetime)
 # Pydantic also takes a number, for seconds since 1970: "2023" is a year to whoever sends it.
@@ -38,7 +38,7 @@ BEGINS_WITH_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 @dataclass(frozen=True)
 class Field:
-    """One field that a list can be filtered by."""
+    """A field that a list can be filtered by."""
 
     column: ColumnElement[Any] | InstrumentedAttribute[Any]
     kind: Kind = "text"
@@ -46,7 +46,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Listing:
-    """The fields of one list; `custom` is the column that holds what clients stored."""
+    """The fields of one list; `custom` is the column with the fields that clients stored."""
 
     fields: Mapping[str, Field]
     custom: InstrumentedAttribute[Any] | None = None
@@ -109,7 +109,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class PageRequest:
-    """Which part of a list is wanted, and in which order."""
+    """Which page of a list is requested, and in which order."""
 
     page: int = 1
     limit: int = 10
@@ -133,7 +133,7 @@ class Page(Generic[Row]):
 
 
 def read_condition(listing: Listing, name: str, compare: str | None, raw: Any) -> Condition:
-    """The filter that a name, an operator and a value as it was sent stand for.
+    """A filter from a name, an operator and a raw value.
 
     Without an operator a time means "at or after", everything else "equal". Raises PlatformError
     for a field that the list does not have, or a value that the field cannot have.
@@ -160,7 +160,7 @@ def read_condition(listing: Listing, name: str, compare: str | None, raw: Any) -
 def _value(kind: Kind | None, compare: str, raw: Any) -> Any:
     """A value of the right type; raises ValueError. Custom fields have None for their kind."""
     if kind == "time":
-        return _moment(raw)
+        return _time(raw)
     if kind == "number" or (kind is None and compare != "eq"):
         if isinstance(raw, bool) or not isinstance(raw, str | int | float):
             raise ValueError
@@ -192,7 +192,7 @@ def _finite(raw: str | int | float) -> float:
     return number
 
 
-def _moment(raw: Any) -> datetime:
+def _time(raw: Any) -> datetime:
     if not isinstance(raw, str) or not BEGINS_WITH_DATE.match(raw):
         raise ValueError
     try:

@@ -1,8 +1,8 @@
 """The engine's catalogue: indexes, tasks and videos in SQL.
 
-The catalogue is the only truth about what exists: a file on disk that no row names is rubbish left
-by a crash and may be removed. SQLite in the data folder by default; any database that SQLAlchemy
-speaks to by URL.
+The catalogue alone decides what exists: a file that no row refers to is left over from a crash and
+may be removed. By default it is an SQLite file in the data folder; a URL may name any other
+database that SQLAlchemy supports.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from engine.evidence import FORMAT_VERSION
 
 FINAL_STATUSES = ("ready", "failed")
 ENGINE_FAMILIES = ("marengo", "pegasus")
-# An index option, and the kind of evidence it is answered from.
+# The kind of evidence behind each option of an index.
 EVIDENCE_OF = {
     "visual": "visual",
     "conversation": "conversation",
@@ -44,19 +44,19 @@ EVIDENCE_OF = {
     "logo": "text_in_video",
 }
 INDEX_OPTIONS = tuple(EVIDENCE_OF)
-# That of all evidence whose index was made before the format was recorded.
+# The format version of indexes created before it was recorded.
 UNRECORDED_VERSION = "2"
 
 Json = dict[str, Any]
 
 
 def new_id() -> str:
-    """A fresh id in the shape the API has always used: 24 hex digits."""
+    """A new id of the form that the API has always used: 24 hexadecimal digits."""
     return secrets.token_hex(12)
 
 
 def now() -> datetime:
-    """The present moment in UTC."""
+    """The current time in UTC."""
     return datetime.now(timezone.utc)
 
 
@@ -68,7 +68,7 @@ class CatalogError(UserError):
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Times with their zone on the way in and out; SQLite itself keeps none."""
+    """Times with a time zone; SQLite itself stores none."""
 
     impl = DateTime
     cache_ok = True
@@ -100,8 +100,8 @@ class Base(DeclarativeBase):
 class Index(Base):
     """A named set of videos.
 
-    `options` are those of its engines together; `models` says which model makes each kind of its
-    evidence, and `evidence_format` how the files of it are written.
+    `options` are those of all its engines; `models` names the model that makes each kind of its
+    evidence, and `evidence_format` is the format version of its evidence files.
     """
 
     __tablename__ = "indexes"
@@ -115,9 +115,9 @@ class Index(Base):
     evidence_format: Mapped[str | None]
 
     def outdated_kinds(self, models: Mapping[str, str], options: Iterable[str]) -> list[str]:
-        """Kinds of evidence behind these options that other models made than the given ones.
+        """Kinds of evidence behind these options that were made by other models than these.
 
-        All of them, where another edition of the engine wrote the evidence.
+        All kinds if the evidence has another format version.
         """
         kinds = list(dict.fromkeys(EVIDENCE_OF[option] for option in options))
         if (self.evidence_format or UNRECORDED_VERSION) != FORMAT_VERSION:
@@ -126,10 +126,10 @@ class Index(Base):
 
 
 class Task(Base):
-    """One upload on its way to becoming a video; `video_id` is known from the start.
+    """An upload on its way to becoming a video; `video_id` is set from the start.
 
-    `video_url` and `transcription_url` are still to be fetched; `transcript` are lines that the
-    client gave, as start, end and text, in place of recognised ones.
+    `video_url` and `transcription_url` are still to be downloaded. `transcript` has lines that the
+    client sent, as start, end and text; they replace speech recognition.
     """
 
     __tablename__ = "tasks"
@@ -153,7 +153,7 @@ class Task(Base):
 class Video(Base):
     """A video whose evidence is complete.
 
-    `damage` says what of its file could not be used; `fingerprint` tells the file from others.
+    `damage` says which parts of its file could not be used; `fingerprint` identifies the file.
     """
 
     __tablename__ = "videos"
@@ -173,22 +173,22 @@ class Video(Base):
 
 
 def is_empty(session: Session, index_id: str) -> bool:
-    """Whether an index has no video, and none on its way."""
+    """Whether an index has no videos and no unfinished tasks."""
     videos = select(Video.id).where(Video.index_id == index_id)
     coming = select(Task.id).where(Task.index_id == index_id, Task.status.not_in(FINAL_STATUSES))
     return not any(session.scalar(query.limit(1)) for query in (videos, coming))
 
 
 class Catalog:
-    """Opens the database and hands out sessions, one transaction each."""
+    """Opens the database; each session is one transaction."""
 
     def __init__(self, url: str) -> None:
-        """Make the tables that are missing; raises CatalogError for a database of no use."""
+        """Create missing tables; raises CatalogError for a database that cannot be used."""
         try:
             self.engine = create_engine(url)
         except (SQLAlchemyError, ImportError) as error:
             raise CatalogError(
-                f"DATABASE_URL names no database that can be used: {error}"
+                f"DATABASE_URL does not name a database that can be used: {error}"
             ) from error
         try:
             self._prepare()
@@ -200,8 +200,8 @@ class Catalog:
     def _prepare(self) -> None:
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
-            event.listen(self.engine, "begin", _begin_at_once)
-            _look_through_sqlite(self.engine)
+            event.listen(self.engine, "begin", _begin_immediately)
+            _check_sqlite(self.engine)
         Base.metadata.create_all(self.engine)
         _add_new_columns(self.engine)
 
@@ -212,18 +212,18 @@ class Catalog:
             return CatalogError(f"The database {url} (DATABASE_URL) cannot be used: {reason}")
         path = Path(self.engine.url.database or "")
         return CatalogError(
-            f"The catalogue {path} cannot be used ({reason}): put a copy in its place, or move "
+            f"The catalogue {path} cannot be used ({reason}): restore it from a backup, or move "
             f"{path.parent} (ENGINE_DATA_DIR) away; all videos are then indexed again."
         )
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A session that commits at the end, or rolls back if the body raises."""
+        """A session that commits at the end, or rolls back if the body raises an error."""
         with self._sessions.begin() as session:
             yield session
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Close every connection."""
         self.engine.dispose()
 
 
@@ -233,21 +233,21 @@ def sqlite_url(path: Path) -> str:
 
 
 def _add_new_columns(engine: Engine) -> None:
-    """Bring the tables of an older release up to date; what is new since then may be empty."""
+    """Update the tables of an older release; columns added since then may be empty."""
     with engine.begin() as connection:
         inspector = inspect(connection)
         for table in Base.metadata.sorted_tables:
-            there = {column["name"] for column in inspector.get_columns(table.name)}
+            existing = {column["name"] for column in inspector.get_columns(table.name)}
             for column in table.columns:
-                if column.name not in there:
+                if column.name not in existing:
                     kind = column.type.compile(engine.dialect)
                     connection.exec_driver_sql(
                         f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"
                     )
 
 
-def _look_through_sqlite(engine: Engine) -> None:
-    """Find damage now, and not in the middle of a run."""
+def _check_sqlite(engine: Engine) -> None:
+    """Find damage at the start, not in the middle of a run."""
     with engine.begin() as connection:
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if found != "ok":
@@ -255,8 +255,10 @@ def _look_through_sqlite(engine: Engine) -> None:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Set what SQLite leaves off: readers beside a writer, foreign keys, patience under load."""
-    connection.isolation_level = None  # the driver must not begin on its own: see _begin_at_once
+    """Enable what SQLite leaves off: reading during a write, foreign keys, waiting for locks."""
+    connection.isolation_level = (
+        None  # the driver must not begin on its own: see _begin_immediately
+    )
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
@@ -265,10 +267,10 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _begin_at_once(connection: Connection) -> None:
-    """Take the write lock first: a transaction that reads and then writes cannot fail half-way.
+def _begin_immediately(connection: Connection) -> None:
+    """Take the write lock first, so that a transaction that reads and then writes cannot fail.
 
-    SQLite refuses at once, whatever its time-out, to turn a reader into a writer when another
-    writer came between.
+    SQLite refuses, without waiting for its timeout, to turn a reader into a writer when another
+    connection has written meanwhile.
     """
     connection.exec_driver_sql("BEGIN IMMEDIATE")

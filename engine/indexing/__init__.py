@@ -1,1 +1,1 @@
-"""From an uploaded file to evidence."""
+"""Turns uploaded files into evidence: fetching, probing, extraction, and the state of each task."""

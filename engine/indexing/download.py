@@ -1,7 +1,8 @@
-"""Fetches what a client names by URL, and nothing from inside the machine or its networks.
+"""Downloads files by URL, but nothing from inside this machine or its private networks.
 
-Every hop is looked up and checked, and the connection goes to the address that was checked: a name
-that changes its address meanwhile gains nothing. Size, time and redirects are limited.
+The host of every redirect is resolved and checked, and the connection is made to the address that
+was checked, so that a name whose address changes meanwhile gains nothing (DNS rebinding). Size,
+time and the number of redirects are limited.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ CHUNK_BYTES = 256 * 1024
 CONNECT_TIMEOUT_S = 10.0
 SILENCE_TIMEOUT_S = 30.0
 MAX_URL_LENGTH = 2048
-# Ranges that Python calls global and that lead into private networks all the same: the IPv4
-# addresses that 6to4, NAT64 and Teredo carry inside an IPv6 one.
+# Ranges that Python calls global although they may lead into private networks: 6to4, NAT64 and
+# Teredo carry an IPv4 address inside an IPv6 one.
 CARRIERS = tuple(
     ipaddress.ip_network(text) for text in ("::/96", "2002::/16", "64:ff9b::/96", "64:ff9b:1::/48")
 )
@@ -37,7 +38,7 @@ Address = tuple[int, str]
 
 @dataclass(frozen=True)
 class FetchLimits:
-    """What a fetch may take; `private` allows addresses inside the machine and its networks."""
+    """Limits of a download; `private` allows addresses inside the machine and its networks."""
 
     max_bytes: int
     max_seconds: float
@@ -45,7 +46,7 @@ class FetchLimits:
 
 
 def check_url(url: str, field: str) -> str:
-    """The URL as it can be sent; raises PlatformError that names the field and the rule."""
+    """The URL, encoded for sending; raises PlatformError that names the field and the rule."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -55,10 +56,12 @@ def check_url(url: str, field: str) -> str:
         raise _refusal(field, "it must be a full http or https address")
     if parts.username or parts.password or port == 0 or len(url) > MAX_URL_LENGTH:
         raise _refusal(
-            field, f"no name, password or port 0 in it and {MAX_URL_LENGTH} characters at most"
+            field,
+            f"it must not contain a user name, a password or port 0, and have {MAX_URL_LENGTH} "
+            "characters at most",
         )
     if re.search(r"[\s\x00-\x1f\x7f]", url.strip()):
-        raise _refusal(field, "it has spaces or control characters in it")
+        raise _refusal(field, "it must not contain spaces or control characters")
     return parts._replace(
         path=quote(parts.path, safe="/%:@!$&'()*+,;=~"),
         query=quote(parts.query, safe="/%:@!$&'()*+,;=~?"),
@@ -67,7 +70,7 @@ def check_url(url: str, field: str) -> str:
 
 
 def file_name(url: str) -> str:
-    """What to call a file that comes from a URL."""
+    """A name for the file that a URL leads to."""
     return unquote(urlsplit(url).path.rpartition("/")[2]) or "video"
 
 
@@ -78,14 +81,14 @@ def fetch(
     field: str,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> None:
-    """Write what the URL leads to into a file; `on_progress` is told the share that is there.
+    """Download a URL into a file; `on_progress` is called with the share that has arrived.
 
     Raises PlatformError that names the field and says what is wrong with the URL or its server.
     """
     try:
-        with _deadline(limits.max_seconds) as hold, path.open("wb") as file:
+        with _deadline(limits.max_seconds) as open_socket, path.open("wb") as file:
             for _ in range(MAX_REDIRECTS + 1):
-                with _opened(check_url(url, field), limits, field, hold) as response:
+                with _opened(check_url(url, field), limits, field, open_socket) as response:
                     if response.status in (301, 302, 303, 307, 308):
                         url = urljoin(url, response.headers.get("Location", ""))
                         continue
@@ -106,26 +109,26 @@ def _save(
     on_progress: Callable[[float], None],
 ) -> None:
     expected = response.length
-    had = 0
+    received = 0
     while expected is None or expected <= limits.max_bytes:
         chunk = response.read1(CHUNK_BYTES)
         if not chunk:
             break
         file.write(chunk)
-        had += len(chunk)
-        on_progress(had / expected if expected else 0.0)
-        if had > limits.max_bytes:
+        received += len(chunk)
+        on_progress(received / expected if expected else 0.0)
+        if received > limits.max_bytes:
             break
-    if max(had, expected or 0) > limits.max_bytes:
+    if max(received, expected or 0) > limits.max_bytes:
         raise PlatformError(
             "video_filesize_too_large",
             f"The file is larger than {limits.max_bytes / 1024**2:g} MB.",
         )
-    if expected is not None and had < expected:
-        raise OSError(f"the connection ended after {had} of {expected} bytes")
+    if expected is not None and received < expected:
+        raise OSError(f"the connection ended after {received} of {expected} bytes")
 
 
-class _Hold:
+class _OpenSocket:
     """Knows the connection in use, so that the deadline can end it."""
 
     def __init__(self) -> None:
@@ -143,18 +146,18 @@ class _Hold:
 
 
 @contextmanager
-def _deadline(seconds: float) -> Iterator[_Hold]:
-    """Ends the held connection after so many seconds, whatever it waits for."""
-    hold = _Hold()
-    timer = threading.Timer(seconds, hold.end)
+def _deadline(seconds: float) -> Iterator[_OpenSocket]:
+    """End the open connection after so many seconds, whatever it is waiting for."""
+    open_socket = _OpenSocket()
+    timer = threading.Timer(seconds, open_socket.end)
     timer.daemon = True
     timer.start()
     try:
-        yield hold
-        if hold.over:
+        yield open_socket
+        if open_socket.over:
             raise TimeoutError
     except (OSError, HTTPException) as error:
-        if hold.over:
+        if open_socket.over:
             raise TimeoutError from error
         raise
     finally:
@@ -162,27 +165,29 @@ def _deadline(seconds: float) -> Iterator[_Hold]:
 
 
 @contextmanager
-def _opened(url: str, limits: FetchLimits, field: str, hold: _Hold) -> Iterator[HTTPResponse]:
-    """The response to a GET, from an address that was checked."""
+def _opened(
+    url: str, limits: FetchLimits, field: str, open_socket: _OpenSocket
+) -> Iterator[HTTPResponse]:
+    """The response to a GET request, from an address that was checked."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    if hold.over:
+    if open_socket.over:
         raise TimeoutError
     sock = _connected(_addresses(host, port, limits, field), port)
     connection = HTTPConnection(host, port, timeout=SILENCE_TIMEOUT_S)
-    hold.sock = sock
+    open_socket.sock = sock
     try:
         sock.settimeout(SILENCE_TIMEOUT_S)
         if parts.scheme == "https":
             sock = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
             connection = HTTPSConnection(host, port, timeout=SILENCE_TIMEOUT_S)
-        hold.sock = connection.sock = sock
+        open_socket.sock = connection.sock = sock
         connection.request("GET", _target(parts), headers={"Accept-Encoding": "identity"})
         with connection.getresponse() as response:
             yield response
     finally:
-        hold.sock = None
+        open_socket.sock = None
         connection.close()
         sock.close()
 
@@ -192,7 +197,7 @@ def _target(parts: SplitResult) -> str:
 
 
 def _addresses(host: str, port: int, limits: FetchLimits, field: str) -> list[Address]:
-    """Every address of a host; refuses the host when one of them is not public."""
+    """Every address of a host; raises PlatformError if one of them is not public."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -208,7 +213,7 @@ def _addresses(host: str, port: int, limits: FetchLimits, field: str) -> list[Ad
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the public internet's, and not a way into a network of ours."""
+    """Whether an address belongs to the public internet and leads into no private network."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped:
@@ -219,7 +224,7 @@ def is_public(address: str) -> bool:
 
 
 def _connected(addresses: list[Address], port: int) -> socket.socket:
-    """A connection to the first address that responses."""
+    """A connection to the first address that accepts one."""
     error: OSError = OSError("it has no address")
     for family, address in addresses:
         sock = socket.socket(family, socket.SOCK_STREAM)

@@ -1,9 +1,9 @@
-"""One video from bytes to evidence: a pure job, the same whatever executor runs it.
+"""Extracts the evidence of one video: a pure job, the same whatever executor runs it.
 
-The file is decoded once. Sampled frames go to the visual encoder in batches and, where the picture
-has changed, to the text reader; the sound goes to the speech recogniser in pieces. Reading and
-recognising happen on a thread beside, so that one long video has use for two processors. Beyond the
-evidence itself nothing is held that grows with the length of the video.
+The file is decoded once. Sampled frames go to the visual encoder in batches and, where they have
+changed, to the text reader; the sound goes to the speech recogniser in chunks. Reading and
+recognising happen on a second thread, so that even one long video uses two processors. Apart from
+the evidence itself, memory does not grow with the length of the video.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ import numpy.typing as npt
 from engine import media
 from engine.evidence import Evidence, TextSpan
 from engine.indexing.screen_text import ScreenText
-from engine.indexing.transcript import Pieces, Transcript
+from engine.indexing.transcript import Chunker, Transcript
 from engine.models.protocols import Models, VisualEncoder
 from engine.pooling import prepare
 
 STEP_S = 1.0
-BATCH_FRAMES = 4  # more is no faster on a processor, and takes more memory
-MOST_WAITING = 2  # pictures or pieces of sound that wait for the thread beside
+BATCH_FRAMES = 4  # larger batches are no faster on a processor, and take more memory
+MAX_WAITING = 2  # frames or chunks that wait for the second thread
 # A scene begins where this share of the pixels has another colour than in the frame before. Colours
-# tell scenes from movement, which moves them about but keeps them.
+# tell a new scene from movement, which shifts colours but keeps them.
 SCENE_SHARE = 0.4
-COLOURS = (6, 6, 6)  # steps of red, green and blue
+COLOURS = (6, 6, 6)  # levels of red, green and blue
 MINIATURE = (32, 18)  # pixels: the cells in which changes are looked for
-# Grey levels of 255 by which no cell of a frame differs that needs not be encoded again.
+# A frame is encoded again only if one of its cells differs by this many grey levels of 255.
 STILL = 1.0
 MAX_THUMBNAILS = 100
 THUMBNAIL_SIDE = 320
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
 T = TypeVar("T")
 
@@ -54,47 +54,69 @@ def build_evidence(
     transcript: Sequence[TextSpan] | None = None,
     report: media.DecodeReport | None = None,
 ) -> Evidence:
-    """Look at, listen to and read one video.
+    """Extract and prepare the evidence of one video.
 
-    Pictures are always looked at; speech is recognised where `kinds` has conversation and no
-    `transcript` is given, text is read where it has text_in_video. `on_progress` is told the share
-    that is done, 0-1; `report` tells afterwards what of the file is damaged.
+    Args:
+        path: the file; `info` is what media.probe says of it.
+        models: the encoders and recognisers to use.
+        on_progress: called with the share that is done, 0-1.
+        kinds: evidence to extract; frames are encoded in any case.
+        transcript: lines that replace speech recognition.
+        report: filled with what of the file is damaged.
 
-    Raises MediaError where nothing of the picture can be decoded; missing sound, speech or text is
-    a result and not an error.
+    Raises MediaError if no frame can be decoded. Missing sound, speech or text is no error.
     """
     duration_s = info.duration_s
-    pictures = _Pictures(models.visual, every_s=max(duration_s / MAX_THUMBNAILS, STEP_S))
-    text, speech, pieces = ScreenText(models.reader), Transcript(models.speech), Pieces()
+    frames = _Frames(models.visual, every_s=max(duration_s / MAX_THUMBNAILS, STEP_S))
+    screen_text, speech = ScreenText(models.reader), Transcript(models.speech)
     listens = info.has_audio and transcript is None and "conversation" in kinds
-    with _ThreadBeside() as beside:
-        for item in media.decode(path, step_s=STEP_S, audio=listens, report=report):
-            if isinstance(item, media.AudioBlock):
-                beside.run(speech.hear, pieces.add(item))
-                continue
-            miniature = pictures.add(item)
-            if "text_in_video" in kinds:
-                beside.run(text.read, text.add(item, miniature))
-            on_progress(min(item.time_s / duration_s, 1.0) if duration_s else 0.0)
-        beside.run(speech.hear, pieces.finish())
-        beside.run(text.read, text.finish())
-        frame_vectors = pictures.vectors()
+
+    def note(time_s: float) -> None:
+        on_progress(min(time_s / duration_s, 1.0) if duration_s else 0.0)
+
+    items = media.decode(path, step_s=STEP_S, audio=listens, report=report)
+    reads = "text_in_video" in kinds
+    frame_vectors = _extract(items, frames, speech, screen_text if reads else None, note)
     evidence = Evidence(
         duration_s=duration_s,
-        frame_times=np.array(pictures.times, dtype=np.float32),
+        frame_times=np.array(frames.times, dtype=np.float32),
         frame_vectors=frame_vectors,
-        scene_starts=np.array(pictures.scene_starts, dtype=np.float32),
+        scene_starts=np.array(frames.scene_starts, dtype=np.float32),
         transcript=speech.spans(duration_s) if transcript is None else tuple(transcript),
-        screen_text=text.spans(duration_s),
-        thumbnail_times=np.array(pictures.thumbnail_times, dtype=np.float32),
-        thumbnails=tuple(pictures.thumbnails),
+        screen_text=screen_text.spans(duration_s),
+        thumbnail_times=np.array(frames.thumbnail_times, dtype=np.float32),
+        thumbnails=tuple(frames.thumbnails),
         models=models.names(),
     )
     return prepare(evidence, models)
 
 
-class _Pictures:
-    """Gathers what the sampled frames show, batch by batch."""
+def _extract(
+    items: Iterable[media.Frame | media.AudioBlock],
+    frames: _Frames,
+    speech: Transcript,
+    screen_text: ScreenText | None,
+    on_time: Callable[[float], None],
+) -> npt.NDArray[np.float16]:
+    """Pass a file's frames and sound to the models; returns the frames' vectors."""
+    chunker = Chunker()
+    with _SecondThread() as second:
+        for item in items:
+            if isinstance(item, media.AudioBlock):
+                second.run(speech.recognise, chunker.add(item))
+                continue
+            miniature = frames.add(item)
+            if screen_text is not None:
+                second.run(screen_text.read, screen_text.add(item, miniature))
+            on_time(item.time_s)
+        second.run(speech.recognise, chunker.finish())
+        if screen_text is not None:
+            second.run(screen_text.read, screen_text.finish())
+        return frames.vectors()
+
+
+class _Frames:
+    """Encodes the sampled frames batch by batch; notes their times, scenes and thumbnails."""
 
     def __init__(self, encoder: VisualEncoder, every_s: float) -> None:
         self.times: list[float] = []
@@ -103,15 +125,15 @@ class _Pictures:
         self.thumbnails: list[bytes] = []
         self._encoder = encoder
         self._every_s = every_s
-        self._batch: list[Picture] = []
+        self._batch: list[Image] = []
         self._vectors: list[npt.NDArray[np.float16]] = []
-        self._distinct = 0
-        self._shown: list[int] = []  # for each frame, which of the vectors it has
+        self._encoded_count = 0
+        self._vector_of: list[int] = []  # the place of each frame's vector
         self._colours: FloatArray | None = None
-        self._encoded: FloatArray | None = None
+        self._encoded: FloatArray | None = None  # miniature of the last frame that was encoded
 
     def add(self, frame: media.Frame) -> FloatArray:
-        """Take a frame; gives its miniature, float32[18, 32] in grey levels of 255."""
+        """Take a frame and return its miniature, float32[18, 32] in grey levels of 255."""
         self.times.append(frame.time_s)
         small = _shrunk(frame.image)
         self._note_scene(frame.time_s, small)
@@ -121,11 +143,11 @@ class _Pictures:
         miniature = _miniature(small)
         if self._encoded is None or np.abs(miniature - self._encoded).max() >= STILL:
             self._encoded = miniature
-            self._distinct += 1
+            self._encoded_count += 1
             self._batch.append(frame.image)
             if len(self._batch) == BATCH_FRAMES:
                 self._encode()
-        self._shown.append(self._distinct - 1)
+        self._vector_of.append(self._encoded_count - 1)
         return miniature
 
     def vectors(self) -> npt.NDArray[np.float16]:
@@ -134,9 +156,9 @@ class _Pictures:
             self._encode()
         if not self._vectors:
             raise media.MediaError("has no picture that can be decoded")
-        return np.concatenate(self._vectors)[self._shown]
+        return np.concatenate(self._vectors)[self._vector_of]
 
-    def _note_scene(self, time_s: float, image: Picture) -> None:
+    def _note_scene(self, time_s: float, image: Image) -> None:
         counts = cv2.calcHist([image], [0, 1, 2], None, COLOURS, [0, 256] * 3)
         shares = np.asarray(counts / counts.sum(), dtype=np.float32)
         if self._colours is None or np.abs(shares - self._colours).sum() / 2 >= SCENE_SHARE:
@@ -149,13 +171,13 @@ class _Pictures:
         self._batch.clear()
 
 
-def _miniature(image: Picture) -> FloatArray:
+def _miniature(image: Image) -> FloatArray:
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return cv2.resize(grey, MINIATURE, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
-def _shrunk(image: Picture) -> Picture:
-    """A copy with the long side of a thumbnail; smaller pictures stay as they are."""
+def _shrunk(image: Image) -> Image:
+    """A copy with the long side of a thumbnail; a smaller image is returned as it is."""
     height, width = image.shape[:2]
     scale = THUMBNAIL_SIDE / max(height, width)
     if scale >= 1:
@@ -164,25 +186,25 @@ def _shrunk(image: Picture) -> Picture:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-class _ThreadBeside:
-    """Runs calls in order on one thread of its own; few wait, so that memory stays bounded.
+class _SecondThread:
+    """Runs calls in order on a thread of its own; only a few wait, so that memory stays bounded.
 
-    Leaving the `with` block waits for all of them. What one raises is raised by a later `run`, or
-    on leaving; after that, and when the block itself raises, the calls that wait are dropped.
+    Leaving the `with` block waits for all calls. An error of one is raised by a later `run` or on
+    leaving; after that, and if the block itself raises, waiting calls are dropped.
     """
 
     def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="beside")
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="extraction")
         self._waiting: deque[Future[None]] = deque()
 
     def run(self, call: Callable[[T], None], arguments: Iterable[T]) -> None:
-        """Call it later with each of them; waits while too many wait."""
+        """Call it with each of the arguments, in order; blocks while too many are waiting."""
         for argument in arguments:
-            while len(self._waiting) > MOST_WAITING:
+            while len(self._waiting) > MAX_WAITING:
                 self._waiting.popleft().result()
             self._waiting.append(self._executor.submit(call, argument))
 
-    def __enter__(self) -> _ThreadBeside:
+    def __enter__(self) -> _SecondThread:
         return self
 
     def __exit__(

@@ -1,8 +1,8 @@
-"""What is written on the screen, and when: tells which pictures are worth reading.
+"""Text on the screen: decides which frames to read, and keeps what is read.
 
-Reading costs many times more than all else that is done with a picture. A picture is read when it
-differs somewhere from the last one read, and then at a pace that still meets every caption long
-enough to be read by a viewer.
+Reading a frame costs many times more than everything else that is done with it. A frame is read if
+it differs somewhere from the last one read, but only so often that no caption is missed which stays
+long enough for a viewer to read.
 """
 
 from __future__ import annotations
@@ -20,77 +20,77 @@ from engine.models.protocols import TextReader
 
 FloatArray = npt.NDArray[np.float32]
 
-# Pictures that change all the time are read so often: a caption that stands for two seconds is met.
+# How often frames are read that change all the time: a caption of two seconds is not missed.
 PACE_S = 2.0
-# Grey levels of 255 by which a cell of the miniature differs at least when a letter has changed;
-# the noise of coding stays below.
+# A cell of the miniature differs by at least this many grey levels of 255 when a letter changes;
+# compression noise stays below.
 CHANGED_CELL = 6.0
-# By so much on average, the picture is another one: it is read at once.
-NEW_PICTURE = 24.0
+# A frame that differs by this much on average shows something else: it is read at once.
+NEW_IMAGE = 24.0
 
 
-class Due(NamedTuple):
-    """A picture to be read, uint8[h, w, 3] RGB, and since when its text has been there."""
+class FrameToRead(NamedTuple):
+    """An image uint8[h, w, 3] RGB, and the time at which its text appeared."""
 
     since_s: float
     image: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Sample:
     time_s: float
     image: npt.NDArray[np.uint8]
     miniature: FloatArray
 
 
 class ScreenText:
-    """Follows the pictures of one video: tells which are due, and keeps what is read off them."""
+    """Follows the frames of one video: decides which to read, and keeps their text."""
 
     def __init__(self, reader: TextReader) -> None:
         self._reader = reader.follow()
-        self._last: _Seen | None = None
-        self._passed_over: _Seen | None = None
+        self._last: _Sample | None = None
+        self._skipped: _Sample | None = None
         self._readings: list[tuple[float, str]] = []
 
-    def add(self, frame: Frame, miniature: FloatArray) -> Iterator[Due]:
-        """Take the next frame and give it back when it is due.
+    def add(self, frame: Frame, miniature: FloatArray) -> Iterator[FrameToRead]:
+        """Take the next frame; yields it if it is to be read.
 
         `miniature` is a small copy of it, float32[h, w] in grey levels of 255.
         """
-        seen = _Seen(frame.time_s, frame.image, miniature)
+        seen = _Sample(frame.time_s, frame.image, miniature)
         if self._last is not None:
             change = np.abs(miniature - self._last.miniature)
             if change.max() < CHANGED_CELL:
-                self._passed_over = None
+                self._skipped = None
                 return
-            if change.mean() < NEW_PICTURE and seen.time_s < self._last.time_s + PACE_S:
-                self._passed_over = seen
+            if change.mean() < NEW_IMAGE and seen.time_s < self._last.time_s + PACE_S:
+                self._skipped = seen
                 return
-        yield self._due(seen)
+        yield self._to_read(seen)
 
-    def finish(self) -> Iterator[Due]:
-        """Give the last frame when it has changed and was not due yet."""
-        if self._passed_over is not None:
-            yield self._due(self._passed_over)
+    def finish(self) -> Iterator[FrameToRead]:
+        """Yield the last frame if it has changed and was skipped."""
+        if self._skipped is not None:
+            yield self._to_read(self._skipped)
 
-    def read(self, due: Due) -> None:
-        """Read a picture that was due; in the order in which they were."""
-        self._readings.append((due.since_s, " ".join(self._reader.read(due.image))))
+    def read(self, frame: FrameToRead) -> None:
+        """Read a frame; to be called in the order in which frames were yielded."""
+        self._readings.append((frame.since_s, " ".join(self._reader.read(frame.image))))
 
     def spans(self, duration_s: float) -> tuple[TextSpan, ...]:
-        """What was read, each reading lasting until the next; equal neighbours are one span."""
+        """The texts, each lasting until the next one; equal neighbours are one span."""
         return _spans(self._readings, duration_s)
 
-    def _due(self, seen: _Seen) -> Due:
-        last, between, since_s = self._last, self._passed_over, seen.time_s
+    def _to_read(self, seen: _Sample) -> FrameToRead:
+        last, between, since_s = self._last, self._skipped, seen.time_s
         if last is not None and between is not None and _is_nearer(between, seen, last):
             since_s = between.time_s
-        self._last, self._passed_over = seen, None
-        return Due(since_s, seen.image)
+        self._last, self._skipped = seen, None
+        return FrameToRead(since_s, seen.image)
 
 
-def _is_nearer(seen: _Seen, this: _Seen, that: _Seen) -> bool:
-    """Whether it looks more like this than like that, judged where those two differ."""
+def _is_nearer(seen: _Sample, this: _Sample, that: _Sample) -> bool:
+    """Whether a frame is more like `this` than like `that`, judged where those two differ."""
     difference = this.miniature - that.miniature
     way = np.vdot(seen.miniature - that.miniature, difference)
     return bool(way > np.vdot(difference, difference) / 2)

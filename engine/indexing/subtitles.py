@@ -1,7 +1,7 @@
-"""Transcripts that clients bring along, in SubRip (SRT) or WebVTT, as lines with times.
+"""Transcripts that clients upload as SubRip (SRT) or WebVTT files, read as lines with times.
 
-WebVTT as the W3C's candidate recommendation of 2019 describes it: notes, styles, regions, cue
-settings and markup are passed over, what is said stays.
+WebVTT follows the W3C's candidate recommendation of 2019. Notes, styles, regions, cue settings and
+markup are dropped; the spoken text is kept.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ MARKUP = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 
 
 def read_subtitles(data: bytes, field: str) -> tuple[TextSpan, ...]:
-    """The lines of an SRT or WebVTT file, by their start.
+    """The lines of an SRT or WebVTT file, sorted by their start.
 
-    Raises PlatformError that names the `field`, and where the file is wrong.
+    Raises PlatformError that names the `field` and the place of the mistake.
     """
     try:
         text = data.decode("utf-8-sig")

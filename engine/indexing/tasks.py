@@ -1,10 +1,10 @@
 """Uploads on their way to becoming videos: the task state machine.
 
-A task's row is written when its file is complete or its URL is known. `validating` fetches what has
-to be fetched and probes the file, `pending` waits for a worker, `indexing` gathers evidence; then
-one transaction makes the video and the task `ready`, or the task ends `failed` with its reason.
-After a crash at any point `resume` starts the unfinished tasks again and removes files that no row
-names, and rows whose file is gone: no task stays stuck, no video is half there.
+A task's row is written when its file is complete or its URL is known. A `validating` task is
+fetched and probed, a `pending` one waits for a worker, and evidence is extracted while it is
+`indexing`. Then one transaction creates the video and makes the task `ready`, or the task ends as
+`failed`, with a reason. After a crash, `resume` restarts unfinished tasks and removes files without
+a row and rows without a file, so that no task is stuck and no video is incomplete.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from engine.catalog.tables import (
     now,
 )
 from engine.errors import PlatformError, not_found, outdated_evidence
-from engine.evidence import FORMAT_VERSION, TextSpan, is_complete, write_evidence
+from engine.evidence import FORMAT_VERSION, Evidence, TextSpan, is_complete, write_evidence
 from engine.indexing.download import FetchLimits, check_url, fetch, file_name
 from engine.indexing.extract import build_evidence
 from engine.indexing.subtitles import MAX_BYTES as MAX_SUBTITLE_BYTES
@@ -47,22 +47,22 @@ from engine.models.store import ModelError
 
 log = logging.getLogger(__name__)
 
-# Seconds of work per second of video assumed until the first video is done.
-FIRST_GUESS_OF_PACE = 0.1
-# Uploads are probed by a few threads of their own, so that a bad file is refused at once and not
-# only after every good one before it has been indexed.
+# Seconds of work per second of video, assumed until the first video is done.
+INITIAL_PACE = 0.1
+# Uploads are probed on threads of their own, so that a bad file is refused at once and not only
+# after the videos before it have been indexed.
 VALIDATORS = 2
 FETCHERS = 4
-API_MAX_VIDEO_BYTES = 2 * 1024**3  # what the hosted API took
+API_MAX_VIDEO_BYTES = 2 * 1024**3  # the hosted API's limit
 MAX_FETCH_SECONDS = 3600.0
-MOST_NAMED = 20
+MAX_NAMED = 20
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What a client hands over: a complete file or the URL of one, and maybe a transcript.
+    """What a client sends: a complete file or the URL of one, and optionally a transcript.
 
-    The file lies where `incoming_path` said. A transcript takes the place of recognised speech.
+    The file is at the path that `incoming_path` gave. A transcript replaces speech recognition.
     """
 
     filename: str = ""
@@ -74,7 +74,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an unfinished task is, 0-100 percent each, and the seconds it will still take."""
+    """Progress of an unfinished task: 0-100 percent each, and the seconds that remain."""
 
     upload_percentage: int
     percentage: int
@@ -82,7 +82,7 @@ class Progress:
 
 
 class _Closing(Exception):
-    """The engine stops: the task in hand is left as it is and resumed at the next start."""
+    """The engine is stopping: the current task is left as it is, and resumes at the next start."""
 
 
 @dataclass
@@ -124,11 +124,11 @@ class Indexer:
         self._indexed_s = 0.0
 
     def incoming_path(self) -> Path:
-        """Where the bytes of an upload go while they arrive."""
+        """A path for the bytes of an upload while they arrive."""
         return self._uploads / f"{new_id()}.part"
 
-    def room(self) -> int:
-        """How many bytes an upload may have before the disk is full."""
+    def free_bytes(self) -> int:
+        """Bytes that are free for uploads on the disk."""
         return shutil.disk_usage(self._uploads).free
 
     def evidence_path(self, video_id: str) -> Path:
@@ -136,7 +136,7 @@ class Indexer:
         return self._evidence / f"{video_id}.safetensors"
 
     def submit(self, index_id: str, upload: Upload) -> Task:
-        """Take over an upload and start its task; raises PlatformError where it is refused."""
+        """Accept an upload and start its task; raises PlatformError if it is refused."""
         video_url = check_url(upload.url, "video_url") if upload.url else None
         transcription_url = upload.transcription_url
         task = Task(
@@ -164,9 +164,9 @@ class Indexer:
         return task
 
     def _admit(self, session: Session, index_id: str) -> None:
-        """Refuse an index that is not there or whose evidence other models made.
+        """Refuse an unknown index, and one with outdated evidence.
 
-        An index without videos takes the models, and the format, in use.
+        An index without videos takes the models and the format version in use.
         """
         index = session.get(Index, index_id)
         if index is None:
@@ -181,11 +181,11 @@ class Indexer:
         return outdated_evidence("index_engine_cannot_be_changed", index.name, kinds)
 
     def resume(self, *, separate_catalog: bool = False) -> None:
-        """Make rows and files agree again, and start again what a crash interrupted.
+        """Make rows and files agree, and restart the tasks that a crash interrupted.
 
-        Files that no row names are removed, and so are the rows of videos without their evidence,
-        so that whoever has the videos can upload them anew. Raises CatalogError where a catalogue
-        that lies elsewhere seems to be that of another folder.
+        Files without a row are removed. So are the rows of videos without evidence, so that clients
+        can upload these videos again. Raises CatalogError if a catalogue that is stored separately
+        seems to belong to another data folder.
         """
         with self._catalog.transaction() as session:
             unfinished = list(
@@ -196,11 +196,11 @@ class Indexer:
             for task in unfinished:
                 task.status = "validating"
             videos = self._drop_videos_without_evidence(session, separate_catalog)
-        wanted = {self._work_path(task.id) for task in unfinished}
-        wanted |= {self.evidence_path(video.id) for video in videos}
+        known = {self._work_path(task.id) for task in unfinished}
+        known |= {self.evidence_path(video.id) for video in videos}
         for folder in (self._uploads, self._evidence):
             for path in folder.iterdir():
-                if path not in wanted:
+                if path not in known:
                     path.unlink()
         for task in unfinished:
             self._start(task)
@@ -208,32 +208,32 @@ class Indexer:
     def _drop_videos_without_evidence(
         self, session: Session, separate_catalog: bool
     ) -> list[Video]:
-        """Delete what would response every prompt_set with nothing; returns the other videos."""
+        """Delete the rows of videos that cannot be scored; returns the others."""
         videos = session.scalars(select(Video)).all()
-        whole = [video for video in videos if is_complete(self.evidence_path(video.id))]
-        lost = sorted(set(videos) - set(whole), key=lambda video: video.filename)
-        if lost and not whole and separate_catalog:
+        complete = [video for video in videos if is_complete(self.evidence_path(video.id))]
+        lost = sorted(set(videos) - set(complete), key=lambda video: video.filename)
+        if lost and not complete and separate_catalog:
             raise CatalogError(
                 f"None of the {len(lost)} videos of the catalogue (DATABASE_URL) has its evidence "
                 f"in {self._evidence}: set ENGINE_DATA_DIR to the folder that belongs to it, or "
                 "DATABASE_URL to another database."
             )
         if lost:
-            names = ", ".join(repr(video.filename) for video in lost[:MOST_NAMED])
-            more = f" and {len(lost) - MOST_NAMED} more" if len(lost) > MOST_NAMED else ""
+            names = ", ".join(repr(video.filename) for video in lost[:MAX_NAMED])
+            more = f" and {len(lost) - MAX_NAMED} more" if len(lost) > MAX_NAMED else ""
             log.warning(
-                "Evidence is gone or damaged, so these videos have to be uploaded again: %s%s",
+                "Evidence is missing or damaged, so these videos have to be uploaded again: %s%s",
                 names,
                 more,
             )
         for video in lost:
             session.delete(video)
-        return whole
+        return complete
 
     def progress(self, task_id: str) -> Progress:
-        """How far an unfinished task is, as its job and those before it stand."""
+        """Progress of an unfinished task, estimated from its job and those before it."""
         with self._lock:
-            pace = self._worked_s / self._indexed_s if self._indexed_s else FIRST_GUESS_OF_PACE
+            pace = self._worked_s / self._indexed_s if self._indexed_s else INITIAL_PACE
             job = self._jobs.get(task_id, _Job())
             ahead_s = 0.0
             for other_id, other in self._jobs.items():
@@ -245,11 +245,11 @@ class Indexer:
         return Progress(int(100 * job.uploaded), int(100 * job.share), round(remain_s))
 
     def forget(self, video_id: str) -> None:
-        """Remove the evidence of a video whose row is gone."""
+        """Remove the evidence of a video that has been deleted."""
         self.evidence_path(video_id).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Stop soon; what is unfinished is resumed at the next start."""
+        """Stop soon; unfinished tasks resume at the next start."""
         self._closing = True
         self._fetching.shutdown(cancel_futures=True)
         self._validation.shutdown(cancel_futures=True)
@@ -268,15 +268,15 @@ class Indexer:
             self._validation.submit(self._run, task.id, self._validate)
 
     def _run(self, task_id: str, step: Callable[[str], None]) -> None:
-        """Run one step; whatever goes wrong ends as the task's reason, never as a stuck task."""
+        """Run one step; every error ends the task with a reason, so that none is stuck."""
         try:
             step(task_id)
         except _Closing:
-            log.info("Task %s is left for the next start", task_id)
+            log.info("Task %s resumes at the next start", task_id)
         except media.MediaError as error:
             self._fail(task_id, error.code, str(error))
         except PlatformError as error:
-            if not self._closing:  # a fetch that is cut short by the stop is taken up again
+            if not self._closing:  # a fetch that the stop interrupts is resumed
                 self._fail(task_id, error.code, error.message)
         except ModelError as error:  # the engine is at fault, and not the video
             log.error("Task %s failed: %s", task_id, error)
@@ -289,29 +289,31 @@ class Indexer:
         task = self._update(task_id)
         if not task:
             return self._drop(task_id)
-        job = self._jobs[task_id]
-
-        def note(share: float) -> None:
-            if self._closing:
-                raise _Closing
-            job.uploaded = min(share, 1.0)
-
-        path = self._work_path(task_id)
         if task.transcription_url:
-            given = path.with_suffix(".part")
-            limits = FetchLimits(MAX_SUBTITLE_BYTES, MAX_FETCH_SECONDS, self._fetch_private)
-            try:
-                fetch(task.transcription_url, given, limits, "transcription_url", lambda _: None)
-                spans = read_subtitles(given.read_bytes(), "transcription_url")
-            finally:
-                given.unlink(missing_ok=True)
+            spans = self._fetch_transcript(task_id, task.transcription_url)
             self._update(task_id, transcript=_rows(spans))
+        job = self._jobs[task_id]
         if task.video_url:
+
+            def note(share: float) -> None:
+                self._stop_if_closing()
+                job.uploaded = min(share, 1.0)
+
+            path = self._work_path(task_id)
             limits = FetchLimits(self.max_video_bytes, MAX_FETCH_SECONDS, self._fetch_private)
             fetch(task.video_url, path, limits, "video_url", note)
             self._update(task_id, size=path.stat().st_size)
         job.uploaded = 1.0
         self._validation.submit(self._run, task_id, self._validate)
+
+    def _fetch_transcript(self, task_id: str, url: str) -> tuple[TextSpan, ...]:
+        path = self._work_path(task_id).with_suffix(".part")
+        limits = FetchLimits(MAX_SUBTITLE_BYTES, MAX_FETCH_SECONDS, self._fetch_private)
+        try:
+            fetch(url, path, limits, "transcription_url")
+            return read_subtitles(path.read_bytes(), "transcription_url")
+        finally:
+            path.unlink(missing_ok=True)
 
     def _validate(self, task_id: str) -> None:
         info = media.probe(self._work_path(task_id))
@@ -333,19 +335,28 @@ class Indexer:
         task = self._update(task_id, status="indexing")
         if not task:
             return self._drop(task_id)
-        index = self._index_of(task)
         begun = time.monotonic()
-        job = self._jobs[task_id]
+        report = media.DecodeReport()
+        evidence = self._extract(task, info, report)
+        write_evidence(self.evidence_path(task.video_id), evidence)
+        damage = report.damage(info)
+        if damage:
+            log.info("%s: %s", task.filename, damage)
+        self._finish(task_id, self._video(task, info, damage))
+        with self._lock:
+            self._worked_s += time.monotonic() - begun
+            self._indexed_s += info.duration_s
+
+    def _extract(self, task: Task, info: media.MediaInfo, report: media.DecodeReport) -> Evidence:
+        index = self._index_of(task)
+        job = self._jobs[task.id]
 
         def note(share: float) -> None:
-            if self._closing:
-                raise _Closing
+            self._stop_if_closing()
             job.share = share
 
-        report = media.DecodeReport()
-        path = self._work_path(task_id)
-        evidence = build_evidence(
-            path,
+        return build_evidence(
+            self._work_path(task.id),
             info,
             self._models,
             note,
@@ -353,11 +364,9 @@ class Indexer:
             transcript=_spans(task.transcript, info.duration_s),
             report=report,
         )
-        write_evidence(self.evidence_path(task.video_id), evidence)
-        damage = report.damage(info)
-        if damage:
-            log.info("%s: %s", task.filename, damage)
-        video = Video(
+
+    def _video(self, task: Task, info: media.MediaInfo, damage: str) -> Video:
+        return Video(
             id=task.video_id,
             index_id=task.index_id,
             filename=task.filename,
@@ -367,15 +376,15 @@ class Indexer:
             height=info.height,
             size=task.size,
             damage=damage or None,
-            fingerprint=media.fingerprint(path),
+            fingerprint=media.fingerprint(self._work_path(task.id)),
         )
-        self._finish(task_id, video)
-        with self._lock:
-            self._worked_s += time.monotonic() - begun
-            self._indexed_s += info.duration_s
+
+    def _stop_if_closing(self) -> None:
+        if self._closing:
+            raise _Closing
 
     def _index_of(self, task: Task) -> Index:
-        """The task's index; refuses one that went on with other models after a restart."""
+        """The task's index; refuses one whose evidence has become outdated by a restart."""
         with self._catalog.transaction() as session:
             index = session.get(Index, task.index_id)
         if index is None:
@@ -399,7 +408,7 @@ class Indexer:
         self._drop(task_id)
 
     def _update(self, task_id: str, **values: object) -> Task | None:
-        """Change a task's row; None where it was deleted meanwhile."""
+        """Change a task's row; None if it has been deleted meanwhile."""
         with self._catalog.transaction() as session:
             task = session.get(Task, task_id)
             if task:
@@ -408,21 +417,21 @@ class Indexer:
         return task
 
     def _drop(self, task_id: str) -> None:
-        """The task has ended: its upload and its progress are needed no more."""
+        """Remove the upload and the progress of a task that has ended."""
         self._work_path(task_id).unlink(missing_ok=True)
         with self._lock:
             self._jobs.pop(task_id, None)
 
 
 def _rows(spans: tuple[TextSpan, ...] | None) -> list[tuple[float, float, str]] | None:
-    """A transcript as the catalogue keeps it."""
+    """A transcript in the form that the catalogue stores."""
     return None if spans is None else [(span.start, span.end, span.text) for span in spans]
 
 
 def _spans(
     rows: list[tuple[float, float, str]] | None, duration_s: float
 ) -> tuple[TextSpan, ...] | None:
-    """A kept transcript, none of it beyond the end of the video."""
+    """A stored transcript, cut off at the end of the video."""
     if rows is None:
         return None
     return tuple(

@@ -1,6 +1,6 @@
-"""What is said, and when: gives the speech recogniser a video's sound in pieces of bounded length.
+"""The transcript: passes a video's sound to the speech recogniser in chunks of bounded length.
 
-A piece ends where it is quiet, so that no word is cut in two.
+A chunk ends in a quiet place, so that no word is cut in two.
 """
 
 from __future__ import annotations
@@ -18,71 +18,71 @@ from engine.models.protocols import SpeechRecogniser
 
 Samples = npt.NDArray[np.float32]
 
-PIECE_S = 30.0
+CHUNK_S = 30.0
 QUIET_SEARCH_S = 5.0
 QUIET_WINDOW_S = 0.1
 GAP_S = 0.5
 SILENCE = 0.001  # of full scale: 60 dB below, where nothing can be understood
 
 
-class Piece(NamedTuple):
+class Chunk(NamedTuple):
     """Sound float32[n] that starts at a time."""
 
     start_s: float
     samples: Samples
 
 
-class Pieces:
-    """Cuts sound that comes in blocks into pieces for the recogniser."""
+class Chunker:
+    """Cuts blocks of sound into chunks for the recogniser."""
 
     def __init__(self) -> None:
         self._blocks: list[Samples] = []
         self._held = 0
         self._start_s = 0.0
 
-    def add(self, block: AudioBlock) -> Iterator[Piece]:
-        """Take the next block and give the pieces that are complete with it."""
+    def add(self, block: AudioBlock) -> Iterator[Chunk]:
+        """Take the next block; yields the chunks that it completes."""
         if abs(self._start_s + self._held / SAMPLE_RATE - block.start_s) > GAP_S:
             yield from self.finish()
             self._start_s = block.start_s
         self._blocks.append(block.samples)
         self._held += len(block.samples)
-        most = int(PIECE_S * SAMPLE_RATE)
+        most = int(CHUNK_S * SAMPLE_RATE)
         while self._held >= most:
             samples = np.concatenate(self._blocks)
             yield self._cut(samples, quiet_cut(samples[:most]))
 
-    def finish(self) -> Iterator[Piece]:
-        """Give what is left."""
+    def finish(self) -> Iterator[Chunk]:
+        """Yield the rest."""
         if self._held:
             samples = np.concatenate(self._blocks)
             yield self._cut(samples, len(samples))
 
-    def _cut(self, samples: Samples, cut: int) -> Piece:
-        piece = Piece(self._start_s, samples[:cut])
+    def _cut(self, samples: Samples, cut: int) -> Chunk:
+        chunk = Chunk(self._start_s, samples[:cut])
         self._start_s += cut / SAMPLE_RATE
         self._blocks, self._held = [samples[cut:]], len(samples) - cut
-        return piece
+        return chunk
 
 
 class Transcript:
-    """The lines of one video, piece by piece."""
+    """Collects the lines of one video, chunk by chunk."""
 
     def __init__(self, recogniser: SpeechRecogniser) -> None:
         self._recogniser = recogniser
         self._lines: list[TextSpan] = []
 
-    def hear(self, piece: Piece) -> None:
-        """Recognise the next piece; silence is not worth asking."""
-        if np.abs(piece.samples).max() < SILENCE:
+    def recognise(self, chunk: Chunk) -> None:
+        """Recognise the next chunk, unless it is silent."""
+        if np.abs(chunk.samples).max() < SILENCE:
             return
         self._lines += (
-            TextSpan(piece.start_s + line.start, piece.start_s + line.end, line.text)
-            for line in self._recogniser.transcribe(piece.samples)
+            TextSpan(chunk.start_s + line.start, chunk.start_s + line.end, line.text)
+            for line in self._recogniser.transcribe(chunk.samples)
         )
 
     def spans(self, duration_s: float) -> tuple[TextSpan, ...]:
-        """Every line heard, in order, none beyond the end of the video."""
+        """All lines in order, cut off at the end of the video."""
         return tuple(
             replace(line, end=min(line.end, duration_s))
             for line in self._lines
@@ -91,7 +91,7 @@ class Transcript:
 
 
 def quiet_cut(samples: Samples) -> int:
-    """Where to cut float32[n] at 16 kHz so that no word is split: its quietest late moment."""
+    """Where to cut float32[n] at 16 kHz so that no word is split: in the quietest late place."""
     window = int(QUIET_WINDOW_S * SAMPLE_RATE)
     late = samples[max(len(samples) - int(QUIET_SEARCH_S * SAMPLE_RATE), 0) :]
     count = len(late) // window

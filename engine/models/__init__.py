@@ -1,1 +1,1 @@
-"""The models that turn video into evidence: what each does, and which ones are used."""
+"""The models that turn frames, speech, screen text and prompts into vectors and text."""

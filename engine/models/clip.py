@@ -60,7 +60,9 @@ class ClipEncoder:
     # It knows each prompt well enough on its own.
     agreement = 0.0
     calibration = LOG_ODDS
-    scores = "those of the picture by the scale its model was published with, not measured on video"
+    scores = (
+        "visual scores use the scale that their model was published with, not calibrated on videos"
+    )
 
     def __init__(self, folder: Path, threads: int, *, quantized: bool = True) -> None:
         """Read the folder's settings; no graph is loaded yet: see `check`.

@@ -1,4 +1,4 @@
-"""From bytes to evidence: pieces of sound, pictures worth reading, spans, and whole videos."""
+"""From bytes to evidence: chunks of sound, pictures worth reading, spans, and whole videos."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 
 from engine import media
 from engine.evidence import TextSpan
-from engine.indexing import extract as gathering
+from engine.indexing import extract
 from engine.indexing.extract import build_evidence
 from engine.indexing.screen_text import CHANGED_CELL, PACE_S, ScreenText
-from engine.indexing.transcript import PIECE_S, Piece, Pieces, Transcript, quiet_cut
+from engine.indexing.transcript import CHUNK_S, Chunk, Chunker, Transcript, quiet_cut
 from engine.media import AudioBlock, Frame, MediaError, MediaInfo
 from engine.models.choice import default_models
 from tests.support.fakes import BeepRecogniser, NumberEncoder, quick_models
@@ -30,12 +30,12 @@ def noise(seconds: float, seed: int = 0) -> FloatArray:
     return np.random.default_rng(seed).uniform(-1, 1, int(seconds * RATE)).astype(np.float32)
 
 
-def all_pieces(blocks: Sequence[AudioBlock]) -> list[Piece]:
-    pieces = Pieces()
-    return [piece for block in blocks for piece in pieces.add(block)] + list(pieces.finish())
+def all_chunks(blocks: Sequence[AudioBlock]) -> list[Chunk]:
+    chunks = Chunker()
+    return [chunk for block in blocks for chunk in chunks.add(block)] + list(chunks.finish())
 
 
-# --- Sound in pieces ------------------------------------------------------------------------
+# --- Sound in chunks ------------------------------------------------------------------------
 
 
 def test_pieces_hold_all_of_the_sound_at_its_time():
@@ -43,30 +43,30 @@ def test_pieces_hold_all_of_the_sound_at_its_time():
     blocks = [
         AudioBlock(at / RATE, sound[at : at + 15 * RATE]) for at in range(0, len(sound), 15 * RATE)
     ]
-    pieces = all_pieces(blocks)
-    assert np.array_equal(np.concatenate([piece.samples for piece in pieces]), sound)
-    ends = np.cumsum([len(piece.samples) for piece in pieces]) / RATE
-    assert [piece.start_s for piece in pieces] == pytest.approx([0, *ends[:-1]])
-    assert len(pieces) >= 4
-    assert max(len(piece.samples) for piece in pieces) <= PIECE_S * RATE
+    chunks = all_chunks(blocks)
+    assert np.array_equal(np.concatenate([chunk.samples for chunk in chunks]), sound)
+    ends = np.cumsum([len(chunk.samples) for chunk in chunks]) / RATE
+    assert [chunk.start_s for chunk in chunks] == pytest.approx([0, *ends[:-1]])
+    assert len(chunks) >= 4
+    assert max(len(chunk.samples) for chunk in chunks) <= CHUNK_S * RATE
 
 
 def test_piece_ends_where_it_is_quiet():
     sound = noise(40)
     sound[int(27.0 * RATE) : int(27.4 * RATE)] *= 0.001
-    first, second = all_pieces([AudioBlock(0.0, sound)])
+    first, second = all_chunks([AudioBlock(0.0, sound)])
     assert 27.0 < second.start_s < 27.4
     assert len(first.samples) + len(second.samples) == len(sound)
 
 
-def test_sound_after_a_gap_starts_a_new_piece():
-    pieces = all_pieces([AudioBlock(2.0, noise(5)), AudioBlock(60.0, noise(5))])
-    assert [piece.start_s for piece in pieces] == [2.0, 60.0]
+def test_sound_after_a_gap_starts_a_new_chunk():
+    chunks = all_chunks([AudioBlock(2.0, noise(5)), AudioBlock(60.0, noise(5))])
+    assert [chunk.start_s for chunk in chunks] == [2.0, 60.0]
 
 
 def test_small_wobble_of_times_is_no_gap():
-    (piece,) = all_pieces([AudioBlock(0.0, noise(5)), AudioBlock(5.2, noise(5))])
-    assert len(piece.samples) == 10 * RATE
+    (chunk,) = all_chunks([AudioBlock(0.0, noise(5)), AudioBlock(5.2, noise(5))])
+    assert len(chunk.samples) == 10 * RATE
 
 
 @pytest.mark.parametrize("samples", [0, 1, 100, 1600, 3199])
@@ -86,7 +86,7 @@ class Counting(BeepRecogniser):
 def test_lines_get_the_time_of_their_piece_and_none_is_beyond_the_end():
     transcript = Transcript(Counting())
     for start_s in (0.0, 30.0, 59.0, 61.0):
-        transcript.hear(Piece(start_s, noise(2)))
+        transcript.recognise(Chunk(start_s, noise(2)))
     lines = [(line.start, line.end) for line in transcript.spans(duration_s=60.0)]
     assert lines == [(0.5, 1.5), (30.5, 31.5), (59.5, 60.0)]
 
@@ -94,11 +94,11 @@ def test_lines_get_the_time_of_their_piece_and_none_is_beyond_the_end():
 def test_silence_is_not_given_to_the_recogniser():
     recogniser = Counting()
     transcript = Transcript(recogniser)
-    transcript.hear(Piece(0.0, np.zeros(RATE, np.float32)))
-    transcript.hear(Piece(1.0, 0.0005 * noise(1)))
+    transcript.recognise(Chunk(0.0, np.zeros(RATE, np.float32)))
+    transcript.recognise(Chunk(1.0, 0.0005 * noise(1)))
     assert recogniser.heard == 0
     assert transcript.spans(10.0) == ()
-    transcript.hear(Piece(2.0, 0.01 * noise(1)))
+    transcript.recognise(Chunk(2.0, 0.01 * noise(1)))
     assert recogniser.heard == 1
 
 
@@ -250,10 +250,10 @@ def test_video_without_sound(tmp_path):
 
 
 def test_scene_starts_where_the_colours_change(tmp_path):
-    pieces = [((200, 30, 30), 3), ((30, 200, 30), 2), ((30, 30, 200), 3)]
+    chunks = [((200, 30, 30), 3), ((30, 200, 30), 2), ((30, 30, 200), 3)]
     frames = [
         Frame(float(second), np.full((90, 160, 3), colour, np.uint8))
-        for second, colour in enumerate(colour for colour, count in pieces for _ in range(count))
+        for second, colour in enumerate(colour for colour, count in chunks for _ in range(count))
     ]
     assert gather_frames(frames).scene_starts.tolist() == [0.0, 3.0, 5.0]
 
@@ -280,7 +280,7 @@ def test_thumbnails_of_a_long_video_are_few():
     frames = [Frame(float(n), np.full((36, 64, 3), n % 256, np.uint8)) for n in range(1000)]
     evidence = gather_frames(frames)
     assert len(evidence.frame_times) == 1000
-    assert len(evidence.thumbnails) == gathering.MAX_THUMBNAILS
+    assert len(evidence.thumbnails) == extract.MAX_THUMBNAILS
     assert np.diff(evidence.thumbnail_times) == pytest.approx(10)
 
 
@@ -369,7 +369,7 @@ def test_few_pictures_wait_for_a_slow_reader():
     gather_frames(frames(), length=30, reader=SlowReader())
     assert len(ahead) == 30
     # Besides those that wait: the one being read, the one being handed over, the next decoded.
-    assert max(ahead) <= gathering.MOST_WAITING + 3
+    assert max(ahead) <= extract.MAX_WAITING + 3
 
 
 def test_few_pictures_wait_for_the_encoder():
@@ -377,7 +377,7 @@ def test_few_pictures_wait_for_the_encoder():
     frames = [Frame(float(n), np.full((90, 160, 3), 5 * n, np.uint8)) for n in range(50)]
     gather_frames(frames, visual=encoder)
     assert encoder.encoded == 50
-    assert encoder.most == gathering.BATCH_FRAMES
+    assert encoder.most == extract.BATCH_FRAMES
 
 
 # --- The default models on real videos ------------------------------------------------------

@@ -309,10 +309,10 @@ def test_a_closing_engine_waits_for_no_url(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "room", "words"),
+    ("most", "free", "words"),
     [
         (10_000, 10**9, "A video may have 9.31323e-06 GB at most."),
-        (10_000_000, 1000, "The disk has no room for it: it has 0.00 GB, and 0.00 GB are free"),
+        (10_000_000, 1000, "The disk has no space for an upload of 0.00 GB: 0.00 GB are free"),
         (10_000_000, 10**9, ""),
     ],
 )
@@ -321,12 +321,12 @@ def test_a_video_too_large_is_refused(
     monkeypatch: pytest.MonkeyPatch,
     video: bytes,
     most: int,
-    room: int,
+    free: int,
     words: str,
 ) -> None:
     assert most != 10_000 or len(video) > most
     with Service(tmp_path, quick_models(), workers=1, max_video_bytes=most) as service:
-        monkeypatch.setattr(service, "room", lambda: room)
+        monkeypatch.setattr(service, "free_bytes", lambda: free)
         client = create_app(service).test_client()
         form = {"index_id": create_index(client), "video_file": (io.BytesIO(video), "a.mp4")}
         response = client.post("/v1.2/tasks", data=form)
