@@ -43,7 +43,7 @@ from engine import media, pooling
 from engine.evidence import Evidence, TextSpan, read_evidence, write_evidence
 from engine.indexing.extract import build_evidence
 from engine.models import attributes, imagenet, text_encoder
-from engine.models.calibration import BEND, Calibration
+from engine.models.calibration import EXPONENT, Calibration
 from engine.models.choice import default_models
 from engine.models.protocols import Models
 from engine.retrieval import prompts as scoring
@@ -156,17 +156,17 @@ def _topic(way: str, name: str) -> str:
 
 def fit(rows: Rows) -> Calibration:
     """The likeliest curve, rows weighted by their length."""
-    bent = np.copysign(np.abs(rows.similarity) ** BEND, rows.similarity)
+    powers = np.copysign(np.abs(rows.similarity) ** EXPONENT, rows.similarity)
     weights = rows.seconds / rows.seconds.sum()
 
     def loss_and_slope(curve: Array) -> tuple[float, Array]:
-        log_odds = curve[0] * bent + curve[1]
+        log_odds = curve[0] * powers + curve[1]
         loss = weights @ (np.logaddexp(0, log_odds) - rows.right * log_odds)
         wrong = weights * (1 / (1 + np.exp(-log_odds)) - rows.right)
-        return float(loss), np.array([wrong @ bent, wrong.sum()])
+        return float(loss), np.array([wrong @ powers, wrong.sum()])
 
     slope, offset = minimize(loss_and_slope, x0=[0.5, -4.0], jac=True).x
-    return Calibration(float(slope), float(offset), BEND)
+    return Calibration(float(slope), float(offset), EXPONENT)
 
 
 def _chances(curve: Calibration, similarity: Array) -> Array:
@@ -287,9 +287,9 @@ CHOICES: dict[str, Sequence[tuple[object, str, object]]] = {
     "as it is": (),
     "labels by their own names only": ((imagenet, "read_labels", own_names_only),),
     "posterior as the network gives it": ((imagenet, "TEMPERATURE", 1.0),),
-    "labels speak from 0 deviations on": ((imagenet, "LEAST_LABEL", 0.0),),
-    "labels speak from 2 deviations on": ((imagenet, "LEAST_LABEL", 2.0),),
-    "no attributes": ((imagenet, "MOST_ATTRIBUTE", 0.0),),
+    "labels speak from 0 deviations on": ((imagenet, "MIN_LABEL", 0.0),),
+    "labels speak from 2 deviations on": ((imagenet, "MIN_LABEL", 2.0),),
+    "no attributes": ((imagenet, "MAX_ATTRIBUTE", 0.0),),
     **{
         f"no attribute: {name}": ((imagenet, "WORDS", without_words(place)),)
         for place, name in enumerate(ATTRIBUTES)
@@ -307,7 +307,7 @@ CHOICES: dict[str, Sequence[tuple[object, str, object]]] = {
     "every moment weighs like the best": (
         (classification, "sustained_ratio", classification.duration_ratio),
     ),
-    "curves not bent": ((sys.modules[__name__], "BEND", 1.0),),
+    "curves not powers": ((sys.modules[__name__], "EXPONENT", 1.0),),
 }
 
 

@@ -1,7 +1,8 @@
-"""A fixed pool of everyday prompts that every prompt is measured against.
+"""A fixed pool of everyday prompts against which every prompt is measured.
 
-How like a text or a picture is to a prompt says little on its own: some are like everything. By how
-much a prompt stands out among the pool says more, and the same for short and long prompts.
+The similarity of a prompt to a text or a frame says little by itself, since some frames are similar
+to everything. The z-score of a prompt among the pool says more, and means the same for short and
+long prompts.
 """
 
 from __future__ import annotations
@@ -14,35 +15,35 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 
-# Scenes, and topics that are talked or written about: the pool has to hold both.
+# What can be seen, and what is talked or written about: the pool needs both.
 LISTS = ("background_prompts.txt", "background_topics.txt")
-LEAST_DEVIATION = 0.01
+MIN_DEVIATION = 0.01
 
 
-class Encodes(Protocol):
-    """Anything that turns prompts into vectors float32[m, d]."""
+class EncodePrompts(Protocol):
+    """Turns prompts into vectors float32[m, d]."""
 
     def __call__(self, prompts: list[str], /) -> FloatArray: ...
 
 
 class Background(NamedTuple):
-    """The pool in some encoder's space: its vectors float32[m, d] and their mean float32[d]."""
+    """The pool in an encoder's space: its vectors float32[m, d] and their mean float32[d]."""
 
     vectors: FloatArray
     mean: FloatArray
 
     def scale(self, evidence: FloatArray) -> FloatArray:
-        """Evidence float32[n, d] in units of how much its similarity to the pool varies.
+        """Evidence float32[n, d] divided by the standard deviation of its similarity to the pool.
 
-        Its dot product with a prompt's vector less `mean` is then the similarity of the two in
-        standard deviations above the pool.
+        The dot product of the result with a prompt's vector minus `mean` is the z-score of the
+        prompt: standard deviations above the mean of the pool.
         """
         deviation = (evidence @ self.vectors.T).std(axis=1, keepdims=True)
-        return np.asarray(evidence / np.maximum(deviation, LEAST_DEVIATION), dtype=np.float32)
+        return np.asarray(evidence / np.maximum(deviation, MIN_DEVIATION), dtype=np.float32)
 
 
-def read_background(encode: Encodes) -> Background:
-    """The pool as an encoder sees it."""
+def read_background(encode: EncodePrompts) -> Background:
+    """The pool in an encoder's space."""
     folder = files("engine.models").joinpath("data")
     texts = [folder.joinpath(name).read_text(encoding="utf-8") for name in LISTS]
     vectors = encode([line for text in texts for line in text.splitlines()])

@@ -1,9 +1,9 @@
-"""Which models turn video into evidence.
+"""Which models to use.
 
     models = chosen_models(ModelChoice(visual="auto"), threads=2, check=True)
 
-Models load on first use. `check` reads the files of those that are in a folder before that; what
-comes in a wheel is complete.
+Models load their weights on first use. `check` reads the files of a model in a folder before that;
+models in a wheel need no check.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engine.models.store import (
     MOONSHINE,
     WHISPER,
     ModelError,
-    mending,
+    repair,
     visual_folder,
     whisper_folder,
 )
@@ -35,14 +35,14 @@ from engine.models.whisper import WhisperRecogniser, require_package
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """Which models to use; as it stands, those that come inside their wheels.
+    """Which models to use; by default those that come in wheels.
 
     Attributes:
-        visual: imagenet (in the wheel), auto (the one fetched last, else imagenet), a folder with
-            a CLIP or SigLIP encoder, or a fetched repository of the hub.
-        visual_revision: the revision that a fetched repository must be at; main: any.
-        speech: moonshine (in the wheel), or whisper: followed by a size, a folder or a repository.
-        models_dir: where fetched models lie.
+        visual: imagenet (in a wheel), auto (the model fetched last, or else imagenet), a folder
+            with a CLIP or SigLIP encoder, or a fetched repository of the hub.
+        visual_revision: the required revision of a fetched repository; main stands for any.
+        speech: moonshine (in a wheel), or whisper: followed by a size, a folder or a repository.
+        models_dir: folder of fetched models.
     """
 
     visual: str = IMAGENET
@@ -62,28 +62,27 @@ class ModelChoice:
 
 
 def chosen_models(choice: ModelChoice, threads: int, *, check: bool = False) -> Models:
-    """The models of a choice; raises store.ModelError for one that cannot be had.
+    """The chosen models; raises ModelError for one that cannot be used.
 
     Args:
-        choice: which ones.
-        threads: what one call may use; with several videos side by side, 1 keeps them from taking
-            each other's processors.
-        check: look through the files of the models that lie in a folder.
+        choice: which models.
+        threads: processors that one call may use; 1 where several videos are indexed at once.
+        check: read the files of models in a folder before their first use.
     """
     text = WordLlamaEncoder()
     return Models(
-        visual=_picture_encoder(choice, threads, check) or ImageNetEncoder(text, threads),
+        visual=_visual_encoder(choice, threads, check) or ImageNetEncoder(text, threads),
         speech=_recogniser(choice, threads, check) or MoonshineRecogniser(),
         reader=RapidTextReader(threads),
         text=text,
     )
 
 
-def _picture_encoder(choice: ModelChoice, threads: int, check: bool) -> ClipEncoder | None:
+def _visual_encoder(choice: ModelChoice, threads: int, check: bool) -> ClipEncoder | None:
     folder = visual_folder(choice.visual, choice.visual_revision, choice.models_dir)
     if folder is None:
         return None
-    with _told_by("VISUAL_MODEL", choice.visual, folder):
+    with _named_by_setting("VISUAL_MODEL", choice.visual, folder):
         encoder = ClipEncoder(folder, threads)
         if check:
             encoder.check()
@@ -96,7 +95,7 @@ def _recogniser(choice: ModelChoice, threads: int, check: bool) -> WhisperRecogn
     if choice.speech.startswith(WHISPER):
         require_package()
     folder = whisper_folder(choice.speech, choice.models_dir)
-    with _told_by("SPEECH_MODEL", choice.speech, folder):
+    with _named_by_setting("SPEECH_MODEL", choice.speech, folder):
         recogniser = WhisperRecogniser(folder, threads)
         if check:
             recogniser.check()
@@ -104,17 +103,17 @@ def _recogniser(choice: ModelChoice, threads: int, check: bool) -> WhisperRecogn
 
 
 @contextmanager
-def _told_by(setting: str, value: str, folder: Path) -> Iterator[None]:
-    """Say of what is wrong with a folder which setting stands for it, and what to do."""
+def _named_by_setting(setting: str, value: str, folder: Path) -> Iterator[None]:
+    """Add to an error which setting named the folder, and what to do about it."""
     try:
         yield
     except ModelError as error:
         reason = str(error).rstrip(". \n")
         raise ModelError(
-            f"{setting}={value} cannot be used: {reason}. {mending(folder, setting)}."
+            f"{setting}={value} cannot be used: {reason}. {repair(folder, setting)}."
         ) from error
 
 
 def default_models(threads: int) -> Models:
-    """The models that come inside their wheels; none needs the network."""
+    """The models that come in wheels; none needs the network."""
     return chosen_models(ModelChoice(), threads)

@@ -1,15 +1,15 @@
-"""Picture encoders of the CLIP and SigLIP families: two ONNX graphs and a tokeniser in a folder.
+"""Visual encoders of the CLIP and SigLIP families: two ONNX graphs and a tokeniser in a folder.
 
-The folder is laid out as the hub's usual conversions are (Xenova/clip-vit-base-patch32,
+The folder has the layout of the usual conversions on the hub (Xenova/clip-vit-base-patch32,
 Xenova/siglip-base-patch16-224): onnx/vision_model*.onnx, onnx/text_model*.onnx, tokenizer.json,
-config.json, preprocessor_config.json. The picture tower is loaded on first use and kept; the text
-tower is loaded to encode prompts it has not seen, and let go.
+config.json, preprocessor_config.json. The vision tower is loaded on first use and stays in memory;
+the text tower is loaded only to encode new prompts.
 
-Scores use the scales these models were published with, not figures measured on video here:
-- CLIP: softmax at scale 100 (its trained temperature) of the prompt against a pool of everyday
-  descriptions. A pool entry that says the same as the prompt would share its chance, so the
-  five entries nearest to a prompt in meaning stay out of its softmax.
-- SigLIP: its own sigmoid, at the scale and bias that it was trained with: see siglip.py.
+Scores use the scales that these models were published with; they were not calibrated on videos:
+- CLIP: softmax, at scale 100 (its trained temperature), of the prompt against a pool of everyday
+  descriptions. A description that means the same as the prompt would share its probability, so
+  the five nearest to a prompt in meaning are left out.
+- SigLIP: its own sigmoid, with the scale and bias that it was trained with (see siglip.py).
 """
 
 from __future__ import annotations
@@ -55,24 +55,22 @@ DTYPES: dict[str, type[np.generic]] = {
 
 
 class ClipEncoder:
-    """Pictures and prompts as unit vectors of one space. Safe to call from several threads."""
+    """Frames and prompts as unit vectors in one space. Safe to call from several threads."""
 
-    # It knows each prompt well enough on its own.
-    agreement = 0.0
+    agreement = 0.0  # each prompt is reliable by itself
     calibration = LOG_ODDS
     scores = (
         "visual scores use the scale that their model was published with, not calibrated on videos"
     )
 
     def __init__(self, folder: Path, threads: int, *, quantized: bool = True) -> None:
-        """Read the folder's settings; no graph is loaded yet: see `check`.
+        """Read the folder's configuration; graphs are loaded later: see `check`.
 
         Args:
             threads: processors that one call may use.
-            quantized: take the int8 graphs where the folder has both kinds.
+            quantized: prefer int8 graphs where the folder has both kinds.
 
-        Raises ModelError where a file is missing, has a value of a wrong kind, or is of a family
-        not known here.
+        Raises ModelError if a file is missing or has a wrong value, or the family is unknown.
         """
         self._folder = folder
         self._threads = threads
@@ -87,19 +85,19 @@ class ClipEncoder:
         self._prompt_vectors = PromptVectors(self._encode_texts)
 
     def check(self) -> None:
-        """Show a picture and a prompt to both graphs, loaded as quickly as can be, and let them go.
+        """Run both graphs once on an image and a prompt.
 
-        Raises ModelError where a file is damaged or the graphs do not belong together, which would
-        else come to light when every video is indexed.
+        Raises ModelError if a file is damaged or the graphs do not belong together, before any
+        video is indexed.
         """
-        vision = self._load(self._vision_path, "vision_model", quickly=True)
-        text = self._load(self._text_path, "text_model", quickly=True)
-        seen = self._see(vision, [BLANK]).shape[1]
-        read = self._read(text, ["a picture"]).shape[1]
-        if seen != read:
+        vision = self._load(self._vision_path, "vision_model", optimised=False)
+        text = self._load(self._text_path, "text_model", optimised=False)
+        image_length = self._run_vision(vision, [BLANK]).shape[1]
+        text_length = self._run_text(text, ["a picture"]).shape[1]
+        if image_length != text_length:
             raise ModelError(
                 f"{self._vision_path.parent} holds graphs of two models: {self._vision_path.name} "
-                f"gives vectors of {seen} numbers, {self._text_path.name} of {read}"
+                f"gives vectors of {image_length} numbers, {self._text_path.name} of {text_length}"
             )
 
     @property
@@ -108,27 +106,27 @@ class ClipEncoder:
         return self._dimension()
 
     def encode_frames(self, frames: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
-        """Pictures uint8[h, w, 3] RGB of any size to unit vectors float32[n, dimension]."""
+        """Frames uint8[h, w, 3] RGB of any size to unit vectors float32[n, dimension]."""
         if not len(frames):
             return np.zeros((0, self.dimension), np.float32)
-        return self._see(self._vision(), frames)
+        return self._run_vision(self._vision(), frames)
 
     def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
-        """Texts to unit vectors float32[m, dimension]; a text seen before costs nothing."""
+        """Prompts to unit vectors float32[m, dimension]; recent prompts are cached."""
         return self._prompt_vectors(prompts)
 
-    def pool(self, frame_vectors: FloatArray, firsts: Sequence[int]) -> FloatArray:
-        """The mean direction float32[s, dimension] of the frames from each of `firsts` on."""
-        return _unit(np.add.reduceat(frame_vectors, firsts, axis=0))
+    def pool(self, frame_vectors: FloatArray, first_frames: Sequence[int]) -> FloatArray:
+        """The mean direction float32[w, dimension] of each window, given its first frame."""
+        return _unit(np.add.reduceat(frame_vectors, first_frames, axis=0))
 
     def similarity(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
-        """Logarithm of the odds, float32[all rows, m], that what was pooled shows each prompt."""
+        """The log-odds, float32[all windows, m], that each window shows each prompt."""
         if self._family == "clip":
             return self._margins(pooled, prompt_vectors)
         return np.asarray(self._scale * products(pooled, prompt_vectors) + self._bias, np.float32)
 
     def _margins(self, frames: Sequence[FloatArray], prompts: FloatArray) -> FloatArray:
-        """By how much each prompt's logit leads the pool's log-sum-exp; its sigmoid is softmax."""
+        """Each prompt's logit minus the pool's log-sum-exp, whose sigmoid is the softmax."""
         background = self._background()
         competes = np.ones((len(prompts), len(background)), np.float32)
         nearest = np.argsort(prompts @ background.T, axis=1)[:, -SAME_MEANING:]
@@ -143,35 +141,35 @@ class ClipEncoder:
     def _encode_texts(self, prompts: list[str]) -> FloatArray:
         if not prompts:
             return np.zeros((0, self.dimension), np.float32)
-        return self._read(self._load(self._text_path, "text_model"), prompts)
+        return self._run_text(self._load(self._text_path, "text_model"), prompts)
 
-    def _see(self, vision: _Tower, frames: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
+    def _run_vision(self, vision: _Tower, frames: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
         size = vision.fixed("pixel_values", 0) or BATCH
         batches = [frames[at : at + size] for at in range(0, len(frames), size)]
         pixels = (np.stack([self._rules.apply(frame) for frame in batch]) for batch in batches)
         return np.concatenate([_unit(vision.run({"pixel_values": batch})) for batch in pixels])
 
-    def _read(self, text: _Tower, prompts: Sequence[str]) -> FloatArray:
-        # one at a time: an int8 graph rounds a text by what stands beside it in the batch
+    def _run_text(self, text: _Tower, prompts: Sequence[str]) -> FloatArray:
+        # One at a time: an int8 graph rounds a text according to the others in its batch.
         tokens = PromptTokens(self._folder, self._family, text.fixed("input_ids", 1))
         return np.concatenate([_unit(text.run(tokens(prompt))) for prompt in prompts])
 
-    def _load(self, path: Path, stem: str, *, quickly: bool = False) -> _Tower:
-        return _Tower(path, OUTPUTS[self._family, stem], self._threads, quickly=quickly)
+    def _load(self, path: Path, stem: str, *, optimised: bool = True) -> _Tower:
+        return _Tower(path, OUTPUTS[self._family, stem], self._threads, optimised=optimised)
 
     def _measure(self) -> int:
         return int(self.encode_frames([BLANK]).shape[1])
 
 
 class _Tower:
-    """One graph: its inputs and its output are looked up in the file, not assumed."""
+    """One graph; its inputs and its output are those that the file declares."""
 
     def __init__(
-        self, path: Path, outputs: Sequence[str], threads: int, *, quickly: bool = False
+        self, path: Path, outputs: Sequence[str], threads: int, *, optimised: bool = True
     ) -> None:
-        """Load a graph; `quickly` leaves out what would make it run fast."""
+        """Load a graph; one that is not `optimised` loads fast and runs slowly."""
         options = ort.SessionOptions()
-        if quickly:
+        if not optimised:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -192,7 +190,7 @@ class _Tower:
             ) from None
         for one in self._inputs.values():
             if one.type not in DTYPES:
-                raise ModelError(f"{path} asks for {one.name} as {one.type}: that is not known")
+                raise ModelError(f"{path} needs {one.name} as {one.type}, which is not supported")
 
     def fixed(self, name: str, axis: int) -> int | None:
         """The length of an input's axis if the graph fixes it, else None."""
@@ -200,11 +198,11 @@ class _Tower:
         return length if isinstance(length, int) else None
 
     def run(self, values: Mapping[str, npt.NDArray[Any]]) -> FloatArray:
-        """The output for those of `values` that the graph asks for."""
+        """The output for those of `values` that are inputs of the graph."""
         unknown = self._inputs.keys() - values.keys()
         if unknown:
             raise ModelError(
-                f"{self._path} asks for {', '.join(sorted(unknown))}: only "
+                f"{self._path} needs {', '.join(sorted(unknown))}: only "
                 f"{', '.join(values)} can be given"
             )
         given = {name: values[name].astype(DTYPES[one.type]) for name, one in self._inputs.items()}
@@ -214,25 +212,27 @@ class _Tower:
             raise ModelError(f"{self._path} does not run: {error}") from error
         vectors = np.asarray(output, dtype=np.float32)
         if vectors.ndim != 2:
-            raise ModelError(f"{self._path} gives {self._output} that is no vector for each input")
+            raise ModelError(
+                f"{self._path} gives {self._output} that is not one vector for each input"
+            )
         return vectors
 
 
 def background_prompts() -> list[str]:
-    """Everyday descriptions to compare a prompt with; one list for every model."""
+    """Everyday descriptions to compare a prompt with, the same for every model."""
     text = files("engine.models").joinpath("data/background_prompts.txt")
     return text.read_text(encoding="utf-8").splitlines()
 
 
 def graph_kinds(quantized: bool) -> tuple[str, ...]:
-    """What may stand after a graph's name in its file's name, the best first."""
+    """Suffixes of a graph's file name, the preferred ones first."""
     return (*INT8, *FLOAT) if quantized else (*FLOAT, *INT8)
 
 
 def _read_config(folder: Path) -> tuple[str, np.float32, np.float32]:
     """Family, and the scale and bias of its logits, from config.json.
 
-    `logit_scale_init_value` is where training began, so it is not used.
+    `logit_scale_init_value` is from before the training, so it is not used.
     """
     path = folder / "config.json"
     kind = read_json(path, EncoderConfig).model_type
@@ -250,7 +250,7 @@ def _graph(folder: Path, stem: str, quantized: bool) -> Path:
         path = folder / "onnx" / f"{stem}{kind}.onnx"
         if path.is_file():
             return path
-    raise ModelError(f"{folder / 'onnx'} has no {stem}.onnx: the model's folder is not complete")
+    raise ModelError(f"{folder / 'onnx'} has no {stem}.onnx: the model's folder is incomplete")
 
 
 def _unit(vectors: FloatArray) -> FloatArray:

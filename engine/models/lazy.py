@@ -1,4 +1,4 @@
-"""A value made on first use, once, whichever thread asks first."""
+"""A value that is computed on first use, once, by whichever thread comes first."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 class Lazy(Generic[T]):
-    """Call it to get the value; the first call makes it, the others wait for that one.
+    """Call it to get the value; the first call computes it, and the others wait for that one.
 
-    A failure is not kept: the next call tries again.
+    An error is not stored: the next call tries again.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:

@@ -1,4 +1,4 @@
-"""ONNX files without the numbers that make processors stumble."""
+"""Reads ONNX files without denormal numbers, which slow processors down."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-LEAST = np.finfo(np.float32).tiny
+SMALLEST_NORMAL = np.finfo(np.float32).tiny
 
 
 def read_without_denormals(path: Path) -> bytes:
-    """A float32 model whose weights next to nothing, below 1.2e-38, are nothing.
+    """A float32 model in which weights below 1.2e-38 are zero.
 
-    Products with them come to nothing, but many processors take a hundred times as long for each:
-    training has left a quarter of a million of them in PP-OCRv6's detector, which ran four times as
-    fast without on an Intel processor, with the same outputs to the last bit.
+    Products with such weights are negligible, but many processors take a hundred times as long for
+    each. PP-OCRv6's detector has a quarter of a million of them: without, it ran four times as fast
+    on an Intel processor, with outputs equal to the last bit.
     """
-    # Slow to import, and not needed where there are no new pictures.
+    # Slow to import, and only needed to read new frames.
     import onnx
     from onnx import numpy_helper
 
@@ -24,7 +24,7 @@ def read_without_denormals(path: Path) -> bytes:
     for tensor in model.graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT:
             weights = numpy_helper.to_array(tensor)
-            denormal = (np.abs(weights) < LEAST) & (weights != 0)
+            denormal = (np.abs(weights) < SMALLEST_NORMAL) & (weights != 0)
             if denormal.any():
                 cleaned = np.where(denormal, np.float32(0), weights)
                 tensor.CopyFrom(numpy_helper.from_array(cleaned, tensor.name))

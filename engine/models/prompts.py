@@ -1,4 +1,4 @@
-"""Vectors of prompts, kept since the same are asked again and again, and products with them."""
+"""Vectors of prompts, cached because the same prompts are used often, and products with them."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 
-# 40 MB of vectors at most, should someone try prompts for ever
-MOST_KEPT = 10_000
+# At most 40 MB of vectors, however many prompts are tried.
+MAX_CACHED = 10_000
 
 
 class PromptVectors:
-    """Call it with prompts to get their vectors float32[m, d]; those of the latest are kept.
+    """Call it with prompts to get their vectors float32[m, d]; the latest are cached.
 
     Safe to call from several threads.
     """
 
     def __init__(self, encode: Callable[[list[str]], FloatArray]) -> None:
-        """`encode` turns prompts that are not kept, or none at all, into float32[n, d]."""
+        """`encode` turns prompts that are not cached, or none at all, into float32[n, d]."""
         self._encode = encode
-        self._kept: dict[str, FloatArray] = {}
+        self._cached: dict[str, FloatArray] = {}
         self._lock = Lock()
 
     def __call__(self, prompts: Sequence[str]) -> FloatArray:
         if not prompts:
             return self._encode([])
         with self._lock:
-            new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._kept]
+            new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._cached]
             if new:
-                self._kept.update(zip(new, self._encode(new), strict=True))
-            vectors = np.stack([self._kept[prompt] for prompt in prompts])
-            for oldest in list(self._kept)[: max(len(self._kept) - MOST_KEPT, 0)]:
-                del self._kept[oldest]
+                self._cached.update(zip(new, self._encode(new), strict=True))
+            vectors = np.stack([self._cached[prompt] for prompt in prompts])
+            for oldest in list(self._cached)[: max(len(self._cached) - MAX_CACHED, 0)]:
+                del self._cached[oldest]
         return vectors
 
 
 def products(parts: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
-    """How like each row is to each prompt: float32[all rows, m], one part's rows after another's.
+    """Dot products of rows and prompts: float32[all rows, m], the parts one after the other.
 
-    `parts` float32[n, d] are the vectors of several videos; one without rows may be of any width.
-    They are not laid end to end first, which would take a quarter as long as the products.
+    `parts` float32[n, d] are the vectors of several videos; one without rows may have any width.
+    They are not concatenated first, which would take a quarter as long as the products.
     """
     ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
     made = np.empty((ends[-1] if len(ends) else 0, len(prompt_vectors)), np.float32)

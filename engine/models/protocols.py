@@ -1,4 +1,4 @@
-"""What is asked of a model, one small protocol for each kind.
+"""What a model has to do: one small protocol for each kind.
 
     vectors = models.visual.encode_frames(frames)
     lines = models.speech.transcribe(samples)
@@ -23,11 +23,11 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class VisualEncoder(Protocol):
-    """Pictures and prompts in one space."""
+    """Encodes frames and prompts as vectors that can be compared."""
 
     @property
     def name(self) -> str:
-        """Says which model made a vector; vectors of two names never meet."""
+        """Identifies the model; vectors of models with different names are never compared."""
 
     @property
     def dimension(self) -> int:
@@ -35,77 +35,77 @@ class VisualEncoder(Protocol):
 
     @property
     def agreement(self) -> float:
-        """How far the other prompts of a class have to confirm one of them, 0-1."""
+        """How far the prompts of a class have to agree, 0-1: see retrieval.segments.Classes."""
 
     @property
     def scores(self) -> str:
-        """How its scores are made, in words, where nobody measured how often they are right."""
+        """How its scores are computed, where they were not calibrated on videos; else empty."""
 
     def encode_frames(self, frames: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
-        """Pictures uint8[h, w, 3] RGB, of any size, to float32[n, dimension]."""
+        """Frames uint8[h, w, 3] RGB of any size to float32[n, dimension]."""
 
     def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
-        """Texts to float32[m, dimension]."""
+        """Prompts to float32[m, dimension]."""
 
-    def pool(self, frame_vectors: FloatArray, firsts: Sequence[int]) -> FloatArray:
-        """One vector float32[s, k] for the frames from each of `firsts` to the next."""
+    def pool(self, frame_vectors: FloatArray, first_frames: Sequence[int]) -> FloatArray:
+        """One vector float32[w, k] for each pooling window, given its first frame."""
 
     @property
     def calibration(self) -> Calibration:
-        """What its similarity is worth."""
+        """Turns similarity into scores."""
 
     def similarity(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
-        """How far each prompt stands out in what was pooled, float32[all rows, m].
+        """The similarity of each pooling window and each prompt, float32[all windows, m].
 
-        `pooled` float32[s, k] are of several videos; those of one without rows are of any width.
+        `pooled` has a float32[w, k] for each video; one without windows may have any width.
         """
 
 
 class SpeechRecogniser(Protocol):
-    """Sound to lines of text."""
+    """Recognises speech as lines of text."""
 
     @property
     def name(self) -> str:
-        """Says which model made a transcript."""
+        """Identifies the model."""
 
     def transcribe(self, samples: FloatArray) -> list[TextSpan]:
-        """Mono sound float32[n] at 16 kHz to lines; times in seconds from its start."""
+        """Lines of mono sound float32[n] at 16 kHz; times in seconds from its start."""
 
 
 class TextReader(Protocol):
-    """Pictures to the text on them."""
+    """Reads text in images (OCR)."""
 
     @property
     def name(self) -> str:
-        """Says which model read a text."""
+        """Identifies the model."""
 
     def read(self, image: npt.NDArray[np.uint8]) -> list[str]:
-        """A picture uint8[h, w, 3] RGB to its lines, top to bottom."""
+        """The lines of text in an image uint8[h, w, 3] RGB, top to bottom."""
 
     def follow(self) -> TextReader:
-        """A reader for the pictures of one video in turn; what stays need not be read again."""
+        """A reader for the frames of one video in order, which may skip what has not changed."""
 
 
 class TextEncoder(Protocol):
-    """Texts to vectors whose dot product is their similarity in meaning."""
+    """Encodes texts as vectors whose dot product is their similarity in meaning."""
 
     @property
     def name(self) -> str:
-        """Says which model made a vector."""
+        """Identifies the model."""
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors float32[n, d]; a text without words gives zeros."""
 
     def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
-        """Prompts to float32[m, d]: how each differs from the pool's mean."""
+        """Prompts to float32[m, d]: the difference of each from the mean of the background pool."""
 
     def background(self) -> Background:
-        """The pool that every prompt is measured against."""
+        """The background pool, in this encoder's space."""
 
 
 @dataclass(frozen=True)
 class Models:
-    """One model per kind of evidence, and the one that compares texts."""
+    """One model for each kind of evidence, and one that compares texts."""
 
     visual: VisualEncoder
     speech: SpeechRecogniser
@@ -113,7 +113,7 @@ class Models:
     text: TextEncoder
 
     def names(self) -> dict[str, str]:
-        """Which model makes each kind of evidence; recorded with it."""
+        """The name of the model behind each kind of evidence; stored with the evidence."""
         return {
             "visual": self.visual.name,
             "conversation": self.speech.name,

@@ -1,8 +1,8 @@
-"""How sure a SigLIP is of what it sees: the scale and the bias that its logits were trained with.
+"""The scale and the bias that a SigLIP's logits were trained with.
 
-A conversion leaves them in its full graph, which is not used here, so config.json has to give them:
-`logit_scale`, the natural logarithm of the scale as in the weights, and `logit_bias`. For a few
-SigLIPs they are known without.
+Conversions have them in their full graph only, which is not used here, so config.json has to give
+them: `logit_scale`, the natural logarithm of the scale as in the weights, and `logit_bias`. For a
+few published SigLIPs they are known.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from engine.models.store import ModelError, read_json, read_record
 
 
 class Published(NamedTuple):
-    """What a SigLIP's config.json tells of it, and the scale and bias its makers published.
+    """The sizes in a SigLIP's config.json, and the scale and bias that its authors published.
 
-    `words` are those of its vocabulary, by which SigLIP 2 is told from SigLIP; `side` is that of
-    its pictures.
+    `words` is the size of its vocabulary, which differs between SigLIP and SigLIP 2; `side` is the
+    width of its input images.
     """
 
     words: int
@@ -31,11 +31,11 @@ class Published(NamedTuple):
 
 
 # exp(logit_scale) and logit_bias of google/..., as public programs that run these models read them
-# from its model.safetensors. Those at 224 pixels stand alike, to four digits at least, in several;
-# the others in one each, of which the large and the so400m one lie close to what another has for
-# their kin at 384 pixels (108.02, -16.348; 109.89, -15.933). What has no such source is left out,
-# and so is what is known by half: for SigLIP so400m at 384 pixels the scale was published, without
-# the bias (github.com/mlfoundations/open_clip/issues/746).
+# from model.safetensors. Those at 224 pixels are the same in several programs, to four digits at
+# least. The others are in one program each; the large and the so400m one are close to what another
+# has for the same models at 384 pixels (108.02, -16.348; 109.89, -15.933). Models without such a
+# source are left out, as is SigLIP so400m at 384 pixels, whose scale was published without its bias
+# (github.com/mlfoundations/open_clip/issues/746).
 PUBLISHED = {
     "siglip-base-patch16-224": Published(32_000, 768, 16, 224, 117.330795, -12.932437),
     "siglip2-base-patch16-224": Published(256_000, 768, 16, 224, 112.668907, -16.771725),
@@ -46,10 +46,10 @@ PUBLISHED = {
 
 
 def scale_and_bias(folder: Path) -> tuple[float, float]:
-    """The scale and bias of a SigLIP's logits; raises ModelError where they are not known.
+    """The scale and bias of a SigLIP's logits; raises ModelError if they are not known.
 
-    A model that was fetched is known by its repository, since one trained further has the same
-    sizes and other values; a folder without a record is known by its sizes.
+    A fetched model is identified by its repository, since a fine-tuned one has the same sizes but
+    other values; a folder without a record is identified by its sizes.
     """
     path = folder / "config.json"
     config = read_json(path, SiglipConfig)
@@ -72,8 +72,8 @@ def scale_and_bias(folder: Path) -> tuple[float, float]:
 
 
 def _sizes(config: SiglipConfig) -> tuple[int, int, int, int] | None:
-    """What tells SigLIPs apart; None for the kind that takes images of any shape."""
-    if config.model_type != "siglip":  # SigLIP 2 of fixed shape is of this type, too
+    """The sizes that identify a SigLIP; None for the kind that takes images of any shape."""
+    if config.model_type != "siglip":  # also the type of a SigLIP 2 of fixed shape
         return None
     vision = config.vision_config
     return config.text_config.vocab_size, vision.hidden_size, vision.patch_size, vision.image_size

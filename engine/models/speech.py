@@ -1,4 +1,4 @@
-"""Hears English speech: Moonshine tiny, inside the wheel of moonshine-voice."""
+"""Recognises English speech: Moonshine tiny, from the wheel of moonshine-voice."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from engine.models.lazy import Lazy
 FloatArray = npt.NDArray[np.float32]
 
 SAMPLE_RATE = 16_000
-# The library's voice detector remembers the sound it heard last, of whatever video. After three
-# seconds of silence it has forgotten all but a step or two of 32 ms.
+# The library's voice detector carries its state from one sound to the next, even of another video.
+# Three seconds of silence reset it, but for a step or two of 32 ms.
 LEAD_IN_S = 3.0
 
 
 class MoonshineRecogniser:
     """Lines of speech with times; silence, noise and music give none.
 
-    Its own voice detector finds the speech. The library works on one sound at a time, with a
-    thread per processor; callers wait for each other.
+    The library has its own voice detector. It works on one sound at a time, with one thread for
+    each processor, so callers wait for each other.
     """
 
     name = "moonshine-tiny-en-0.0.73"

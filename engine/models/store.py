@@ -1,7 +1,7 @@
-"""Models that do not come in a wheel: where they lie, what is known of them, which one is meant.
+"""Models that do not come in a wheel: their folders, their records, and which one a setting means.
 
-A model fetched from the hub has a folder of its own in the models folder, and in it a record of
-where it came from. A folder that somebody filled by hand needs no record.
+A model fetched from the hub has its own folder in the models folder, with a record of where it came
+from. A folder that was filled by hand needs no record.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class ModelError(UserError):
 class Fetched:
     """Where a fetched model came from.
 
-    `revision` is what was asked for and `commit` what it stood for; `files` gives the SHA-256 of
-    each file; `fetched_at` is RFC 3339.
+    `revision` is the requested one and `commit` what it stood for; `files` has the SHA-256 of each
+    file; `fetched_at` is RFC 3339.
     """
 
     repository: str
@@ -58,17 +58,17 @@ class Fetched:
 
 
 def folder_name(repository: str) -> str:
-    """The folder, in the models folder, that a repository of the hub is fetched to."""
+    """The name of the folder, in the models folder, that a repository is fetched into."""
     return repository.replace("/", "--")
 
 
 def write_record(folder: Path, record: Fetched) -> None:
-    """Say where the files of a folder came from; written last, so it also says they are whole."""
+    """Record where a folder's files came from; written last, as a sign that they are complete."""
     write_whole(folder / RECORD, f"{json.dumps(asdict(record), indent=1)}\n".encode())
 
 
 def read_record(folder: Path) -> Fetched | None:
-    """Where a folder's files came from; None for a folder that was not fetched as a whole."""
+    """Where a folder's files came from; None for a folder that was not completely fetched."""
     path = folder / RECORD
     if not path.is_file():
         return None
@@ -85,7 +85,7 @@ def read_json(path: Path, shape: type[T]) -> T:
         values = json.loads(path.read_text(encoding="utf-8"), object_hook=_without_nulls)
         return TypeAdapter(shape).validate_python(values)
     except FileNotFoundError:
-        raise ModelError(f"{path} is missing: the model's folder is not complete") from None
+        raise ModelError(f"{path} is missing: the model's folder is incomplete") from None
     except ValidationError as error:
         raise ModelError(f"{path} {_complaint(error)}") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -111,16 +111,16 @@ def _complaint(error: ValidationError) -> str:
 
 
 def fetched(models_dir: Path) -> list[tuple[Path, Fetched]]:
-    """The whole models in the models folder, the one fetched last first."""
+    """The complete models in the models folder, the one fetched last first."""
     folders = [path.parent for path in models_dir.glob(f"*/{RECORD}")]
     found = [(folder, record) for folder in folders if (record := read_record(folder))]
     return sorted(found, key=lambda one: one[1].fetched_at, reverse=True)
 
 
 def visual_folder(choice: str, revision: str, models_dir: Path) -> Path | None:
-    """The picture encoder's folder that VISUAL_MODEL and its revision stand for.
+    """The visual encoder's folder that VISUAL_MODEL and its revision stand for.
 
-    None stands for the encoder in the wheel. Raises ModelError for one that is not there.
+    None stands for the encoder in a wheel. Raises ModelError if the folder does not exist.
     """
     if choice == IMAGENET:
         return None
@@ -131,14 +131,14 @@ def visual_folder(choice: str, revision: str, models_dir: Path) -> Path | None:
         return Path(choice)
     if not REPOSITORY.fullmatch(choice):
         raise ModelError(
-            f"VISUAL_MODEL={choice} is no folder: give {AUTO}, {IMAGENET}, a folder with an ONNX "
-            f"encoder, or a repository of the hub such as {CLIP_REPOSITORY}"
+            f"VISUAL_MODEL={choice} is not a folder: give {AUTO}, {IMAGENET}, a folder with an "
+            f"ONNX encoder, or a repository of the hub such as {CLIP_REPOSITORY}"
         )
     return _fetched_folder("VISUAL_MODEL", choice, revision, models_dir)
 
 
 def whisper_folder(choice: str, models_dir: Path) -> Path:
-    """The folder that SPEECH_MODEL=whisper:... stands for; raises ModelError if it is not there."""
+    """The folder that SPEECH_MODEL=whisper:... stands for; raises ModelError for none."""
     wanted = choice.removeprefix(WHISPER)
     if Path(wanted).is_dir():
         return Path(wanted)
@@ -151,8 +151,8 @@ def whisper_folder(choice: str, models_dir: Path) -> Path:
     return _fetched_folder("SPEECH_MODEL", repository, MAIN, models_dir)
 
 
-def mending(folder: Path, setting: str) -> str:
-    """What to do about a folder that cannot be used and that a setting stands for."""
+def repair(folder: Path, setting: str) -> str:
+    """What to do about the unusable folder that a setting stands for."""
     try:
         record = read_record(folder)
     except ModelError:
@@ -160,7 +160,7 @@ def mending(folder: Path, setting: str) -> str:
     again = ""
     if record:
         again = f" fetch it again (python -m engine.models fetch --repository {record.repository}),"
-    return f"Mend that,{again} or set {setting} to another model"
+    return f"Repair that,{again} or set {setting} to another model"
 
 
 def _fetched_folder(setting: str, repository: str, revision: str, models_dir: Path) -> Path:
@@ -169,19 +169,17 @@ def _fetched_folder(setting: str, repository: str, revision: str, models_dir: Pa
     pinned = "" if revision == MAIN else f" --revision {revision}"
     command = f"python -m engine.models fetch --repository {repository}{pinned}"
     if record is None:
-        raise ModelError(
-            f"{setting} asks for {repository}, which is not in {models_dir}: {command}"
-        )
+        raise ModelError(f"{setting} needs {repository}, which is not in {models_dir}: {command}")
     if revision not in (MAIN, record.revision, record.commit):
         raise ModelError(
-            f"{setting} asks for revision {revision} of {repository}, and {folder} holds "
+            f"{setting} needs revision {revision} of {repository}, but {folder} holds "
             f"{record.revision}: {command}"
         )
     return folder
 
 
 def label(folder: Path, weights: Path) -> str:
-    """Names the weights of a folder: where they are from, and the start of their SHA-256."""
+    """Identifies a folder's weights: where they are from, and the start of their SHA-256."""
     record = read_record(folder)
     known = record.files.get(weights.relative_to(folder).as_posix()) if record else None
     title = record.repository if record else folder.resolve().name

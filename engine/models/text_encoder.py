@@ -1,10 +1,10 @@
-"""Vectors for words and sentences: the static embeddings inside the wheel of wordllama.
+"""Text embeddings: the static embeddings that come in the wheel of wordllama.
 
-The package's own loader is not used: importing it reconfigures the root logger, and it can reach
-for the network. Its two files are read directly.
+The package's own loader is not used, because importing it reconfigures the root logger and may use
+the network. Its two files are read directly.
 
-The vocabulary holds the commonest 32,000 pieces of text. A word that it does not hold whole is
-taken apart into pieces that mean something else ("co", "ats"); its stem may be there ("coat").
+The vocabulary has the 32,000 commonest tokens. A word that is not one of them is split into tokens
+that mean something else ("co", "ats"), although its stem may be in the vocabulary ("coat").
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FloatArray = npt.NDArray[np.float32]
 WEIGHTS = "weights/l2_supercat_256.safetensors"
 TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 WORD = re.compile("[A-Za-z]{3,}")
-# Endings of English words, and what stands in their place in the stem.
+# Endings of English words, and what replaces them in the stem.
 ENDINGS = (
     ("ies", ("y",)),
     ("ves", ("f", "fe")),
@@ -38,11 +38,11 @@ ENDINGS = (
     ("ed", ("", "e")),
     ("er", ("", "e")),
 )
-SHORTEST_STEM = 3
+MIN_STEM = 3
 
 
 def package_folder(package: str) -> Path:
-    """Where an installed package keeps its files, without importing it."""
+    """The folder of an installed package, without importing it."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(f"{package} is missing: pip install -r requirements.txt")
@@ -50,7 +50,7 @@ def package_folder(package: str) -> Path:
 
 
 class WordLlamaEncoder:
-    """A text's vector is the mean of its tokens' vectors, of length 1."""
+    """A text's vector is the mean of its tokens' vectors, scaled to length 1."""
 
     name = "wordllama-0.4-l2-supercat-256"
     dimension = 256
@@ -74,16 +74,16 @@ class WordLlamaEncoder:
         return vectors
 
     def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
-        """Prompts to float32[m, 256]: how each differs from the pool's mean."""
+        """Prompts to float32[m, 256]: the difference of each from the background pool's mean."""
         return self._prompt_vectors(prompts)
 
     def background(self) -> Background:
-        """The pool that every prompt is measured against."""
+        """The background pool, in this encoder's space."""
         return self._background()
 
 
 def _known_form(word: str, tokenizer: Tokenizer) -> str:
-    """The word, or a stem of it, that the vocabulary holds whole; else the word as it is."""
+    """The word or a stem of it that is in the vocabulary; else the word itself."""
     forms = (word, word.lower(), *_stems(word.lower()))
     return next((form for form in forms if tokenizer.token_to_id(f"▁{form}") is not None), word)
 
@@ -91,7 +91,7 @@ def _known_form(word: str, tokenizer: Tokenizer) -> str:
 def _stems(word: str) -> Iterator[str]:
     for ending, replacements in ENDINGS:
         stem = word.removesuffix(ending)
-        if SHORTEST_STEM <= len(stem) < len(word):
+        if MIN_STEM <= len(stem) < len(word):
             yield from (stem + replacement for replacement in replacements)
             if stem[-1] == stem[-2]:
                 yield stem[:-1]

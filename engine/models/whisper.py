@@ -1,4 +1,4 @@
-"""Hears speech in many languages: Whisper, run by faster-whisper from a folder on this machine.
+"""Recognises speech in many languages: Whisper, run by faster-whisper from a local folder.
 
 The package is optional, and the weights are fetched beforehand (`python -m engine.models fetch
 --repository Systran/faster-whisper-base`): nothing is downloaded while a video is indexed.
@@ -27,23 +27,23 @@ NEEDED = (WEIGHTS, "config.json", "tokenizer.json")
 class WhisperRecogniser:
     """Lines of speech with times. Safe to call from several threads.
 
-    A voice detector that comes with the package leaves out what is no speech. The language is
-    recognised anew in each sound.
+    The package's voice detector skips what is not speech. The language is detected anew in each
+    sound.
     """
 
     def __init__(self, folder: Path, threads: int) -> None:
-        """Look for package and files; raises ModelError that says what to install or fetch."""
+        """Check package and files; raises ModelError that says what to install or fetch."""
         require_package()
         for name in NEEDED:
             if not (folder / name).is_file():
                 raise ModelError(
-                    f"{folder} is no Whisper model for faster-whisper: it has no {name}"
+                    f"{folder} is not a Whisper model for faster-whisper: it has no {name}"
                 )
         self.name = f"{label(folder, folder / WEIGHTS)} (whisper)"
         self._model = Lazy(lambda: _load(folder, threads))
 
     def check(self) -> None:
-        """Load the weights; raises ModelError where a file is damaged."""
+        """Load the weights; raises ModelError if a file is damaged."""
         self._model()
 
     def transcribe(self, samples: FloatArray) -> list[TextSpan]:
@@ -52,7 +52,7 @@ class WhisperRecogniser:
             samples,
             beam_size=1,
             vad_filter=True,
-            # what was said in the line before leads Whisper into repeating itself
+            # with the previous line as context, Whisper tends to repeat itself
             condition_on_previous_text=False,
         )
         return [
@@ -63,15 +63,15 @@ class WhisperRecogniser:
 
 
 def require_package() -> None:
-    """Raises ModelError where the optional package is missing."""
+    """Raises ModelError if the optional package is missing."""
     if find_spec("faster_whisper") is None:
         raise ModelError(
-            f"SPEECH_MODEL asks for Whisper, which needs a package more: pip install {REQUIREMENT}"
+            f"SPEECH_MODEL is Whisper, which needs another package: pip install {REQUIREMENT}"
         )
 
 
 def _load(folder: Path, threads: int) -> Any:
-    from faster_whisper import WhisperModel  # optional: looked for when the object is made
+    from faster_whisper import WhisperModel  # optional: __init__ checks that it is installed
 
     try:
         return WhisperModel(

@@ -237,7 +237,7 @@ def test_inputs_and_outputs_are_read_from_the_graph(copied, output, batch, kind)
     [
         ("clip", "pixel_values", "pooler_output", "vision_model.onnx gives pooler_output"),
         ("siglip", "pixel_values", "logits", "image_embeds, pooler_output is needed"),
-        ("siglip", "patches", "pooler_output", "asks for patches: only pixel_values"),
+        ("siglip", "patches", "pooler_output", "needs patches: only pixel_values"),
     ],
 )
 def test_a_graph_that_cannot_be_used_is_named(copied, family, pixel, output, message):
@@ -454,11 +454,11 @@ def test_the_text_tower_is_loaded_for_new_prompts_only(monkeypatch):
 
 
 def test_the_prompts_kept_are_limited(monkeypatch):
-    monkeypatch.setattr(prompts_module, "MOST_KEPT", 3)
+    monkeypatch.setattr(prompts_module, "MAX_CACHED", 3)
     encoder = ClipEncoder(FIXTURES / "siglip", threads=1)
     wanted = encoder.encode_prompts(PROMPTS)
     assert len(wanted) == len(PROMPTS)
-    assert len(encoder._prompt_vectors._kept) == 3
+    assert len(encoder._prompt_vectors._cached) == 3
     np.testing.assert_array_equal(encoder.encode_prompts(PROMPTS), wanted)
 
 
@@ -629,9 +629,9 @@ def test_auto_passes_over_speech_models_and_unfinished_ones(tmp_path):
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        (ModelChoice(visual="nothing"), "VISUAL_MODEL=nothing is no folder"),
-        (ModelChoice(visual="./nothing"), r"VISUAL_MODEL=./nothing is no folder"),
-        (ModelChoice(visual="../nothing"), r"VISUAL_MODEL=../nothing is no folder"),
+        (ModelChoice(visual="nothing"), "VISUAL_MODEL=nothing is not a folder"),
+        (ModelChoice(visual="./nothing"), r"VISUAL_MODEL=./nothing is not a folder"),
+        (ModelChoice(visual="../nothing"), r"VISUAL_MODEL=../nothing is not a folder"),
         (ModelChoice(visual="a/b"), "fetch --repository a/b$"),
         (ModelChoice(visual="a/here", visual_revision="v2"), "a/here --revision v2$"),
         (ModelChoice(speech="siri"), "SPEECH_MODEL=siri is not known"),

@@ -249,7 +249,7 @@ def test_a_file_that_was_damaged_is_fetched_again_and_no_other(hub, tmp_path, da
     assert fetch(found(hub), tmp_path) == folder
     assert downloads(hub) == [(f"/cdn/{REPOSITORY}/onnx/text_model_quantized.onnx", None)]
     assert graph.read_bytes() == whole
-    assert (f"{graph} is not as it came" in caplog.text) == (damage == "other bytes")
+    assert (f"{graph} has changed since it was fetched" in caplog.text) == (damage == "other bytes")
     assert read_record(folder).files.keys() == {file.name for file in found(hub).files}
 
 
@@ -302,7 +302,7 @@ def test_a_fetch_that_failed_goes_on_in_the_next_run(hub, tmp_path):
     graph = "onnx/vision_model_quantized.onnx"
     held = 5000
     hub.breaks = [10**9] * 3 + [held, 0, 0]
-    with pytest.raises(HubUnreachable, match=rf"vision_model_quantized.* broke off at {held} of"):
+    with pytest.raises(HubUnreachable, match=rf"vision_model_quantized.* stopped at {held} of"):
         fetch(found(hub), tmp_path)
     assert fetched(tmp_path) == []
     hub.asked.clear()
@@ -323,7 +323,7 @@ def test_a_hub_without_ranges_sends_the_file_anew(hub, tmp_path):
 def test_a_damaged_file_is_removed_and_named(hub, tmp_path):
     hub.damaged = True
     source = found(hub)
-    with pytest.raises(FetchError, match=r"config\.json .* came damaged"):
+    with pytest.raises(FetchError, match=r"config\.json .* arrived damaged"):
         fetch(source, tmp_path)
     hub.damaged = False
     fetch(source, tmp_path)
@@ -342,7 +342,7 @@ def test_a_failed_update_leaves_the_model_before_it(hub, tmp_path):
 
 
 def test_a_fetch_gives_up_in_time_and_keeps_what_came(hub, tmp_path):
-    with pytest.raises(HubUnreachable, match="was not here in time"):
+    with pytest.raises(HubUnreachable, match="could not be fetched in time"):
         fetch(found(hub), tmp_path, limit_s=-1)
     assert list((tmp_path / ".partial").rglob("*.part"))
     fetch(found(hub), tmp_path)
@@ -388,7 +388,7 @@ def test_two_fetches_of_one_model_do_not_mix(hub, tmp_path):
         ("not a name", "main", "no repository not a name"),
         (REPOSITORY, "missing", "has no revision missing"),
         (REPOSITORY, "broken", "cannot be reached: Server error '500"),
-        ("only/card", "main", "holds no model for this engine"),
+        ("only/card", "main", "has no model for this engine"),
     ],
 )
 def test_a_repository_that_cannot_be_used_is_told(hub, repository, revision, message):
@@ -551,7 +551,7 @@ def test_a_killed_fetch_goes_on_in_the_next_process(hub, tmp_path):
     hub.breaks = [10**9] * 3 + [3000] + [0] * 4
     broken = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert broken.returncode == 1
-    assert "broke off at 3000 of" in broken.stderr
+    assert "stopped at 3000 of" in broken.stderr
     hub.breaks.clear()
     hub.asked.clear()
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

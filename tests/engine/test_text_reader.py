@@ -76,7 +76,7 @@ def test_caption_over_a_photograph(reader):
 @pytest.mark.parametrize("name", ["chelsea", "coffee", "astronaut", "rocket"])
 def test_photographs_hold_few_words(reader, name):
     read = reader.read(getattr(skimage.data, name)())
-    assert all(len(line) >= text_reader.FEWEST_LETTERS for line in read)
+    assert all(len(line) >= text_reader.MIN_LETTERS for line in read)
     assert len(" ".join(read)) < 30  # an astronaut's suit says NASA
 
 
@@ -101,7 +101,7 @@ def test_no_more_than_the_largest_lines_are_read(reader, recognised):
     image = np.hstack(columns)
     cv2.putText(image, "HEADLINE", (500, 535), cv2.FONT_HERSHEY_SIMPLEX, 2.0, (0, 0, 0), 3)
     read = reader.read(image)
-    assert len(recognised) == text_reader.MOST_LINES
+    assert len(recognised) == text_reader.MAX_LINES
     assert "HEADLINE" in read
 
 

@@ -106,7 +106,7 @@ def test_a_model_that_is_not_there_is_asked_for(package, tmp_path, speech, messa
 @pytest.mark.parametrize("name", ["model.bin", "config.json", "tokenizer.json"])
 def test_a_folder_that_is_no_model_is_named(package, folder, name):
     (folder / name).unlink()
-    with pytest.raises(ModelError, match=f"whisper-tiny is no Whisper model .* has no {name}"):
+    with pytest.raises(ModelError, match=f"whisper-tiny is not a Whisper model .* has no {name}"):
         WhisperRecogniser(folder, threads=1)
 
 

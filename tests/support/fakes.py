@@ -39,9 +39,9 @@ class NumberEncoder:
     def encode_prompts(self, prompts: Sequence[str]) -> FloatArray:
         return np.array([[word in prompt for word in ("early", "late")] for prompt in prompts], "f")
 
-    def pool(self, frame_vectors: FloatArray, firsts: Sequence[int]) -> FloatArray:
-        counts = np.diff([*firsts, len(frame_vectors)])
-        return np.add.reduceat(frame_vectors, firsts, axis=0) / counts[:, None]
+    def pool(self, frame_vectors: FloatArray, first_frames: Sequence[int]) -> FloatArray:
+        counts = np.diff([*first_frames, len(frame_vectors)])
+        return np.add.reduceat(frame_vectors, first_frames, axis=0) / counts[:, None]
 
     def similarity(self, pooled: Sequence[FloatArray], prompt_vectors: FloatArray) -> FloatArray:
         return LOG_ODDS.similarity_at(90 * products(pooled, prompt_vectors))
