@@ -22,16 +22,16 @@ from engine.indexing.tasks import API_MAX_VIDEO_BYTES
 from engine.models.choice import ModelChoice, chosen_models
 from engine.service import Service
 
-# Enough for every upload worker a client may have, its polls and a few callers more.
+# Enough for every upload worker that a client may have, its polling and a few other clients.
 HTTP_THREADS = 32
-# What is left of the body of a refused request is read up to here, so that the caller hears the
-# refusal; beyond, the connection is closed.
+# The rest of a refused request's body is read up to this size, so that the client gets the
+# response; beyond it, the connection is closed.
 MAX_UNREAD_BYTES = 64 * 1024**2
 CHUNK_BYTES = 256 * 1024
 
 
 class EngineError(UserError):
-    """The engine cannot have its folder or its address; the message says what to do."""
+    """The engine cannot use its folder or its address; the message says what to do."""
 
     title = "The engine cannot start"
     page_status = 503
@@ -39,7 +39,7 @@ class EngineError(UserError):
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What a server needs to know; port 0 takes any free one, workers 0 one per processor."""
+    """Options of a server; port 0 stands for any free one, workers 0 for one per processor."""
 
     data_dir: Path
     host: str = "127.0.0.1"
@@ -55,7 +55,7 @@ class EngineOptions:
 
     @classmethod
     def of(cls, settings: Settings) -> EngineOptions:
-        """What the settings say of an engine that serves others."""
+        """The options in the settings, for an engine that serves other programs."""
         return cls(
             data_dir=settings.engine_data_dir,
             host=settings.engine_host,
@@ -71,7 +71,7 @@ class EngineOptions:
         )
 
     def embedded(self) -> EngineOptions:
-        """The same for this program alone: on any free port of this machine, without limits."""
+        """The same options for this program alone: on any free local port, without limits."""
         return EngineOptions(
             data_dir=self.data_dir,
             workers=self.workers,
@@ -85,8 +85,8 @@ class EngineOptions:
 def running_engine(options: EngineOptions) -> Iterator[str]:
     """Serve for as long as the body runs; yields the URL, without a version.
 
-    Raises EngineError where another engine uses the folder or the address is taken, CatalogError
-    for a damaged catalogue, and ModelError for a model that is damaged or not there.
+    Raises EngineError if another engine uses the folder or the address is taken, CatalogError for a
+    damaged catalogue, and ModelError for a damaged or missing model.
     """
     models = chosen_models(options.models, threads=1, check=True)
     with _sole_use(options.data_dir):
@@ -108,7 +108,7 @@ def running_engine(options: EngineOptions) -> Iterator[str]:
 def served(
     service: Service, options: ApiOptions, host: str = "127.0.0.1", port: int = 0
 ) -> Iterator[str]:
-    """Answer HTTP for a service for as long as the body runs; yields the URL."""
+    """Serve HTTP for a service for as long as the body runs; yields the URL."""
     app = create_app(service, options)
     server = Server((host, port), app, numthreads=HTTP_THREADS, server_name="engine")
     server.ConnectionClass = _Connection
@@ -118,10 +118,10 @@ def served(
 
 
 class _Request(HTTPRequest):
-    """A request whose body may be refused unread, in constant memory."""
+    """A request that can be refused before its body is read, in constant memory."""
 
     def send_headers(self) -> None:
-        """Read on to the end of the body, or give the connection up."""
+        """Read the body to its end, or close the connection."""
         if self.chunked_read:
             self.close_connection |= not self.rfile.closed
         elif not 0 <= getattr(self.rfile, "remaining", 0) <= MAX_UNREAD_BYTES:
@@ -138,15 +138,16 @@ class _Connection(HTTPConnection):
 
 @contextmanager
 def _sole_use(data_dir: Path) -> Iterator[None]:
-    """Two engines on one folder would index everything twice and lose each other's files."""
+    """Lock the folder: two engines would index everything twice and delete each other's files."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         lock = FileLock(data_dir / "engine.lock")
         lock.acquire(timeout=0)
     except Timeout:
         raise EngineError(
-            f"Another engine is using {data_dir}; it may be a pipeline or the prompt lab that "
-            "still runs. Wait for its end, stop it, or choose another folder with ENGINE_DATA_DIR."
+            f"Another engine is using {data_dir}; it may belong to a pipeline or a prompt lab that "
+            "is still running. Wait until it ends, stop it, or choose another folder with "
+            "ENGINE_DATA_DIR."
         ) from None
     except OSError as error:
         raise EngineError(f"Cannot write to {data_dir}: {error.strerror or error}.") from error

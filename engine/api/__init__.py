@@ -1,7 +1,7 @@
-"""The platform's HTTP face, v1.1 and v1.2: routes, authentication, error bodies, limits.
+"""Serves the platform over HTTP as API v1.1 and v1.2: routes, authentication, errors, limits.
 
-Nothing below this package knows HTTP. Views parse nothing and decide nothing: `routing` gives them
-what their signatures ask for, checked, and renders what they return.
+Nothing below this package knows HTTP. Views neither parse nor validate: `routing` passes them what
+their signatures declare, already validated, and renders what they return.
 """
 
 from engine.api.app import create_app

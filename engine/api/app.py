@@ -1,4 +1,4 @@
-"""The WSGI app: one table of routes under both versions, and what happens around every view."""
+"""The WSGI app: one table of routes for both versions, and what happens around every view."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from engine.api import limits, uploads
-from engine.api.links import PATH as PICTURES
+from engine.api.links import PATH as THUMBNAILS
 from engine.api.openapi import openapi
 from engine.api.routes import ROUTES
 from engine.api.schemas.base import refusal
@@ -47,7 +47,7 @@ def create_app(service: Service, options: ApiOptions | None = None) -> Flask:
     attach(app, State(service, chosen, limits.RateLimiter(chosen.rate_limit)))
     for version in VERSIONS:
         app.register_blueprint(_blueprint(version), url_prefix=f"/{version}")
-    app.add_url_rule(f"{PICTURES}/<token>", view_func=thumbnail_image)
+    app.add_url_rule(f"{THUMBNAILS}/<token>", view_func=thumbnail_image)
     app.add_url_rule(OPENAPI, "openapi", lambda: jsonify(openapi(VERSIONS)))
     app.before_request(uploads.limit_body)
     app.before_request(_authenticate)
@@ -73,13 +73,13 @@ def _blueprint(version: str) -> Blueprint:
 def _authenticate() -> None:
     key = state().options.api_key
     given = request.headers.get("x-api-key", "")
-    is_open = request.path == OPENAPI or request.path.startswith(f"{PICTURES}/")
+    is_open = request.path == OPENAPI or request.path.startswith(f"{THUMBNAILS}/")
     if key and not is_open and not hmac.compare_digest(given.encode(), key.encode()):
-        raise PlatformError("api_key_invalid", "The x-api-key header is absent or wrong.")
+        raise PlatformError("api_key_invalid", "The x-api-key header is missing or wrong.")
 
 
 def _limit_calls() -> None:
-    """Count a call by what it is about: the part of the path after the version."""
+    """Count a call in its group of routes: the part of the path after the version."""
     version, _, rest = request.path.strip("/").partition("/")
     if version not in VERSIONS:
         return
@@ -108,7 +108,7 @@ def _model_fails(error: ModelError) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
-    """Errors of the HTTP layer itself, in the API's shape."""
+    """Errors of the HTTP layer itself, in the form of the API's errors."""
     status = error.code or 500
     if status == 413:
         return _refused(uploads.too_large())

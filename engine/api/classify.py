@@ -23,7 +23,7 @@ from engine.retrieval.classify import VideoClasses
 
 @dataclass(frozen=True)
 class View:
-    """How a caller wants to see classes; `labels`: in v1.1's words."""
+    """What a response shows of each class; with `labels` in v1.1's keys."""
 
     labels: bool
     clips: bool
@@ -49,7 +49,7 @@ def classify_index(body: ClassifyIndexBody) -> ClassifyResponse:
 
 
 def classify_page(page_token: str) -> ClassifyResponse:
-    """A further page of a classification."""
+    """Get a further page of a classification."""
     return _response(state().classified.page(page_token))
 
 

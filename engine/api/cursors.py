@@ -1,4 +1,4 @@
-"""Further pages of one result, kept for a few minutes under an opaque token."""
+"""Further pages of a result, stored for a few minutes under an opaque page token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uuid import uuid4
 from engine.catalog.tables import now
 from engine.errors import PlatformError
 
-# The hosted platform's tokens lived five minutes. The numbers bound the memory they take.
+# The hosted platform's page tokens expired after five minutes. The numbers limit the memory.
 LIFETIME = timedelta(minutes=5)
 MAX_RESULTS = 100
 MAX_ITEMS = 200_000
@@ -24,9 +24,9 @@ View = TypeVar("View")
 
 @dataclass(frozen=True)
 class ResultPage(Generic[Item, View]):
-    """One page of a result; `view` is how its caller wants to see it, tokens are empty at its ends.
+    """One page of a result; `view` says how to show it, and tokens are empty at its ends.
 
-    `limit` and `total` count items of the whole result.
+    `limit` is the number of items on a page, `total` that of the whole result.
     """
 
     items: Sequence[Item]
@@ -47,43 +47,43 @@ class _Result(Generic[Item, View]):
 
 
 class ResultPages(Generic[Item, View]):
-    """Splits results into pages; the oldest go first when there are too many."""
+    """Splits results into pages; the oldest results are dropped when there are too many."""
 
     def __init__(self) -> None:
         self._results: OrderedDict[str, _Result[Item, View]] = OrderedDict()
         self._lock = threading.Lock()
 
     def first(self, items: Sequence[Item], limit: int, view: View) -> ResultPage[Item, View]:
-        """The first page of a new result; the rest is kept when there is a rest."""
+        """The first page of a new result; the result is stored if it has more pages."""
         result = _Result(items, view, limit, now() + LIFETIME)
         key = str(uuid4())
         if len(items) > limit:
             with self._lock:
                 self._results[key] = result
-                self._make_room()
+                self._drop_oldest()
         return _page(result, key, 0)
 
     def page(self, token: str) -> ResultPage[Item, View]:
-        """The page that a token stands for; raises PlatformError for a dead or unknown one."""
+        """The page of a token; raises PlatformError if the token is unknown or has expired."""
         key, _, digits = token.rpartition("-")
         is_number = digits.isascii() and digits.isdecimal() and len(digits) < 10
         with self._lock:
             result = self._results.get(key)
         if result is None or result.expires_at <= now() or not is_number:
-            raise _dead()
+            raise _expired()
         number = int(digits)
         if number * result.limit >= len(result.items):
-            raise _dead()
+            raise _expired()
         return _page(result, key, number)
 
-    def _make_room(self) -> None:
+    def _drop_oldest(self) -> None:
         held = sum(len(result.items) for result in self._results.values())
         while len(self._results) > MAX_RESULTS or (held > MAX_ITEMS and len(self._results) > 1):
             _, oldest = self._results.popitem(last=False)
             held -= len(oldest.items)
 
 
-def _dead() -> PlatformError:
+def _expired() -> PlatformError:
     return PlatformError(
         "search_page_token_expired",
         "The page token is unknown or has expired: send the request again.",

@@ -1,4 +1,4 @@
-"""Routes of engines, and of what this platform does not do."""
+"""Routes of engines, and of features that this platform does not have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.errors import PlatformError, not_found
 
 
 def list_engines() -> EnginesResponse:
-    """List the engines that an index may name; behind all of them is this one."""
+    """List the engine names that an index may have; this engine stands behind all of them."""
     engines = [_engine(name) for name in get_args(EngineName)]
     info: PageInfo = {
         "page": 1,
@@ -24,34 +24,34 @@ def list_engines() -> EnginesResponse:
 
 
 def get_engine(engine_id: str) -> EngineResponse:
-    """One engine."""
+    """Get an engine."""
     if engine_id not in get_args(EngineName):
         raise not_found(engine_id, "engines")
     return _engine(engine_id)
 
 
 def no_text(**_: str) -> NoReturn:
-    """Refused: this platform writes no texts about videos."""
+    """Refused: this platform generates no text about videos."""
     raise PlatformError(
         "index_not_supported_for_generate",
-        "This platform writes no texts about videos: it classifies and searches them.",
+        "This platform generates no text about videos: it classifies and searches them.",
     )
 
 
 def no_embeddings(**_: str) -> NoReturn:
-    """Refused: this platform gives no embeddings away."""
+    """Refused: this platform does not return embeddings."""
     raise PlatformError(
         "parameter_invalid",
-        "This platform gives no embeddings away: it classifies and searches videos.",
+        "This platform does not return embeddings: it classifies and searches videos.",
     )
 
 
 def no_transfers(**_: str) -> NoReturn:
-    """Refused: this platform fetches videos by their direct address only."""
+    """Refused: this platform downloads videos by their direct URL only."""
     raise PlatformError(
         "parameter_invalid",
-        "This platform has no links to other services: upload the video to /tasks, or give its "
-        "direct address there as video_url.",
+        "This platform is not connected to other services: upload the video to /tasks, or give its "
+        "direct URL there as video_url.",
     )
 
 

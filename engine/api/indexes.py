@@ -18,7 +18,7 @@ from engine.service import Usage
 
 
 def create_index(body: CreateIndexBody) -> IdResponse:
-    """Make an index, in v1.1's or v1.2's spelling."""
+    """Create an index, with the fields of v1.1 or of v1.2."""
     return {"_id": service().create_index(body.index_name, body.specs, body.addons or []).id}
 
 
@@ -30,7 +30,7 @@ def list_indexes(page: PageRequest) -> PageResponse[IndexResponse]:
 
 
 def get_index(index_id: str) -> IndexResponse:
-    """One index, with the keys of both versions."""
+    """Get an index, with the keys of both versions."""
     return _response(service().index(index_id), service().usage([index_id])[index_id])
 
 

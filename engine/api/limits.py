@@ -1,4 +1,4 @@
-"""How often the platform may be called, and how much of that is left."""
+"""The rate limit: how often the platform may be called, and how many calls are left."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from flask import Response, g, request
 
 WINDOW_S = 60
-# What callers are told where there is no limit: programs read the headers as numbers.
+# Reported where there is no limit, because programs read the headers as numbers.
 UNLIMITED = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """Where a caller stands; `reset` is UTC epoch seconds."""
+    """The state of a rate limit; `reset` is in UTC epoch seconds."""
 
     limit: int
     used: int
@@ -23,19 +23,19 @@ class Allowance:
 
     @property
     def remaining(self) -> int:
-        """Calls that are left in this window."""
+        """Calls left in this window."""
         return max(self.limit - self.used, 0)
 
     @property
     def exceeded(self) -> bool:
-        """Whether this call is one too many."""
+        """Whether this call exceeds the limit."""
         return self.used > self.limit
 
 
 class RateLimiter:
-    """Counts calls by group of routes in windows of a minute; limit 0 counts and refuses nothing.
+    """Counts calls by group of routes in windows of a minute; with limit 0 it refuses nothing.
 
-    Reading, which includes polling a task and asking for further pages, is free.
+    Reading is free, including polling a task and requesting further pages.
     """
 
     def __init__(self, limit: int) -> None:
@@ -45,7 +45,7 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def call(self, group: str, *, counts: bool) -> Allowance:
-        """Note a call."""
+        """Record a call."""
         window = int(time.time()) // WINDOW_S
         with self._lock:
             if window != self._window:
@@ -59,14 +59,14 @@ class RateLimiter:
 
 
 def note_call(limiter: RateLimiter, group: str) -> Allowance:
-    """Count the present request if it makes work."""
+    """Count the current request if it is a POST, which causes work."""
     allowance = limiter.call(group, counts=request.method == "POST")
     g.allowance = allowance
     return allowance
 
 
 def add_headers(response: Response) -> None:
-    """Say where the caller stands, if the request got as far as being counted."""
+    """Report the state of the rate limit, if the request got as far as being counted."""
     allowance: Allowance | None = g.get("allowance")
     if allowance is None:
         return

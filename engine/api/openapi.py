@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the table of routes and the signatures of their views."""
+"""The OpenAPI document, generated from the table of routes and the signatures of their views."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMATS: dict[str, Json] = {
 
 
 def openapi(versions: Sequence[str]) -> Json:
-    """OpenAPI 3.1 for every route under every version."""
+    """OpenAPI 3.1 for every route of every version."""
     schemas: Json = {}
     paths: Json = {}
     for version in versions:
@@ -81,7 +81,7 @@ def _parameters(route: Route, schemas: Json) -> list[Json]:
 
 
 def _filters(listing: Listing) -> list[Json]:
-    """A list's filters; those with an order also as ranges."""
+    """A list's filters; numbers and times also as ranges."""
     found = []
     for name, field in listing.fields.items():
         spellings = [name]
@@ -107,7 +107,7 @@ def _responses(route: Route, schemas: Json) -> Json:
 
 
 def _schema(kind: Any, schemas: Json) -> Json:
-    """The JSON schema of a type; those that it is made of go into `schemas`."""
+    """The JSON schema of a type; schemas that it refers to are added to `schemas`."""
     schema = TypeAdapter(kind).json_schema(ref_template=REFERENCES)
     schemas |= schema.pop("$defs", {})
     return schema

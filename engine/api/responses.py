@@ -1,4 +1,4 @@
-"""The JSON objects that the API answers with, key by key as clients of v1.1 and v1.2 expect."""
+"""The JSON objects of the API's responses, key by key as clients of v1.1 and v1.2 expect them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.retrieval.search import Confidence, Match
 from engine.service import Usage
 
 Item = TypeVar("Item")
-# Gives the address of a video's picture at a time in seconds.
+# Makes the URL of a video's thumbnail at a time in seconds.
 Links = Callable[[str, float], str]
 
 
@@ -258,7 +258,7 @@ def timestamp(moment: datetime) -> str:
 
 
 def page_response(page: Page[Any], data: list[Item]) -> PageResponse[Item]:
-    """A numbered page."""
+    """A numbered page of a list."""
     info: PageInfo = {
         "page": page.request.page,
         "limit_per_page": page.request.limit,
@@ -269,10 +269,10 @@ def page_response(page: Page[Any], data: list[Item]) -> PageResponse[Item]:
 
 
 def index_response(index: Index, usage: Usage, outdated: list[str], scores: str) -> IndexResponse:
-    """An index with the keys of v1.1 and of v1.2 together: each client reads its own.
+    """An index with the keys of both v1.1 and v1.2: each client reads its own.
 
-    `outdated` are the kinds of evidence that other models made than those in use, or another
-    edition of the engine; `scores` says how scores are made where nobody measured them.
+    `outdated` are the kinds of its evidence that the models in use cannot score; `scores` says how
+    scores are computed, where they were not calibrated on videos.
     """
     engines = index.engines or [{"engine_name": index.engine_name, "engine_options": index.options}]
     return {
@@ -301,7 +301,7 @@ def index_response(index: Index, usage: Usage, outdated: list[str], scores: str)
 
 
 def task_response(task: Task, progress: Progress | None) -> TaskResponse:
-    """A task; `process` only while it runs, `error` only when it failed."""
+    """A task; it has `process` only while it runs, and `error` only if it failed."""
     metadata: TaskMetadata = {"filename": task.filename}
     if task.duration is not None and task.width is not None and task.height is not None:
         metadata |= {"duration": task.duration, "width": task.width, "height": task.height}
@@ -329,7 +329,7 @@ def task_response(task: Task, progress: Progress | None) -> TaskResponse:
 
 
 def video_response(video: Video) -> VideoResponse:
-    """A video of an index; what a client stored with it stands beside its own fields."""
+    """A video of an index; custom fields are next to its own in `metadata`."""
     own: VideoMetadata = {
         "filename": video.filename,
         "video_title": video.title or video.filename,
@@ -353,7 +353,7 @@ def video_response(video: Video) -> VideoResponse:
 
 
 def values_response(video_id: str, index_id: str, spans: Sequence[TextSpan]) -> ValuesResponse:
-    """What is said or written; null where there is nothing, as the hosted platform had it."""
+    """Transcript or screen text; null if there is none, as on the hosted platform."""
     data: list[ValueResponse] = [
         {"start": round(span.start, 3), "end": round(span.end, 3), "value": span.text}
         for span in spans
@@ -362,7 +362,7 @@ def values_response(video_id: str, index_id: str, spans: Sequence[TextSpan]) -> 
 
 
 def token_page_info(page: ResultPage[Any, Any], *, ends: bool) -> TokenPageInfo:
-    """A page of results; at the ends its tokens are empty where `ends` says so, else absent."""
+    """A page of results; tokens beyond its ends are empty with `ends`, and left out without."""
     info: TokenPageInfo = {
         "limit_per_page": page.limit,
         "total_results": page.total,
@@ -378,7 +378,7 @@ def token_page_info(page: ResultPage[Any, Any], *, ends: bool) -> TokenPageInfo:
 def class_responses(
     result: VideoClasses, links: Links, *, clips: bool, details: bool
 ) -> list[ClassResponse]:
-    """The classes of one video; clips and detailed scores only where they were asked for."""
+    """The classes of one video; clips and detailed scores only if requested."""
     shares = normalized_scores([each.score for each in result.classes])
     responses = []
     for each, share in zip(result.classes, shares, strict=True):
@@ -402,7 +402,7 @@ def class_responses(
 def label_responses(
     result: VideoClasses, links: Links, *, clips: bool, details: bool
 ) -> list[LabelResponse]:
-    """The same in v1.1's words, which knew a `max_score` of its own."""
+    """The same as v1.1's labels, which had a `max_score` of their own."""
     responses = class_responses(result, links, clips=clips, details=details)
     return [
         {**response, "max_score": round(each.max_score, 2)}
@@ -424,7 +424,7 @@ def _clip_response(clip: Clip, video: VideoClasses, links: Links) -> ClipRespons
 
 
 def match_response(match: Match, confidence: Confidence, links: Links | None) -> MatchResponse:
-    """One result of a search, with what was said or written there."""
+    """A match of a search, with what is said or shown as text there."""
     sources: list[SourceResponse] = []
     for module in match.modules:
         source: SourceResponse = {"type": module.option}

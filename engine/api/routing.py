@@ -1,12 +1,12 @@
-"""A table of routes whose views say by their signatures what they take and what they response.
+"""A table of routes whose views declare by their signatures what they take and return.
 
     def rename_index(index_id: str, body: RenameIndexBody) -> None: ...
 
     Route("PUT", "/indexes/<index_id>", rename_index, status=204)
 
-`body` is checked JSON, `form` a checked form, `query` the checked query string, `page` a page of a
-list with its filters; other parameters come from the path. The returned object is sent as JSON.
-OpenAPI and the documentation are made from the same table and the same signatures.
+`body` is validated JSON, `form` a validated form, `query` the validated query string, and `page`
+the requested page of a list with its filters; other parameters come from the path. The returned
+object is sent as JSON. OpenAPI and the documentation are generated from the same table.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PAGE_NAMES = set(ListQuery.model_fields)
 
 @dataclass(frozen=True)
 class Route:
-    """One route of every version; `listing` has the filters of a view that takes `page`."""
+    """A route of every version; `listing` has the filters of a view that takes `page`."""
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
     rule: str
@@ -40,7 +40,7 @@ class Route:
 
     @cached_property
     def hints(self) -> dict[str, Any]:
-        """Types of the view's parameters, and of its response under `return`."""
+        """Types of the view's parameters, and of its response as `return`."""
         return get_type_hints(self.view, include_extras=True)
 
     @property
@@ -52,7 +52,7 @@ class Route:
         return hash((self.method, self.rule))
 
     def respond(self, **path: str) -> Response:
-        """Give the view what it asks for and send what it returns."""
+        """Call the view with its parameters and send what it returns."""
         result = self.view(**path, **self._arguments())
         response = Response() if result is None else jsonify(result)
         response.status_code = self.status
@@ -80,7 +80,7 @@ def _form(kind: type[Body]) -> Body:
 
 
 def _page(listing: Listing) -> PageRequest:
-    """The page, order and filters that the query string asks for."""
+    """The page, order and filters of the query string."""
     order = ListQuery.model_validate(
         {name: value for name, value in request.args.items() if name in PAGE_NAMES}
     )

@@ -18,14 +18,14 @@ from engine.api.state import service, state
 from engine.errors import PlatformError
 from engine.retrieval.search import Confidence, Match, Query, SearchResult, Text, read_image
 
-MAX_PICTURE_BYTES = 32 * 1024**2
+MAX_IMAGE_BYTES = 32 * 1024**2
 
 Group = tuple[str, list[Match]]
 
 
 @dataclass(frozen=True)
 class View:
-    """How a caller wants to see what was found."""
+    """What a response shows besides the matches."""
 
     pool: SearchResult
     confidence: Confidence
@@ -33,22 +33,22 @@ class View:
 
 
 def search(body: SearchBody) -> SearchResponse:
-    """Search an index by words."""
+    """Search an index by text."""
     return _first(Text(body.query), body)
 
 
 def search_form(form: SearchForm) -> SearchResponse:
-    """Search an index by words or by a picture."""
+    """Search an index by text or by an image."""
     return _first(_query(form), form)
 
 
 def search_combined(body: CombinedBody) -> SearchResponse:
-    """Search an index by several texts, put together with and, or, not and then."""
+    """Search an index by several texts, combined with and, or, not and then."""
     return _first(body.tree, body)
 
 
 def search_page(page_token: str) -> SearchResponse:
-    """A further page of a search, whichever way it was made."""
+    """Get a further page of any kind of search."""
     return _response(state().found.page(page_token))
 
 
@@ -58,7 +58,7 @@ def _query(form: SearchForm) -> Query:
     if form.query_media_url:
         return service().fetch_image(form.query_media_url, "query_media_url")
     file = form.query_media_file
-    if file is None or file.path.stat().st_size > MAX_PICTURE_BYTES:
+    if file is None or file.path.stat().st_size > MAX_IMAGE_BYTES:
         raise PlatformError("parameter_invalid", "The query_media_file may have 32 MB at most.")
     return read_image(file.path.read_bytes(), "query_media_file")
 

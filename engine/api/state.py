@@ -1,4 +1,4 @@
-"""What the views of one app share."""
+"""What the views of an app share."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from engine.service import Service
 
 @dataclass(frozen=True)
 class ApiOptions:
-    """How callers are treated.
+    """Options of the API.
 
-    With a key, they must send it as `x-api-key`. `thresholds` apply where a request gives none;
-    `rate_limit` is calls a minute for each group of routes, 0: no limit.
+    If there is a key, clients must send it as `x-api-key`. `thresholds` apply where a request gives
+    none; `rate_limit` is in calls a minute for each group of routes, 0 for no limit.
     """
 
     api_key: str = field(default="", repr=False)
@@ -30,7 +30,7 @@ class ApiOptions:
 
 @dataclass(frozen=True)
 class State:
-    """The service and what the HTTP layer remembers between requests."""
+    """The service, and what the HTTP layer stores between requests."""
 
     service: Service
     options: ApiOptions
@@ -41,16 +41,16 @@ class State:
 
 
 def attach(app: Flask, state: State) -> None:
-    """Make this the state of an app."""
+    """Set the state of an app."""
     app.extensions["engine"] = state
 
 
 def state() -> State:
-    """The state of the app that serves this request."""
+    """The state of the app that handles the current request."""
     found: State = current_app.extensions["engine"]
     return found
 
 
 def service() -> Service:
-    """The service of the app that serves this request."""
+    """The service of the app that handles the current request."""
     return state().service

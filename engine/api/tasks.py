@@ -22,7 +22,7 @@ from engine.indexing.tasks import Upload
 
 
 def create_task(form: CreateTaskForm) -> TaskIdResponse:
-    """Upload a video, or name its URL; maybe with its transcript."""
+    """Upload a video or give its URL, optionally with its transcript."""
     video, subtitles = form.video_file, form.transcription_file
     if video and video.path.stat().st_size > service().max_video_bytes:
         raise PlatformError(
@@ -67,13 +67,13 @@ def count_tasks(query: TaskCountsQuery) -> TaskCounts:
 
 
 def get_task(task_id: str) -> TaskResponse:
-    """One task, with its progress while it runs and its reason when it failed."""
+    """Get a task, with its progress while it runs and the reason if it failed."""
     task = service().task(task_id)
     return task_response(task, service().progress(task))
 
 
 def delete_task(task_id: str) -> None:
-    """Delete a task that has ended and whose video is gone."""
+    """Delete a task that has ended and whose video has been deleted."""
     service().delete_task(task_id)
 
 

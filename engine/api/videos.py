@@ -1,4 +1,4 @@
-"""Routes of videos and of what was found in them."""
+"""Routes of videos, their transcripts, their screen text and their thumbnails."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ def list_videos(index_id: str, page: PageRequest) -> PageResponse[VideoResponse]
 
 
 def get_video(index_id: str, video_id: str, query: VideoQuery) -> VideoResponse:
-    """One video; `embed=true` is refused, for the engine gives no embeddings away."""
+    """Get a video; `embed=true` is refused, because the engine does not return embeddings."""
     if query.embed:
         raise PlatformError(
-            "parameter_invalid", "The embed parameter is invalid. This platform has no embeddings."
+            "parameter_invalid",
+            "The embed parameter is invalid. This platform does not return embeddings.",
         )
     return video_response(service().video(index_id, video_id))
 
@@ -52,32 +53,30 @@ def delete_video(index_id: str, video_id: str) -> None:
 
 
 def get_transcription(index_id: str, video_id: str, query: SpanQuery) -> ValuesResponse:
-    """What is said between two moments."""
+    """Get what is said between two times."""
     return _values(index_id, video_id, query, service().transcript(index_id, video_id))
 
 
 def get_text_in_video(index_id: str, video_id: str, query: SpanQuery) -> ValuesResponse:
-    """What is written in the picture between two moments."""
+    """Get the text on the screen between two times."""
     return _values(index_id, video_id, query, service().screen_text(index_id, video_id))
 
 
 def get_logo(index_id: str, video_id: str, query: SpanQuery) -> ValuesResponse:
-    """The same, for a logo is known here by what can be read on it."""
+    """Get the text on the screen too: logos are recognised by their text only."""
     return get_text_in_video(index_id, video_id, query)
 
 
 def get_thumbnail(index_id: str, video_id: str, query: TimeQuery) -> ThumbnailResponse:
-    """The address of a picture at a moment; it works for an hour."""
+    """Get the presigned URL of a thumbnail at a time; it works for an hour."""
     time_s = service().thumbnail_time(index_id, video_id, query.time)
     return {"thumbnail": state().links.here()(video_id, time_s)}
 
 
 def thumbnail_image(token: str) -> Response:
-    """The picture itself, outside the versions and without a key."""
-    picture = service().thumbnail(*state().links.read(token))
-    return Response(
-        picture, mimetype="image/jpeg", headers={"Cache-Control": "private, max-age=3600"}
-    )
+    """The thumbnail itself, outside the versions and without an API key."""
+    jpeg = service().thumbnail(*state().links.read(token))
+    return Response(jpeg, mimetype="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
 def _values(
@@ -87,7 +86,7 @@ def _values(
     end = float("inf") if query.end is None else query.end
     if end < start:
         raise PlatformError(
-            "parameter_invalid", "The end parameter is invalid. It lies before start."
+            "parameter_invalid", "The end parameter is invalid. It is before start."
         )
     inside = [span for span in spans if span.end > start and span.start < end]
     return values_response(video_id, index_id, inside)

@@ -2,8 +2,8 @@
 
 A query finds segments of videos. Combined queries work on sets of segments: `and` keeps the time
 that its parts share and takes the lowest of their scores, `or` keeps everything, `not` cuts its
-second part out of its first, and `then` joins a segment of one part with the next segment of the
-part that follows.
+second part out of its first, and `then` joins each segment of a part with the last segment of the
+previous part that ends before it begins.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ MAX_IMAGE_PIXELS = 50_000_000
 
 @dataclass(frozen=True)
 class Text:
-    """Something described in words."""
+    """A text to search for."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Image:
-    """Something that looks like an image: uint8[h, w, 3] RGB."""
+    """An image to search for: uint8[h, w, 3] RGB."""
 
     pixels: npt.NDArray[np.uint8]
 

@@ -1,4 +1,4 @@
-"""What all bodies, forms and queries share, and the words for what is wrong with one."""
+"""What all bodies, forms and queries share, and the error messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PageLimit = Annotated[int, Field(ge=1, le=50)]
 
 
 class Body(BaseModel):
-    """A body, form or query; fields that the API does not know are refused, null is not given."""
+    """A body, form or query; unknown fields are refused, and null counts as not given."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
@@ -46,7 +46,7 @@ class Body(BaseModel):
 
 @dataclass(frozen=True)
 class FilePart:
-    """A file that came in a form, and the name it had at the client's."""
+    """A file from a form, and its name on the client's side."""
 
     path: Path
     filename: str
@@ -58,13 +58,13 @@ class FilePart:
         return {"type": "string", "format": "binary"}
 
 
-def absent(field: str) -> PydanticCustomError:
-    """The error of a field that is required in this combination."""
+def missing(field: str) -> PydanticCustomError:
+    """The error for a field that is required in combination with others."""
     return PydanticCustomError("missing", "Field required", {"field": field})
 
 
 def refusal(error: ValidationError) -> PlatformError:
-    """The API's code and words for the first thing wrong with a body."""
+    """The API's code and a message for the first error in a body."""
     first = error.errors(include_url=False, include_input=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     name = name or str(first.get("ctx", {}).get("field", "body"))

@@ -1,4 +1,4 @@
-"""Bodies of classification, in every dialect the API has had since v1.1."""
+"""Bodies of classification, in every form that the API has had since v1.1."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from engine.api.schemas.base import (
     Score,
     Text,
     Word,
-    absent,
+    missing,
 )
 from engine.retrieval.classify import ClassQuery
 from engine.retrieval.search import CONFIDENCE_SCORES
 
 
 class ThresholdBody(Body):
-    """The threshold object; any part may be given, the rest has the engine's defaults."""
+    """The threshold object; the engine's defaults apply to what it leaves out."""
 
     min_video_score: Score | None = None
     min_clip_score: Score | None = None
@@ -31,7 +31,7 @@ class ThresholdBody(Body):
 
 
 class ClassBody(Body):
-    """One class; its own options win over the request's."""
+    """A class; its own options override those of the request."""
 
     name: Text
     prompts: list[Text] = Field(min_length=1)
@@ -40,7 +40,7 @@ class ClassBody(Body):
 
 
 class ClassifyBody(Body):
-    """What both classify routes take: `classes`, or `labels` as v1.1 called them."""
+    """What both classify routes take: `classes`, which v1.1 called `labels`."""
 
     classes: list[ClassBody] | None = Field(default=None, min_length=1)
     labels: list[ClassBody] | None = Field(default=None, min_length=1)
@@ -52,29 +52,29 @@ class ClassifyBody(Body):
     page_limit: PageLimit = 10
 
     @model_validator(mode="after")
-    def _few_prompts_and_own_names(self) -> ClassifyBody:
+    def _limited_prompts_and_unique_names(self) -> ClassifyBody:
         if self.classes is not None and self.labels is not None:
             raise ValueError("Give either classes or labels")
-        if not self.wanted:
-            raise absent("classes")
-        prompts = sum(len(each.prompts) for each in self.wanted)
+        if not self.either_classes:
+            raise missing("classes")
+        prompts = sum(len(each.prompts) for each in self.either_classes)
         if prompts > MAX_PROMPTS:
             raise ValueError(f"{prompts} prompts in all; at most {MAX_PROMPTS} are taken")
-        names = [each.name for each in self.wanted]
+        names = [each.name for each in self.either_classes]
         if len(set(names)) < len(names):
             raise ValueError("Two classes have the same name")
         return self
 
     @property
-    def wanted(self) -> list[ClassBody]:
-        """The classes under either name."""
+    def either_classes(self) -> list[ClassBody]:
+        """The classes, under either name."""
         return self.classes or self.labels or []
 
     def thresholds(self, defaults: Thresholds) -> Thresholds:
-        """The thresholds in force.
+        """The thresholds that apply.
 
-        A bare number is the video score (v1.1.1), a word (v1.1) stands for the score at which
-        search begins to use it, for clips and videos alike.
+        A number is the video score (v1.1.1). A word (v1.1) stands for its lowest score in search,
+        for clips and videos alike.
         """
         given = self.threshold
         if given is None:
@@ -89,7 +89,7 @@ class ClassifyBody(Body):
 
     @property
     def queries(self) -> list[ClassQuery]:
-        """The classes with the options in force for each."""
+        """The classes with the options that apply to each."""
         return [
             ClassQuery(
                 each.name,
@@ -97,7 +97,7 @@ class ClassifyBody(Body):
                 tuple(dict.fromkeys(each.options or self.options)),
                 each.conversation_option or self.conversation_option,
             )
-            for each in self.wanted
+            for each in self.either_classes
         ]
 
 
@@ -118,15 +118,15 @@ class ClassifyVideosBody(ClassifyBody):
         if self.video_ids is not None and self.video_id is not None:
             raise ValueError("Give either video_ids or video_id")
         if not self.chosen:
-            raise absent("video_ids")
+            raise missing("video_ids")
         return self
 
     @property
     def chosen(self) -> list[str]:
-        """The videos under either name, each once."""
+        """The videos, under either name, each once."""
         return list(dict.fromkeys(self.video_ids or ([self.video_id] if self.video_id else [])))
 
     @property
     def one_video_labels(self) -> bool:
-        """Whether this is v1.1's prompt_set for the labels of a single video."""
+        """Whether this is v1.1's request for the labels of a single video."""
         return self.labels is not None and self.video_id is not None

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from engine.api.schemas.base import Body, FilePart, IndexOption, PageLimit, Text, absent
+from engine.api.schemas.base import Body, FilePart, IndexOption, PageLimit, Text, missing
 from engine.service import EngineSpec
 
 EngineName = Literal["marengo2", "marengo2.5", "marengo2.6", "pegasus1", "pegasus1.1"]
 DEFAULT_ENGINE: EngineName = "marengo2.6"
 PEGASUS_OPTIONS = {"visual", "conversation"}
-# Fields that a video has of itself.
+# Fields of a video that clients cannot set.
 OWN_FIELDS = {"filename", "video_title", "duration", "fps", "width", "height", "size"}
 Key = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,100}$")]
 
@@ -32,7 +32,7 @@ class EngineBody(Body):
 
 
 class CreateIndexBody(Body):
-    """`POST /indexes` in both spellings: v1.2's `engines`, v1.1's `engine_id`, `index_options`."""
+    """`POST /indexes`: v1.2's `engines`, or v1.1's `engine_id` and `index_options`."""
 
     index_name: Text
     engines: list[EngineBody] | None = Field(default=None, min_length=1, max_length=2)
@@ -41,7 +41,7 @@ class CreateIndexBody(Body):
     addons: list[Literal["thumbnail"]] | None = None
 
     @model_validator(mode="after")
-    def _one_spelling(self) -> CreateIndexBody:
+    def _one_version(self) -> CreateIndexBody:
         if (self.engines is None) == (self.index_options is None):
             raise ValueError("Give either engines (v1.2) or engine_id and index_options (v1.1)")
         if len({each.name for each in self.specs}) < len(self.specs):
@@ -50,7 +50,7 @@ class CreateIndexBody(Body):
 
     @property
     def specs(self) -> list[EngineSpec]:
-        """The engines in either spelling, with each option once."""
+        """The engines of either version, with each option once."""
         if self.engines is None:
             options = tuple(dict.fromkeys(self.index_options or []))
             return [EngineSpec(self.engine_id or DEFAULT_ENGINE, options)]
@@ -67,7 +67,7 @@ class RenameIndexBody(Body):
 
 
 class CreateTaskForm(Body):
-    """`POST /tasks`: a file or the URL of one, maybe with its transcript."""
+    """`POST /tasks`: a file or the URL of one, optionally with its transcript."""
 
     index_id: Text
     video_file: FilePart | None = None
@@ -81,14 +81,14 @@ class CreateTaskForm(Body):
     @model_validator(mode="after")
     def _one_video_and_one_transcript(self) -> CreateTaskForm:
         if self.video_file is None and self.video_url is None:
-            raise absent("video_file")
+            raise missing("video_file")
         if self.video_file and self.video_url:
             raise ValueError("Give either video_file or video_url")
         if self.transcription_file and self.transcription_url:
             raise ValueError("Give either transcription_file or transcription_url")
         given = bool(self.transcription_file or self.transcription_url)
         if self.provide_transcription and not given:
-            raise absent("transcription_file")
+            raise missing("transcription_file")
         if given and not self.provide_transcription:
             raise ValueError("A transcription needs provide_transcription=true")
         return self
@@ -105,7 +105,9 @@ class UpdateVideoBody(Body):
     def _custom_fields_only(cls, metadata: dict[str, object]) -> dict[str, object]:
         own = OWN_FIELDS & metadata.keys()
         if own:
-            raise ValueError(f"{', '.join(sorted(own))} cannot be set: a video has it of itself")
+            raise ValueError(
+                f"{', '.join(sorted(own))} cannot be set: it belongs to the video itself"
+            )
         for name, value in metadata.items():
             if isinstance(value, int) and abs(value) >= 2**63:
                 raise ValueError(f"{name} is beyond 64 bits: send it as text")
@@ -134,13 +136,13 @@ class VideoQuery(Body):
 
 
 class SpanQuery(Body):
-    """The part of a video that is asked about, in seconds; all of it by default."""
+    """A part of a video, in seconds; all of it by default."""
 
     start: float | None = Field(default=None, ge=0)
     end: float | None = Field(default=None, ge=0)
 
 
 class TimeQuery(Body):
-    """A moment of a video, in seconds; its middle by default."""
+    """A time in a video, in seconds; its middle by default."""
 
     time: float | None = Field(default=None, ge=0)

@@ -17,7 +17,7 @@ from engine.api.schemas.base import (
     PageLimit,
     Text,
     Word,
-    absent,
+    missing,
 )
 from engine.catalog.queries import OPERATORS, VIDEOS, Condition, read_condition
 from engine.errors import PlatformError
@@ -29,7 +29,7 @@ FILTER_NAMES = {"id": "_id", "title": "video_title"}
 
 
 class SearchChoices(Body):
-    """What every kind of search takes beside its query."""
+    """What every kind of search takes besides its query."""
 
     index_id: Text
     search_options: list[IndexOption] = Field(min_length=1)
@@ -44,7 +44,7 @@ class SearchChoices(Body):
 
     @property
     def confidence(self) -> Confidence:
-        """Scores in words, as strict as was asked."""
+        """Scores in words, as strict as requested."""
         return Confidence(self.adjust_confidence_level)
 
     def request(self, query: Query) -> SearchRequest:
@@ -68,13 +68,13 @@ class SearchBody(SearchChoices):
 
 
 class SearchForm(SearchChoices):
-    """`POST /search-v2`: by words, or by a picture."""
+    """`POST /search-v2`: by text, or by an image."""
 
     query_text: Text | None = None
     query_media_type: Literal["image"] | None = None
     query_media_url: Text | None = None
     query_media_file: FilePart | None = None
-    # The vendor's SDK sends an empty field of this name, so that its form has a part.
+    # The vendor's SDK sends an empty field of this name, so that its form is not empty.
     dummy: Literal[""] = ""
 
     @field_validator("filter", mode="before")
@@ -91,41 +91,41 @@ class SearchForm(SearchChoices):
     def _one_query(self) -> SearchForm:
         given = [self.query_text, self.query_media_url, self.query_media_file]
         if not any(given):
-            raise absent("query_text")
+            raise missing("query_text")
         if sum(map(bool, given)) > 1:
             raise ValueError("Give one of query_text, query_media_url and query_media_file")
         if not self.query_text and not self.query_media_type:
-            raise absent("query_media_type")
+            raise missing("query_media_type")
         return self
 
 
 class TextNode(Body):
-    """Something described in words."""
+    """A text to search for."""
 
     text: Text
 
 
 class AndNode(Body):
-    """Moments that all parts share."""
+    """The time that all parts share."""
 
     parts: list[Node] = Field(alias="$and", min_length=1)
 
 
 class OrNode(Body):
-    """Moments of any part."""
+    """The time of any part."""
 
     parts: list[Node] = Field(alias="$or", min_length=1)
 
 
 class NotParts(Body):
-    """What to keep, and what to leave out of it."""
+    """What to keep, and what to cut out of it."""
 
     origin: Node
     sub: Node
 
 
 class NotNode(Body):
-    """Moments of one part that are none of another's."""
+    """The time of one part without that of another."""
 
     parts: NotParts = Field(alias="$not")
 
@@ -161,7 +161,7 @@ class CombinedBody(SearchChoices):
 
     @field_validator("query")
     @classmethod
-    def _few_texts(cls, node: Node) -> Node:
+    def _limited_texts(cls, node: Node) -> Node:
         texts = sum(1 for _ in _texts(node))
         if texts > MAX_PROMPTS:
             raise ValueError(f"{texts} texts in all; at most {MAX_PROMPTS} are taken")
@@ -169,7 +169,7 @@ class CombinedBody(SearchChoices):
 
     @property
     def tree(self) -> Query:
-        """The query in the service's terms."""
+        """The query as the service takes it."""
         return _query(self.query)
 
 
