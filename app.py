@@ -1,7 +1,7 @@
 """Serves the page: what the pipeline found, with a player beside the clips that prove it.
 
-It reads the results folder and the videos folder; only the prompt lab writes, and only into the
-results folder.
+Without --videos, videos are played from where the pipeline found them. Only the prompt lab writes
+anything, and only into the results folder.
 """
 
 from __future__ import annotations

@@ -77,7 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def settings_of(argv: Sequence[str] | None = None) -> Settings:
     """The settings in force, with the command's options laid over them."""
     parser = make_parser(__doc__, OPTIONS)
-    parser.add_argument("--yes", action="store_true", help="do not ask before costs (v1.3)")
+    parser.add_argument(
+        "--yes", action="store_true", help="Do not ask before spending money (v1.3)"
+    )
     given = parser.parse_args(argv)
     settings = read_settings(given, OPTIONS)
     return replace(settings, v13_confirm_above=math.inf) if given.yes else settings

@@ -10,7 +10,6 @@ then if it did before.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import json
@@ -31,6 +30,7 @@ from bench.labelled import (
     load_task_sets,
     print_table,
 )
+from core.command_line import make_parser
 from store.results import read_result
 
 EVERYTHING = ",".join(KINDS)
@@ -103,7 +103,7 @@ def _share(some: int, of_all: int) -> float | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = make_parser(__doc__, {})
     parser.add_argument(
         "corpus",
         nargs="?",

@@ -10,7 +10,6 @@ left out in turn.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -39,6 +38,7 @@ from bench.labelled import (
 )
 from core import classification
 from core.classification import Thresholds, classify
+from core.command_line import make_parser
 from engine import media, pooling
 from engine.evidence import Evidence, TextSpan, read_evidence, write_evidence
 from engine.indexing.extract import build_evidence
@@ -424,7 +424,7 @@ def print_ranking(corpus: Corpus, models: Models) -> None:
 
 def main() -> None:
     """Print everything."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = make_parser(__doc__, {})
     parser.add_argument("corpus", nargs="?", type=Path, default=DEFAULT_CORPUS)
     parser.add_argument("--evidence-dir", type=Path, help="keep the evidence in this folder")
     parser.add_argument("--choices", action="store_true", help="print what each rule brings")

@@ -9,7 +9,6 @@ bare products are those of the same vectors with the prompts' vectors, and nothi
 
 from __future__ import annotations
 
-import argparse
 import resource
 import sys
 import tempfile
@@ -24,6 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from core.classification import Thresholds
+from core.command_line import make_parser
 from engine.catalog.tables import Video
 from engine.evidence import Evidence, TextSpan, write_evidence
 from engine.models.choice import default_models
@@ -132,7 +132,7 @@ def bare_products(models: Models, made: list[Evidence], count: int) -> Callable[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = make_parser(__doc__, {})
     parser.add_argument("--hours", type=int, nargs="+", default=[10, 1000], help="hours of video")
     hours = parser.parse_args().hours
     models = default_models(threads=1)

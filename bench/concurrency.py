@@ -7,7 +7,6 @@ Each client has an index of its own and one that all share, and checks every ans
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import threading
@@ -22,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import requests
 
+from core.command_line import make_parser
 from engine.api import ApiOptions
 from engine.server import served
 from engine.service import Service
@@ -151,7 +151,7 @@ def run(clients: int, seconds: float, folder: Path) -> Tally:
 
 def main() -> int:
     """Print what was done; 1 where the engine was at fault."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = make_parser(__doc__, {})
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=60)
     given = parser.parse_args()

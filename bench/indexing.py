@@ -10,7 +10,6 @@ The last row is a run of pipeline.py, from its start to its last task, with load
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import os
@@ -33,6 +32,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from core.command_line import make_parser
 from engine import media
 from engine.evidence import Evidence, write_evidence
 from engine.indexing.extract import STEP_S, build_evidence
@@ -154,7 +154,7 @@ def print_row(name: str, costs: Sequence[Cost], length_s: float) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = make_parser(__doc__, {})
     parser.add_argument("--videos", type=Path, default=ROOT / "classify", metavar="DIR")
     parser.add_argument("--repeat", type=int, default=1, help="rounds; the medians are shown")
     parser.add_argument("--no-pipeline", action="store_true", help="leave out the last row")

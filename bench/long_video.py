@@ -9,7 +9,6 @@ peaks are read from /proc.
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from av.video.frame import VideoFrame
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.upload import MEBIBYTE, peak_memory
+from core.command_line import make_parser
 from engine import media
 from engine.indexing.extract import build_evidence
 from engine.models.choice import default_models
@@ -113,7 +113,7 @@ def index(path: Path) -> Cost:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = make_parser(__doc__, {})
     parser.add_argument("--minutes", type=float, nargs="+", default=[10, 120], metavar="N")
     parser.add_argument("--size", default="3840x2160", metavar="WxH", help="of the picture")
     parser.add_argument("--keyframe-s", type=float, default=1, metavar="N", help="one every N s")

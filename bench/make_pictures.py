@@ -8,7 +8,6 @@ it is.
 
 from __future__ import annotations
 
-import argparse
 import io
 import shutil
 import sys
@@ -20,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from core.command_line import make_parser
 from page.lab import drafts as lab
 from tests.support.pages import served
 
@@ -55,7 +55,7 @@ def small_png(shot: bytes) -> bytes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = make_parser(__doc__, {})
     parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
     folder = parser.parse_args().results.resolve()
     wanted = [each for each in PICTURES if each.name != "lab-compare" or lab.drafts(folder)]

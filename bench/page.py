@@ -9,7 +9,6 @@ laid out, that of a threshold from its move to the re-judged cards.
 
 from __future__ import annotations
 
-import argparse
 import random
 import shutil
 import sys
@@ -23,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from playwright.sync_api import Page, Response, sync_playwright
 
 from core.classification import Clip, Thresholds, classify
+from core.command_line import make_parser
 from store import results
 from tests.support.media import write_video
 from tests.support.pages import served
@@ -153,7 +153,7 @@ def measure(url: str) -> list[tuple[str, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = make_parser(__doc__, {})
     parser.add_argument("--videos", type=int, default=1000, help="number of videos")
     parser.add_argument("--clips", type=int, default=100, help="clips per video")
     given = parser.parse_args()

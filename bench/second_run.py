@@ -8,7 +8,6 @@ pictures only, since what is measured is the look at what is there already.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import shutil
@@ -22,6 +21,7 @@ from unittest import mock
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import pipeline
+from core.command_line import make_parser
 from tests.support.media import write_video
 
 
@@ -50,7 +50,7 @@ def seconds_to_classification(folder: Path) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = make_parser(__doc__, {})
     parser.add_argument("--videos", type=int, default=1000, help="number of files")
     count = parser.parse_args().videos
     with tempfile.TemporaryDirectory() as name:

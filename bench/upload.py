@@ -9,7 +9,6 @@ are read from /proc.
 
 from __future__ import annotations
 
-import argparse
 import re
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from core.command_line import make_parser
 from twelvelabs_client import TwelveLabsClient
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +45,7 @@ def start_engine(data_dir: Path) -> tuple[subprocess.Popen[str], str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = make_parser(__doc__, {})
     parser.add_argument("--gigabytes", type=float, default=2.0, help="size of the file")
     size = int(parser.parse_args().gigabytes * 1024**3) - MEBIBYTE  # the platform takes 2 GB
     with tempfile.TemporaryDirectory() as folder:

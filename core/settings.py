@@ -21,7 +21,7 @@ from core.errors import UserError
 
 
 class SettingError(UserError):
-    """A setting has a value it cannot have; the message names the setting and the rule."""
+    """A setting has an invalid value; the message names the setting and the rule."""
 
     title = "A setting is wrong"
 
@@ -94,7 +94,7 @@ def setting(
 
 @dataclass(frozen=True)
 class Settings:
-    """The values in force. The environment variable of a field is its name in capitals."""
+    """The values in force. A field's environment variable is its name in capitals."""
 
     api_url: str = setting(
         "", "Platform to use, for example https://host/v1.3; empty starts the embedded engine"
@@ -108,8 +108,8 @@ class Settings:
     index_name: str = setting("video-classification", "Index the videos are put in")
     reindex: bool = setting(
         False,
-        "Whether to empty an index whose evidence is by other models, or in another format "
-        "version, and index its videos again: yes or no",
+        "Whether to empty an index whose evidence was made by other models or in another format "
+        "version, and to index its videos again: yes or no",
     )
     options: tuple[str, ...] = setting(
         ("visual", "conversation", "text_in_video"),

@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make the samples that are missing; returns 2 if that cannot be done."""
     parser = make_parser(__doc__, OPTIONS, "python -m steps.samples")
     parser.add_argument(
-        "--force", action="store_true", help="make them even if the folder has other videos"
+        "--force", action="store_true", help="Make them even if the folder has other videos"
     )
     given = parser.parse_args(arguments)
     # --help need not wait for PyAV and NumPy.

@@ -123,28 +123,34 @@ def _is_settled(settings: Settings) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser(__doc__, {}, "python -m engine.models")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("show", help="print the models in use and where fetched ones are from")
-    fetching = commands.add_parser("fetch", help="fetch a model from the Hugging Face hub")
+    commands.add_parser("show", help="Print the models in use and the sources of fetched ones")
+    fetching = commands.add_parser(
+        "fetch", help="Fetch a model from the Hugging Face hub", allow_abbrev=False
+    )
     fetching.add_argument(
         "--repository",
         metavar="R",
-        help=f"repository of the hub: a CLIP or SigLIP encoder in ONNX ({CLIP_REPOSITORY}, or what "
+        help=f"Repository of the hub: a CLIP or SigLIP encoder in ONNX ({CLIP_REPOSITORY}, or what "
         "VISUAL_MODEL names) or a Whisper model for faster-whisper",
     )
-    fetching.add_argument("--revision", metavar="REV", help="branch, tag or commit; or main")
+    fetching.add_argument(
+        "--revision",
+        metavar="REV",
+        help="Branch, tag or commit (default: VISUAL_MODEL_REVISION, or main)",
+    )
     add_options(fetching, OPTIONS)
     fetching.add_argument(
-        "--full", action="store_true", help="full precision: larger and slower than int8"
+        "--full", action="store_true", help="Full precision: larger and slower than int8"
     )
     fetching.add_argument(
         "--accept-licence",
         action="store_true",
-        help="fetch even if the licence does not plainly allow use in products",
+        help="Fetch even if the licence does not clearly allow use in products",
     )
     fetching.add_argument(
         "--optional",
         action="store_true",
-        help="try once, briefly, and only if there is no fetched encoder; never fail",
+        help="Try once, briefly, and only if no encoder has been fetched; never fail",
     )
     return parser
 
