@@ -1,7 +1,7 @@
 """The classes file: `{"classes": [{"name": ..., "prompts": [...]}]}`, or the bare list.
 
-Other keys beside "classes" are notes of the author's and are left alone; within a class they are
-refused, because "prompt" for "prompts" is a slip that would cost a whole run.
+Other keys beside "classes" are the author's notes and are ignored; inside a class they are refused,
+because a typo such as "prompt" for "prompts" would waste a whole run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core.errors import UserError
 # The platform's limits for one request: prompts over all classes, characters of each text.
 MAX_PROMPTS = 100
 MAX_CHARACTERS = 2000
-# Shown as nothing, though Unicode counts them among letters and marks.
+# Letters and marks to Unicode, but nothing is displayed for them.
 INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800")
 SHAPE = '{"classes": [{"name": "Pets", "prompts": ["dog", "cat"]}]}'
 
@@ -43,7 +43,7 @@ class ClassesError(UserError):
 
 
 def load_classes(path: Path) -> tuple[PromptClass, ...]:
-    """Read and check a classes file; names and prompts come without space around them."""
+    """Read and check a classes file; names and prompts are stripped. Raises ClassesError."""
     try:
         return parse_classes(path.read_bytes())
     except FileNotFoundError:
@@ -85,33 +85,33 @@ def _read(content: bytes) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; of a key that is there twice, Python would keep the last value unasked."""
+    """A JSON object; of a repeated key, Python would silently keep only the last value."""
     keys = Counter(key for key, _ in pairs)
     for key, count in keys.items():
         if count > 1:
             names = [repr(value) for other, value in pairs if other == "name"]
             where = f" in the class {names[0]}" if names else ""
-            raise ClassesError(f"the key {key!r} is there {count} times{where}: merge its values")
+            raise ClassesError(f"the key {key!r} appears {count} times{where}: merge its values")
     return dict(pairs)
 
 
 def _entries(data: Any) -> list[Any]:
     entries = data.get("classes") if isinstance(data, dict) else data
     if not isinstance(entries, list):
-        raise ClassesError(f"it must hold a list of classes: {SHAPE}")
+        raise ClassesError(f"it must contain a list of classes: {SHAPE}")
     if not entries:
-        raise ClassesError("it holds no class: give at least one with a name and prompts")
+        raise ClassesError("it contains no class: give at least one with a name and prompts")
     return entries
 
 
 def _checked(entries: Sequence[Any]) -> tuple[PromptClass, ...]:
     classes = tuple(_class(entry, position) for position, entry in enumerate(entries, start=1))
-    _no_twins([found.name for found in classes], "class", "names")
+    _refuse_duplicates([found.name for found in classes], "class", "names")
     total = sum(len(found.prompts) for found in classes)
     if total > MAX_PROMPTS:
         raise ClassesError(
-            f"{total} prompts in all are more than the {MAX_PROMPTS} that a platform takes at once:"
-            f" take out {total - MAX_PROMPTS}"
+            f"{total} prompts in total exceed the limit of {MAX_PROMPTS} in one request:"
+            f" remove {total - MAX_PROMPTS}"
         )
     return classes
 
@@ -123,14 +123,16 @@ def _class(entry: Any, position: int) -> PromptClass:
     name = _text(entry.get("name"), f"the name of {where}")
     where = f"{where} ({name!r})"
     for key in sorted(entry.keys() - {"name", "prompts"}):
-        raise ClassesError(f'{where} has an unknown field {key!r}: only "name" and "prompts" count')
+        raise ClassesError(
+            f'{where} has an unknown field {key!r}: only "name" and "prompts" are allowed'
+        )
     given = entry.get("prompts")
     if not isinstance(given, list):
         raise ClassesError(f"the prompts of {where} must be a list of strings")
     if not given:
         raise ClassesError(f"{where} has no prompts: give at least one")
     prompts = [_text(text, f"prompt {place} of {where}") for place, text in enumerate(given, 1)]
-    _no_twins(prompts, f"{where}, prompt", "prompts")
+    _refuse_duplicates(prompts, f"{where}, prompt", "prompts")
     return PromptClass(name, tuple(prompts))
 
 
@@ -144,30 +146,31 @@ def _text(value: Any, where: str) -> str:
         raise ClassesError(f"{where} is empty")
     if len(text) > MAX_CHARACTERS:
         raise ClassesError(
-            f"{where} has {len(text)} characters: shorten it to the {MAX_CHARACTERS} that are taken"
+            f"{where} has {len(text)} characters, and the limit is {MAX_CHARACTERS}: shorten it"
         )
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ClassesError(f"{where} ({text!r}) holds half of a character") from None
+        raise ClassesError(
+            f"{where} ({text!r}) contains half of a surrogate pair: remove it"
+        ) from None
     return text
 
 
-def _no_twins(texts: Sequence[str], what: str, plural: str) -> None:
+def _refuse_duplicates(texts: Sequence[str], what: str, plural: str) -> None:
     """Refuse texts that look the same."""
     first_places: dict[str, int] = {}
     for place, text in enumerate(texts, start=1):
         first = first_places.setdefault(_as_seen(text), place)
         if first != place:
             raise ClassesError(
-                f"{what} {place} ({text!r}) is there already as number {first}"
-                f" ({texts[first - 1]!r}): {plural} must differ by more than case, spaces and"
-                " characters that cannot be seen"
+                f"{what} {place} ({text!r}) repeats number {first} ({texts[first - 1]!r}):"
+                f" {plural} must differ by more than case, spaces and invisible characters"
             )
 
 
 def _as_seen(text: str) -> str:
-    """What a person sees of a text: one form for composed, wide and small letters, none hidden."""
+    """A text as a person sees it: one form for composed, wide and small letters, none invisible."""
     shown = "".join(" " if char.isspace() else char for char in text if not _is_invisible(char))
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", shown).casefold())
     return " ".join(folded.split())

@@ -21,9 +21,9 @@ NOTHING_DONE = 2  # the exit code of a command that could not start; argparse ha
 def make_parser(
     doc: str | None, options: Mapping[str, str], prog: str | None = None
 ) -> argparse.ArgumentParser:
-    """A parser of options that stand for settings: the name of a setting by its option.
+    """A parser for options that set settings; `options` gives the setting's name by option.
 
-    The first paragraph of `doc` stands above the options in --help, the others below.
+    In --help, the first paragraph of `doc` is above the options and the others are below them.
     """
     purpose, _, notes = (doc or "").strip().partition("\n\n")
     parser = argparse.ArgumentParser(
@@ -38,7 +38,7 @@ def make_parser(
 
 
 def add_options(parser: argparse.ArgumentParser, options: Mapping[str, str]) -> None:
-    """Let a parser take these options too; --help shows their defaults and variables."""
+    """Add such options to a parser; --help shows their defaults and environment variables."""
     for option, name in options.items():
         row = table()[name]
         default = row.shown_default or "empty"
@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser, options: Mapping[str, str]) -> 
 
 
 def read_settings(given: argparse.Namespace, options: Mapping[str, str]) -> Settings:
-    """The settings in force, with what the options give laid over them; raises SettingError."""
+    """The settings, with those given as options in place of others; raises SettingError."""
     laid_over = {
         name: table()[name].parse(text, option)
         for option, name in options.items()
@@ -61,6 +61,6 @@ def read_settings(given: argparse.Namespace, options: Mapping[str, str]) -> Sett
 
 
 def tell(error: UserError) -> int:
-    """Say why a command ends without having done anything; returns its exit code."""
+    """Print why a command ends without having done anything; returns its exit code."""
     print(f"error: {error}", file=sys.stderr)
     return NOTHING_DONE

@@ -1,19 +1,19 @@
 """The root of all errors that a user can repair.
 
-Each command ends with the message of such an error, and the page answers with it. Any other
-exception is a fault of the program and keeps its traceback.
+A command prints the message of such an error and ends; the page shows it. Any other exception is a
+bug and keeps its traceback.
 """
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """What is wrong can be repaired by the user: the message says what, where, and how.
+    """An error whose message says what is wrong, where, and how the user can repair it.
 
     Attributes:
-        title: what is wrong in a few words, as the heading over the message on the page.
-        page_status: the HTTP status with which the page answers. Not to be mixed up with `status`
-            of `transport.errors.ApiStatusError`, which is what a platform answered.
+        title: what is wrong in a few words, the heading above the message on the page.
+        page_status: the HTTP status of the page's response. It is not the `status` of an
+            ApiStatusError, which is that of a platform's response.
     """
 
     title = "That cannot be done"

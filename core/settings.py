@@ -1,7 +1,7 @@
 """One table of settings: name, type, default, help. Read from the environment and `.env`.
 
-The environment wins over `.env`; an empty value counts as not set. A command's own options win
-over both, see `core.command_line`.
+The environment takes precedence over `.env`, and a command's own options over both (see
+`core.command_line`). An empty value counts as not set.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class SettingError(UserError):
 
 
 class Kind(NamedTuple):
-    """One type of values: how they are read and written as text.
+    """How the values of one type are read from text and written as text.
 
     Attributes:
-        parse: a value from its text; raises ValueError.
-        show: a value as the text of it.
+        parse: the value of a text; raises ValueError.
+        show: the text of a value.
         words: what such a value is, in words.
         placeholder: what stands for a value in --help.
     """
@@ -87,7 +87,7 @@ def setting(
     choices: tuple[str, ...] = (),
     secret: bool = False,
 ) -> Any:
-    """One row of the table: numbers from `least` to `most`, words out of `choices`."""
+    """One row of the table: a number from `least` to `most`, or one or more of `choices`."""
     rule = {"help": help_text, "least": least, "most": most, "choices": choices}
     return field(default=default, repr=not secret, metadata=rule)
 
@@ -253,13 +253,13 @@ class Row(NamedTuple):
 
     @property
     def shown_default(self) -> str:
-        """The default as somebody would write it."""
+        """The default as it would be written in `.env`."""
         return self.kind.show(self.default)
 
     def parse(self, text: str, called: str = "") -> Any:
-        """The value that a text stands for.
+        """The value of a text.
 
-        Raises SettingError that calls the setting `called`, or by its environment variable.
+        Raises SettingError, which names the setting `called` or else its environment variable.
         """
         called = called or self.variable
         if not (text.strip() or self._may_be_empty()):
@@ -295,7 +295,7 @@ class Row(NamedTuple):
 
 @cache
 def table() -> Mapping[str, Row]:
-    """All rows of the table, by the names of their settings, in order."""
+    """All rows of the table in order, by the names of their settings."""
     hints = get_type_hints(Settings)
     return {
         row.name: Row(row.name, KINDS[hints[row.name]], row.default, **row.metadata)
@@ -306,7 +306,7 @@ def table() -> Mapping[str, Row]:
 def load_settings(
     environ: Mapping[str, str] | None = None, dotenv_file: Path = Path(".env")
 ) -> Settings:
-    """Read all settings; raises SettingError for a value outside its type or range."""
+    """Read all settings; raises SettingError for a value that its row does not allow."""
     values = {**dotenv_values(dotenv_file), **(os.environ if environ is None else environ)}
     given: dict[str, Any] = {}
     for row in table().values():

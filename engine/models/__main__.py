@@ -22,7 +22,7 @@ from engine.models.store import (
 
 OPTIONS = {"--to": "models_dir"}
 
-# An optional fetch stands before a newcomer's first look at the page.
+# A newcomer waits for an optional fetch before the first look at the page.
 OPTIONAL_WAIT_S = 3.0
 OPTIONAL_LIMIT_S = 120.0
 KINDS = {
@@ -34,7 +34,7 @@ KINDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 0: done (an optional fetch always is); 1: not fetched; 2: wrong settings."""
+    """Exit code 0: done (always so for an optional fetch); 1: not fetched; 2: wrong settings."""
     options = _parser().parse_args(arguments)
     try:
         settings = read_settings(options, OPTIONS)
@@ -58,11 +58,11 @@ def show(settings: Settings) -> None:
     for folder, record in models:
         print(f"Fetched: {folder}, {record.repository} at {record.commit}, {record.licence}")
     if not models and settings.visual_model == AUTO:
-        print("A better picture encoder can be had: python -m engine.models fetch")
+        print("To fetch a better picture encoder: python -m engine.models fetch")
 
 
 def fetch_command(options: argparse.Namespace, settings: Settings) -> int:
-    """Fetch one model; with `--optional`, every failure is only told."""
+    """Fetch one model; with `--optional`, a failure is printed but is no error."""
     # --help need not wait for the hub's library.
     from engine.models.fetch import check_licence, fetch, look_up
 
@@ -97,7 +97,7 @@ def fetch_command(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _wanted(options: argparse.Namespace, settings: Settings) -> tuple[str, str]:
-    """Repository and revision: as given, else as the settings say, else the usual encoder."""
+    """Repository and revision: from the options, else from the settings, else the default."""
     set_to = settings.visual_model
     usual = (
         set_to if REPOSITORY.fullmatch(set_to) and not Path(set_to).is_dir() else CLIP_REPOSITORY
@@ -108,7 +108,7 @@ def _wanted(options: argparse.Namespace, settings: Settings) -> tuple[str, str]:
 
 
 def _is_settled(settings: Settings) -> bool:
-    """Whether there is nothing to fetch for the picture encoder that the settings ask for."""
+    """Whether the picture encoder of the settings needs no fetch."""
     if settings.api_url:
         return True
     try:

@@ -66,10 +66,10 @@ def test_what_is_taken_here_is_taken_by_the_engine(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("Pets", "must hold a list of classes"),
-        ({"labels": [PETS]}, "must hold a list of classes"),
-        ({"classes": {"Pets": ["dog"]}}, "must hold a list of classes"),
-        ([], "holds no class"),
+        ("Pets", "must contain a list of classes"),
+        ({"labels": [PETS]}, "must contain a list of classes"),
+        ({"classes": {"Pets": ["dog"]}}, "must contain a list of classes"),
+        ([], "contains no class"),
         ([PETS, "Space"], "class 2 must be an object"),
         ([{"prompts": ["dog"]}], "the name of class 1 is missing"),
         ([{"name": "", "prompts": ["dog"]}], "the name of class 1 is empty"),
@@ -82,20 +82,20 @@ def test_what_is_taken_here_is_taken_by_the_engine(tmp_path: Path) -> None:
         ([{"name": "Pets", "prompts": [None]}], "prompt 1 of class 1 ('Pets') is missing"),
         ([{"name": "Pets", "prompts": [["dog"]]}], "prompt 1 of class 1 ('Pets') must be a string"),
         ([{"name": "Pets", "prompt": ["dog"]}], "class 1 ('Pets') has an unknown field 'prompt'"),
-        ([PETS, SPACE, PETS], "class 3 ('Pets') is there already as number 1"),
-        ([PETS, {**SPACE, "name": "PETS "}], "class 2 ('PETS') is there already as number 1"),
+        ([PETS, SPACE, PETS], "class 3 ('Pets') repeats number 1"),
+        ([PETS, {**SPACE, "name": "PETS "}], "class 2 ('PETS') repeats number 1"),
         (
             [SPACE, {"name": "Pets", "prompts": ["dog", "cat", "Dog"]}],
-            "class 2 ('Pets'), prompt 3 ('Dog') is there already as number 1",
+            "class 2 ('Pets'), prompt 3 ('Dog') repeats number 1",
         ),
         (
             [{"name": "Pets", "prompts": [f"dog {n}" for n in range(101)]}],
-            "101 prompts in all are more than the 100",
+            "101 prompts in total exceed the limit of 100",
         ),
-        ([{"name": "\ud800", "prompts": ["dog"]}], "holds half of a character"),
+        ([{"name": "\ud800", "prompts": ["dog"]}], "contains half of a surrogate pair"),
         (
             [{"name": "Pets", "prompts": ["dog", "cat" * 700]}],
-            "prompt 2 of class 1 ('Pets') has 2100 characters: shorten it to the 2000",
+            "prompt 2 of class 1 ('Pets') has 2100 characters, and the limit is 2000: shorten it",
         ),
         ([{"name": "d" * 2001, "prompts": ["dog"]}], "the name of class 1 has 2001 characters"),
     ],
@@ -131,11 +131,11 @@ def test_what_is_not_json_says_where(tmp_path: Path, content: bytes, message: st
     [
         (
             '{"classes": [{"name": "Cats", "prompts": ["cat"], "prompts": ["coffee"]}]}',
-            "the key 'prompts' is there 2 times in the class 'Cats': merge its values",
+            "the key 'prompts' appears 2 times in the class 'Cats': merge its values",
         ),
-        ('[{"name": "A", "name": "B", "prompts": ["cat"]}]', "the key 'name' is there 2 times"),
-        ('{"classes": [], "classes": []}', "the key 'classes' is there 2 times: merge its values"),
-        ('{"notes": {"by": 1, "by": 2}, "classes": []}', "the key 'by' is there 2 times"),
+        ('[{"name": "A", "name": "B", "prompts": ["cat"]}]', "the key 'name' appears 2 times"),
+        ('{"classes": [], "classes": []}', "the key 'classes' appears 2 times: merge its values"),
+        ('{"notes": {"by": 1, "by": 2}, "classes": []}', "the key 'by' appears 2 times"),
     ],
 )
 def test_a_key_that_is_there_twice_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -163,16 +163,16 @@ def test_a_key_that_is_there_twice_is_refused(tmp_path: Path, text: str, message
 )
 def test_names_that_look_the_same_are_twins(tmp_path: Path, twin: str) -> None:
     classes = [{"name": "café", "prompts": ["a"]}, {"name": twin, "prompts": ["b"]}]
-    with pytest.raises(ClassesError, match=r"class 2 .* is there already as number 1 \('café'\)"):
+    with pytest.raises(ClassesError, match=r"class 2 .* repeats number 1 \('café'\)"):
         load_classes(write(tmp_path, classes))
     prompts = [{"name": "Drinks", "prompts": ["café", twin]}]
-    with pytest.raises(ClassesError, match=r"prompt 2 .* is there already as number 1"):
+    with pytest.raises(ClassesError, match=r"prompt 2 .* repeats number 1"):
         load_classes(write(tmp_path, prompts))
 
 
 def test_spaces_of_all_kinds_look_alike_and_letters_do_not(tmp_path: Path) -> None:
     alike = [{"name": "ice cream", "prompts": ["a"]}, {"name": "ice\u00a0 cream", "prompts": ["b"]}]
-    with pytest.raises(ClassesError, match="is there already"):
+    with pytest.raises(ClassesError, match="repeats number 1"):
         load_classes(write(tmp_path, alike))
     names = ["resume", "résumé", "Resümee", "日本", "日本語", "x2", "x\u0302"]
     classes = [{"name": name, "prompts": ["a"]} for name in names]

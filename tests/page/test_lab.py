@@ -76,7 +76,7 @@ def test_request_leaves_empty_rows_and_lines_out() -> None:
     ("form", "problem"),
     [
         (replace(FORM, options=()), "no evidence is selected"),
-        (replace(FORM, rows=()), "it holds no class"),
+        (replace(FORM, rows=()), "it contains no class"),
         (replace(FORM, rows=(ClassRow("Pets", ""),)), "has no prompts"),
         (replace(FORM, rows=(ClassRow("", "a dog"),)), "the name of class 1 is empty"),
         (replace(FORM, thresholds={"min_clip_score": "101"}), "min_clip_score must be"),
