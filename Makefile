@@ -70,7 +70,7 @@ check: $(DEV_INSTALLED)
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy .
-	.venv/bin/oxlint --config oxlint.json static
+	.venv/bin/oxlint --config oxlint.json static tests/static
 
 bench: samples
 	set -e; for program in $(filter-out bench/make_% bench/labelled.py,$(wildcard bench/*.py)); do \
