@@ -267,3 +267,24 @@ def test_counted(number: int, noun: str, words: str) -> None:
 
 def test_unknown_option_is_said_as_it_is() -> None:
     assert formatting.evidence_word("brand_logo") == "brand logo"
+
+
+@pytest.mark.parametrize(
+    ("linked", "asked", "shown"),
+    [
+        ("id0", 0, 1),
+        ("id11", 0, 1),  # the last card of its page
+        ("id12", 0, 2),
+        ("id23", 0, 2),
+        ("id24", 0, 3),
+        ("gone", 0, 1),
+        ("", 0, 1),
+        ("id0", 2, 2),
+        ("", 9, 3),
+    ],
+)
+def test_page_of_the_linked_video_is_shown(linked: str, asked: int, shown: int) -> None:
+    videos = [results.VideoResult(f"id{place}", f"{place:02}.mp4", ()) for place in range(25)]
+    query = ViewQuery(Thresholds(75, 65, 0.5), video_id=linked, page=asked)
+    assert overview.PER_PAGE["video"] == 12
+    assert overview.find_page(videos, query) == (shown, 3)
