@@ -78,7 +78,7 @@ def threshold_views(judged_run: JudgedRun, thresholds: Thresholds) -> tuple[Thre
         "min_video_score": sorted(found.score for found in classes),
         "min_duration_ratio": sorted(100 * found.duration_ratio for found in classes),
     }
-    defaults = judged_run.run.thresholds
+    defaults = judged_run.run.request.thresholds
     return tuple(
         threshold_view(name, getattr(thresholds, name), getattr(defaults, name), ordered)
         for name, ordered in values.items()

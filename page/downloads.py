@@ -42,7 +42,7 @@ def export(kind: str) -> Response:
         abort(404)
     cache = current_cache()
     judged_run = cache.judged_run()
-    query = read_view_query(request.args, judged_run.run.thresholds)
+    query = read_view_query(request.args, judged_run.run.request.thresholds)
     video_id = request.args.get("id", "")
     videos = exported_videos(judged_run, query, video_id)
     stem = PurePosixPath(videos[0].name).stem if video_id else "clips"
@@ -101,7 +101,7 @@ def as_json(
 ) -> str:
     """`clips_data` as the API gave it; re-judged or filtered results in the same shape."""
     ids = {video.video_id for video in videos}
-    is_as_given = query.thresholds == judged_run.run.thresholds
+    is_as_given = query.thresholds == judged_run.run.request.thresholds
     if is_as_given and not query.class_name and not query.evidence:
         given = read_result(cache.results_dir, "clips_data")["data"]
         data = [video for video in given if video["video_id"] in ids]

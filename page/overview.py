@@ -98,17 +98,17 @@ def page_view(judged_run: JudgedRun, query: ViewQuery, videos: VideoLinks) -> Pa
     matching = matching_videos(judged, query)
     page, page_count = find_page(matching, query)
     summary = run_summary(run, judged)
-    urls = ViewUrls(query, run.thresholds)
+    urls = ViewUrls(query, run.request.thresholds)
     context = ViewContext(judged_run, query, class_hues(run), videos, urls)
     return PageView(
         query=query,
         run=summary,
         hues=context.hues,
         chips=class_chips(summary.classes, query, urls),
-        options=tuple((option, evidence_word(option)) for option in run.options),
+        options=tuple((option, evidence_word(option)) for option in run.request.options),
         thresholds=threshold_views(judged_run, query.thresholds),
         has_adjustable_thresholds=judged_run.has_all_clips,
-        has_changed_thresholds=query.thresholds != run.thresholds,
+        has_changed_thresholds=query.thresholds != run.request.thresholds,
         found=len(matching),
         total=len(judged),
         cards=page_cards(matching, page, context) if query.group == "video" else (),

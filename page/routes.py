@@ -35,7 +35,7 @@ def show_page() -> Response:
     """The videos, by card, by class or as a heat map, as the query parameters ask for."""
     cache = current_cache()
     judged_run = cache.judged_run()
-    query = read_view_query(request.args, judged_run.run.thresholds)
+    query = read_view_query(request.args, judged_run.run.request.thresholds)
     videos_dir = cache.videos_dir(judged_run.run)
     view = page_view(judged_run, query, ServedVideos(videos_dir, cache.media))
     return html("page.html", page=view, videos_dir=videos_dir)
@@ -75,7 +75,7 @@ def list_clips(video_id: str) -> Response:
     """One page of the clips of a video: JSON for programs, HTML for browsers."""
     cache = current_cache()
     judged_run = cache.judged_run()
-    thresholds = read_thresholds(request.args, judged_run.run.thresholds)
+    thresholds = read_thresholds(request.args, judged_run.run.request.thresholds)
     query = read_clip_query(request.args, thresholds.min_clip_score)
     video = video_or_404(judged_run, video_id, query.min_score)
     videos = ServedVideos(cache.videos_dir(judged_run.run), cache.media)
@@ -142,9 +142,9 @@ def clip_filters(judged_run: JudgedRun, query: ClipQuery) -> dict[str, Any]:
     run = judged_run.run
     return {
         "query": query,
-        "classes": [(class_filter(found.name), found.name) for found in run.classes],
+        "classes": [(class_filter(found.name), found.name) for found in run.request.classes],
         "prompts": prompts_of(judged_run, query),
-        "evidence": [(option, evidence_word(option)) for option in run.options],
+        "evidence": [(option, evidence_word(option)) for option in run.request.options],
         "hidden": [(name, request.args[name]) for name in LIMITS if request.args.get(name)],
     }
 
@@ -154,7 +154,7 @@ def prompts_of(judged_run: JudgedRun, query: ClipQuery) -> list[str]:
     return list(
         dict.fromkeys(
             prompt
-            for found in judged_run.run.classes
+            for found in judged_run.run.request.classes
             if query.class_name in ("", found.name)
             for prompt in found.prompts
         )

@@ -46,8 +46,9 @@ class RunSummary:
 
 def run_summary(run: Run, judged: Sequence[VideoResult]) -> RunSummary:
     """Summarise a run; `judged` are all its videos."""
+    videos, classes = len(run.videos), len(run.request.classes)
     return RunSummary(
-        headline=f"{counted(len(run.videos), 'video')}, {counted(len(run.classes), 'class')}",
+        headline=f"{counted(videos, 'video')}, {counted(classes, 'class')}",
         classes=class_views(run, judged),
         facts=run_facts(run),
         counts=run_counts(run, judged),
@@ -61,7 +62,7 @@ def run_summary(run: Run, judged: Sequence[VideoResult]) -> RunSummary:
 
 def class_hues(run: Run) -> dict[str, int]:
     """The colour of each class, in the order of the classes."""
-    return {found.name: position % HUES for position, found in enumerate(run.classes)}
+    return {found.name: position % HUES for position, found in enumerate(run.request.classes)}
 
 
 def class_views(run: Run, judged: Sequence[VideoResult]) -> tuple[ClassView, ...]:
@@ -70,23 +71,25 @@ def class_views(run: Run, judged: Sequence[VideoResult]) -> tuple[ClassView, ...
     applied = Counter(found.name for video in judged for found in video.classes)
     return tuple(
         ClassView(found.name, found.prompts, hues[found.name], applied[found.name])
-        for found in run.classes
+        for found in run.request.classes
     )
 
 
 def run_facts(run: Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """How the videos were judged, as terms with one or more lines each."""
-    speech = CONVERSATION_WORDS.get(run.conversation_option, run.conversation_option)
+    speech = CONVERSATION_WORDS.get(
+        run.request.conversation_option, run.request.conversation_option
+    )
     evidence = (
         f"{evidence_word(option)} ({speech})" if option == "conversation" else evidence_word(option)
-        for option in run.options
+        for option in run.request.options
     )
     platform = run.platform
     where = "on this machine" if platform.embedded else platform.url
     others = run.counts.get("other_videos_in_index", 0)
     facts = {
         "Evidence": (", ".join(evidence),),
-        "Thresholds": threshold_lines(run.thresholds),
+        "Thresholds": threshold_lines(run.request.thresholds),
         "Platform": (
             f"{platform.name}, {where}",
             f"index {run.index_name}",

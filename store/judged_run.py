@@ -117,7 +117,7 @@ class JudgedRun:
 
         At the run's own thresholds, and without all clips, this is what the platform answered.
         """
-        if not self.has_all_clips or thresholds == self.run.thresholds:
+        if not self.has_all_clips or thresholds == self.run.request.thresholds:
             return self.run.videos
         return tuple(
             replace(video, classes=self._classes(video.video_id, thresholds))

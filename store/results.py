@@ -18,9 +18,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from core.classes import PromptClass as PromptClass
+from core.classes import PromptClass
 from core.classification import ClassScore, Clip, Thresholds
 from core.files import remove_leftovers, write_together
+from core.types import ClassifyRequest
 from store.safe_files import ResultsBroken as ResultsBroken
 from store.safe_files import ResultsError as ResultsError
 from store.safe_files import ResultsMissing as ResultsMissing
@@ -87,10 +88,7 @@ class Run:
     `details` are by video id; results of an earlier version have none.
     """
 
-    classes: tuple[PromptClass, ...]
-    options: tuple[str, ...]
-    conversation_option: str
-    thresholds: Thresholds
+    request: ClassifyRequest
     index_id: str
     index_name: str
     platform: RunPlatform
@@ -186,7 +184,7 @@ def load_all_clips(folder: Path, run: Run) -> dict[str, tuple[ClassScore, ...]] 
     if not path.exists():
         return None
     by_video = _parsed(path, _classes_by_video)
-    names = {criterion.name for criterion in run.classes}
+    names = {criterion.name for criterion in run.request.classes}
     for video_id, classes in by_video.items():
         if video_id not in run.details:
             raise ResultsBroken(path, f"video_id {video_id!r} is not in {RUN_FILE}{_AGAIN}")
@@ -281,20 +279,9 @@ def _table(record: Any, key: str, parse: Callable[[Any, str], T]) -> dict[str, T
 
 
 def _run(value: Any) -> Run:
-    thresholds, index = _field(value, "thresholds"), _field(value, "index")
+    request, index = _request(value), _field(value, "index")
     return Run(
-        classes=_list(
-            value,
-            "classes",
-            lambda entry: PromptClass(_text(entry, "name"), _list(entry, "prompts", _string)),
-        ),
-        options=_list(value, "options", _string),
-        conversation_option=_text(value, "conversation_option"),
-        thresholds=Thresholds(
-            _number(thresholds, "min_video_score", 100),
-            _number(thresholds, "min_clip_score", 100),
-            _number(thresholds, "min_duration_ratio", 1),
-        ),
+        request=request,
         index_id=_text(index, "id"),
         index_name=_text(index, "name"),
         platform=_platform(_field(value, "platform")),
@@ -306,6 +293,24 @@ def _run(value: Any) -> Run:
         finished_at=_text(value, "finished_at"),
         elapsed_s=_number(value, "elapsed_s"),
         details=_table(value, "details", _details) if "details" in value else {},
+    )
+
+
+def _request(value: Any) -> ClassifyRequest:
+    thresholds = _field(value, "thresholds")
+    return ClassifyRequest(
+        _list(
+            value,
+            "classes",
+            lambda entry: PromptClass(_text(entry, "name"), _list(entry, "prompts", _string)),
+        ),
+        _list(value, "options", _string),
+        _text(value, "conversation_option"),
+        Thresholds(
+            _number(thresholds, "min_video_score", 100),
+            _number(thresholds, "min_clip_score", 100),
+            _number(thresholds, "min_duration_ratio", 1),
+        ),
     )
 
 

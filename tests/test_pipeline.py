@@ -142,7 +142,7 @@ def test_a_folder_becomes_results(place: Path, run: Callable[..., SimpleNamespac
     assert [entry.video_name for entry in kept.refused] == ["diary.mp4"]
     assert kept.platform.models.keys() == {"visual", "conversation", "text_in_video", "text"}
     assert (kept.index_name, kept.videos_dir) == (place.name, place / "videos")
-    assert kept.thresholds == Thresholds(0, 0, 0)
+    assert kept.request.thresholds == Thresholds(0, 0, 0)
     for name in RESULT_NAMES:
         as_json = json.loads((place / "results" / f"{name}.json").read_text(encoding="utf-8"))
         (place / "results" / f"{name}.json").rename(place / f"{name}.json")

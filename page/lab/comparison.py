@@ -133,10 +133,10 @@ def prompt_hits(judged_run: JudgedRun) -> dict[tuple[str, str], Hits]:
     """What every prompt found, by (class, prompt) in the order of the classes."""
     clips: dict[tuple[str, str], list[tuple[str, Clip]]] = {
         (prompt_class.name, prompt): []
-        for prompt_class in judged_run.run.classes
+        for prompt_class in judged_run.run.request.classes
         for prompt in prompt_class.prompts
     }
-    for video in judged_run.candidates(judged_run.run.thresholds.min_clip_score):
+    for video in judged_run.candidates(judged_run.run.request.thresholds.min_clip_score):
         for found in video.classes:
             for clip in found.clips:
                 clips.setdefault((found.name, clip.prompt), []).append((video.video_id, clip))

@@ -55,7 +55,7 @@ def report_html(judged_run: JudgedRun, media: Media) -> str:
     """The whole report: every video, those with the best class first, and every prompt."""
     run = judged_run.run
     hues, pictures = class_hues(run), EmbeddedPictures(media)
-    videos = matching_videos(run.videos, ViewQuery(run.thresholds))
+    videos = matching_videos(run.videos, ViewQuery(run.request.thresholds))
     return render_template(
         "report.html",
         run=run_summary(run, run.videos),

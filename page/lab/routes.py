@@ -48,7 +48,7 @@ def show() -> Response:
     cache = current_cache()
     version = request.args.get("version", CURRENT)
     run = lab.load_version(cache.results_dir, version).run
-    return form_page(lab_form.form_of(request_of(run)))
+    return form_page(lab_form.form_of(run.request))
 
 
 @blueprint.post("/lab")
@@ -110,13 +110,6 @@ def form_page(form: LabForm, problem: str = "", status: int = 200) -> Response:
     )
 
 
-def request_of(found: Run) -> ClassifyRequest:
-    """What a run was asked to classify, and how."""
-    return ClassifyRequest(
-        found.classes, found.options, found.conversation_option, found.thresholds
-    )
-
-
 # Versions
 
 
@@ -148,11 +141,11 @@ def side(judged_run: JudgedRun, current: Run) -> dict[str, Any]:
     """A version in a few words; `current` are the results as they are now."""
     found = judged_run.run
     return {
-        "classes": counted(len(found.classes), "class"),
-        "prompts": counted(sum(len(each.prompts) for each in found.classes), "prompt"),
+        "classes": counted(len(found.request.classes), "class"),
+        "prompts": counted(sum(len(each.prompts) for each in found.request.classes), "prompt"),
         "with_class": counted(sum(bool(video.classes) for video in found.videos), "video"),
-        "thresholds": found.thresholds,
-        "options": ", ".join(evidence_word(option) for option in found.options),
+        "thresholds": found.request.thresholds,
+        "options": ", ".join(evidence_word(option) for option in found.request.options),
         "outdated": lab.is_outdated(found, current),
         "videos": counted(len(lab.video_ids(found)), "video"),
         "left_out": [entry for entry in found.failed if entry.video_id],

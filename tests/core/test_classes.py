@@ -4,9 +4,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from core.classes import MAX_CHARACTERS, ClassesError, load_classes
+from core.classes import MAX_CHARACTERS, ClassesError, PromptClass, load_classes
 from engine.api.schemas.classify import ClassBody
-from store.results import PromptClass
 
 PETS = {"name": "Pets", "prompts": ["dog", "cat"]}
 SPACE = {"name": "Space", "prompts": ["rocket"]}

@@ -337,7 +337,7 @@ def test_draft_is_run_compared_and_promoted(client: FlaskClient, tmp_path: Path)
     assert promoted.status_code == 303
     assert "1 video, 2 classes" in client.get("/").text
     run = results.load_run(tmp_path / "results")
-    assert [each.name for each in run.classes] == ["Anything", "Pets"]
+    assert [each.name for each in run.request.classes] == ["Anything", "Pets"]
     (before,) = lab.drafts(tmp_path / "results")
     assert (
         client.post("/lab/delete", data={"version": before, "csrf_token": token}).status_code == 303

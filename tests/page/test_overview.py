@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from app import create_app
+from core.classes import PromptClass
 from core.classification import ClassScore, Clip, Thresholds
+from core.types import ClassifyRequest
 from page import formatting, overview
 from page.links import ServedVideos
 from page.query import ViewQuery
@@ -41,13 +43,15 @@ PETS = ClassScore(
 HOME = ClassScore("Home", 80, 0.5, (clip(1, 2, 85, "a pet"), clip(1, 2, 70, "a sofa")), 85, 77.5)
 
 RUN = results.Run(
-    classes=(
-        results.PromptClass("Pets", ("a dog", "a cat", "a pet", "fur")),
-        results.PromptClass("Home", ("a pet", "a sofa")),
+    request=ClassifyRequest(
+        (
+            PromptClass("Pets", ("a dog", "a cat", "a pet", "fur")),
+            PromptClass("Home", ("a pet", "a sofa")),
+        ),
+        ("visual", "conversation", "text_in_video"),
+        "exact_match",
+        Thresholds(75, 65, 0.5),
     ),
-    options=("visual", "conversation", "text_in_video"),
-    conversation_option="exact_match",
-    thresholds=Thresholds(75, 65, 0.5),
     index_id="64f0",
     index_name="mine",
     platform=results.RunPlatform("Embedded engine", "http://127.0.0.1:1", True, {"visual": "net"}),
@@ -72,7 +76,7 @@ def view(run: results.Run = RUN) -> overview.PageView:
     app = create_app({"RESULTS_DIR": "nowhere"})
     videos = ServedVideos(Path("nowhere"), Media(Path("nowhere")))
     with app.test_request_context():
-        return overview.page_view(JudgedRun(run, None), ViewQuery(run.thresholds), videos)
+        return overview.page_view(JudgedRun(run, None), ViewQuery(run.request.thresholds), videos)
 
 
 def test_videos_with_the_best_class_come_first_those_without_one_last() -> None:
@@ -173,8 +177,8 @@ def test_templates_format_numbers_by_filters(expression: str, shown: str) -> Non
 
 
 def test_many_classes_share_the_colours() -> None:
-    many = tuple(results.PromptClass(f"class {n}", ("a",)) for n in range(30))
-    run = view(replace(RUN, classes=many)).run
+    many = tuple(PromptClass(f"class {n}", ("a",)) for n in range(30))
+    run = view(replace(RUN, request=replace(RUN.request, classes=many))).run
     assert {each.hue for each in run.classes} == set(range(HUES))
 
 

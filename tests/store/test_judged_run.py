@@ -63,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 def test_thresholds_of_the_run_give_the_answer_of_the_platform(folder: Path) -> None:
     judged_run = load_judged_run(folder)
     assert judged_run.has_all_clips
-    assert judged_run.judge(judged_run.run.thresholds) == judged_run.run.videos
+    assert judged_run.judge(judged_run.run.request.thresholds) == judged_run.run.videos
 
 
 def test_lower_thresholds_find_more_and_higher_ones_less(folder: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.classes import PromptClass
 from core.classification import ClassScore, Clip
 from store import results
 
@@ -81,8 +82,8 @@ def clip(score: float, start: float, end: float, prompt: str, option: str = "vis
 
 def test_load_run_joins_both_answers_with_the_names(folder: Path) -> None:
     run = results.load_run(folder)
-    assert run.classes == (results.PromptClass("Pets", ("dog", "cat")),)
-    assert run.thresholds.min_clip_score == 65
+    assert run.request.classes == (PromptClass("Pets", ("dog", "cat")),)
+    assert run.request.thresholds.min_clip_score == 65
     assert run.platform.models == {"visual": "net"}
     assert run.refused == (results.LeftOut("notes.mp4", "not a video"),)
     first, second = run.videos
