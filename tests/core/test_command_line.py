@@ -69,7 +69,7 @@ def help_of(command: str) -> tuple[str, frozenset[str]]:
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "COLUMNS": "1000"},
+        env={**os.environ, "COLUMNS": "1000", "PORT": "not a port"},  # --help reads no setting
     )
     text, loaded = done.stdout.split("LOADED ")
     return " ".join(text.split()), frozenset(loaded.split())
