@@ -149,13 +149,13 @@ def test_no_class_is_said_in_words(client: FlaskClient) -> None:
 
 
 def test_a_damaged_file_is_said_on_its_card(tmp_path: Path) -> None:
-    details = {"duration_s": 12.0, "fps": 25.0, "damage": "damaged pictures: 65 <b>"}
+    details = {"duration_s": 12.0, "fps": 25.0, "damage": "damaged frames: 65 <b>"}
     folder = write_run(
         tmp_path / "r", tmp_path, {"a.mp4": [], "b.mp4": []}, details={"id1": details}
     )
     cards = make_app(folder).test_client().get("/").text.split("<article")[1:]
     assert ["The file is damaged" in card for card in cards] == [False, True]
-    assert "The file is damaged (damaged pictures: 65 &lt;b&gt;)" in cards[1]
+    assert "The file is damaged (damaged frames: 65 &lt;b&gt;)" in cards[1]
 
 
 def test_missing_file_is_said_on_its_card(client: FlaskClient, videos: Path) -> None:

@@ -612,7 +612,7 @@ def test_damaged_files_are_classified_and_named(
         result = run()
         assert result.code == 0
         said = [line for line in result.out.splitlines() if line.startswith("Damaged")]
-        assert said[0].startswith("Damaged scratched.mp4: damaged pictures: ")
+        assert said[0].startswith("Damaged scratched.mp4: damaged frames: ")
         assert said[1].startswith("Damaged short.mkv: ends after ")
         assert len(said) == 2
     known = report(place)["details"].values()

@@ -54,15 +54,11 @@ def build_evidence(
     transcript: Sequence[TextSpan] | None = None,
     report: media.DecodeReport | None = None,
 ) -> Evidence:
-    """Extract and prepare the evidence of one video.
+    """Extract and prepare the evidence of one video; `info` is what media.probe says about it.
 
-    Args:
-        path: the file; `info` is what media.probe says of it.
-        models: the encoders and recognisers to use.
-        on_progress: called with the share that is done, 0-1.
-        kinds: evidence to extract; frames are encoded in any case.
-        transcript: lines that replace speech recognition.
-        report: filled with what of the file is damaged.
+    Frames are always encoded. Speech is recognised if `kinds` has conversation and no `transcript`
+    replaces it; text is read if `kinds` has text_in_video. `on_progress` is called with the share
+    that is done, 0-1; `report` is filled with the damage of the file.
 
     Raises MediaError if no frame can be decoded. Missing sound, speech or text is no error.
     """
@@ -70,13 +66,9 @@ def build_evidence(
     frames = _Frames(models.visual, every_s=max(duration_s / MAX_THUMBNAILS, STEP_S))
     screen_text, speech = ScreenText(models.reader), Transcript(models.speech)
     listens = info.has_audio and transcript is None and "conversation" in kinds
-
-    def note(time_s: float) -> None:
-        on_progress(min(time_s / duration_s, 1.0) if duration_s else 0.0)
-
+    reader = screen_text if "text_in_video" in kinds else None
     items = media.decode(path, step_s=STEP_S, audio=listens, report=report)
-    reads = "text_in_video" in kinds
-    frame_vectors = _extract(items, frames, speech, screen_text if reads else None, note)
+    frame_vectors = _extract(items, duration_s, frames, speech, reader, on_progress)
     evidence = Evidence(
         duration_s=duration_s,
         frame_times=np.array(frames.times, dtype=np.float32),
@@ -93,10 +85,11 @@ def build_evidence(
 
 def _extract(
     items: Iterable[media.Frame | media.AudioBlock],
+    duration_s: float,
     frames: _Frames,
     speech: Transcript,
     screen_text: ScreenText | None,
-    on_time: Callable[[float], None],
+    on_progress: Callable[[float], None],
 ) -> npt.NDArray[np.float16]:
     """Pass a file's frames and sound to the models; returns the frames' vectors."""
     chunker = Chunker()
@@ -108,7 +101,7 @@ def _extract(
             miniature = frames.add(item)
             if screen_text is not None:
                 second.run(screen_text.read, screen_text.add(item, miniature))
-            on_time(item.time_s)
+            on_progress(min(item.time_s / duration_s, 1.0) if duration_s else 0.0)
         second.run(speech.recognise, chunker.finish())
         if screen_text is not None:
             second.run(screen_text.read, screen_text.finish())
@@ -155,7 +148,7 @@ class _Frames:
         if self._batch:
             self._encode()
         if not self._vectors:
-            raise media.MediaError("has no picture that can be decoded")
+            raise media.MediaError("has no frame that can be decoded")
         return np.concatenate(self._vectors)[self._vector_of]
 
     def _note_scene(self, time_s: float, image: Image) -> None:

@@ -28,7 +28,11 @@ def read_subtitles(data: bytes, field: str) -> tuple[TextSpan, ...]:
     except UnicodeDecodeError as error:
         raise _refusal(field, f"byte {error.start} is not UTF-8") from None
     blocks = re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n").replace("\r", "\n").strip("\n"))
-    spans = [span for block in blocks if (span := _cue(block, field))]
+    spans = []
+    for block in blocks:
+        span = _cue(block, field)
+        if span:
+            spans.append(span)
     if not any("-->" in block for block in blocks):
         raise _refusal(field, "it has no cue with times (00:00:01,000 --> 00:00:02,000)")
     return tuple(sorted(spans, key=lambda span: (span.start, span.end)))

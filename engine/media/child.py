@@ -1,9 +1,9 @@
-"""`python -m engine.media.child`: reads videos for the process that started it.
+"""`python -m engine.media.child`: decodes videos for the process that started it.
 
-Files come from anyone, and decoders are large programs in C: one that crashes, or takes all memory,
-takes this process with it and nothing else. `decoder.py` starts it and speaks to it: a request is a
-line of JSON on standard input; what answers it are messages on standard output, each a line of JSON
-with as many bytes behind it as its "bytes" says. It ends with its standard input.
+Files may come from anyone, and decoders are large C programs: one that crashes or uses up all
+memory ends this process and nothing else. `decoder.py` starts and controls it. A request is a line
+of JSON on standard input; the responses are messages on standard output, each a line of JSON that
+is followed by as many bytes as its "bytes" says. The process ends with its standard input.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ Message = tuple[dict[str, Any], bytes | memoryview]
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who started this
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not come between the messages
-    _bound_memory(int(sys.argv[1]))
+    """Handle requests until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent process
+    responses = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # output of a library must not mix with the messages
+    _limit_memory(int(sys.argv[1]))
     for line in sys.stdin.buffer:
-        for header, content in _answer(json.loads(line)):
-            _send(answers, header, content)
+        for header, content in _respond(json.loads(line)):
+            _send(responses, header, content)
 
 
-def _answer(request: dict[str, Any]) -> Iterator[Message]:
-    _bound_processor_time(request.pop("cpu_s"))
+def _respond(request: dict[str, Any]) -> Iterator[Message]:
+    _limit_processor_time(request.pop("cpu_s"))
     path = Path(os.fsdecode(bytes.fromhex(request.pop("path"))))
     try:
         if request.pop("call") == "probe":
@@ -58,17 +58,17 @@ def _decoded(path: Path, options: dict[str, Any]) -> Iterator[Message]:
             header = {"kind": "frame", "time_s": item.time_s, "shape": item.image.shape}
             yield header, item.image.data.cast("B")
         elif isinstance(item, AudioBlock):
-            yield {"kind": "sound", "time_s": item.start_s}, item.samples.data.cast("B")
+            yield {"kind": "audio", "time_s": item.start_s}, item.samples.data.cast("B")
     yield {"kind": "end", **asdict(report)}, b""
 
 
-def _send(answers: BinaryIO, header: dict[str, Any], content: bytes | memoryview) -> None:
-    answers.write(json.dumps({**header, "bytes": len(content)}).encode() + b"\n")
-    answers.write(content)
-    answers.flush()
+def _send(responses: BinaryIO, header: dict[str, Any], content: bytes | memoryview) -> None:
+    responses.write(json.dumps({**header, "bytes": len(content)}).encode() + b"\n")
+    responses.write(content)
+    responses.flush()
 
 
-def _bound_memory(most: int) -> None:
+def _limit_memory(most: int) -> None:
     if sys.platform != "win32":
         import resource
 
@@ -76,8 +76,8 @@ def _bound_memory(most: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _bound_processor_time(seconds: float) -> None:
-    """Be ended by the system after so many more seconds of work."""
+def _limit_processor_time(seconds: float) -> None:
+    """Let the system end this process after this many more seconds of work."""
     if sys.platform != "win32":
         import resource
 

@@ -1,12 +1,12 @@
-"""Reads videos in a process of their own, so that none can take the engine with it.
+"""Decodes videos in separate processes, so that none can crash the engine.
 
     with Decoders() as decoders:
         info = decoders.probe(path)
         for item in decoders.decode(path, info.duration_s, report=DecodeReport()):
             ...
 
-The process, `child.py`, is started with the first video and anew after a crash. It has limits of
-memory and of processor time, and is ended when it hangs.
+A process (`child.py`) is started with the first video, and again after a crash. Its memory and
+processor time are limited, and it is ended if it hangs.
 """
 
 from __future__ import annotations
@@ -28,40 +28,40 @@ from typing import Any, cast
 
 import numpy as np
 
+from engine.media.audio import AudioBlock
 from engine.media.files import DecodeReport, MediaError, MediaInfo
-from engine.media.pictures import Frame
-from engine.media.sound import AudioBlock
+from engine.media.frames import Frame
 
-# What FFmpeg and numpy may ask for in all; pictures of 8K take half of it.
-MOST_MEMORY = 2 * 1024**3
+# What FFmpeg and NumPy may allocate together; 8K frames take half of it.
+MAX_MEMORY = 2 * 1024**3
 PROBE_CPU_S = 120.0
-# Processor seconds for a second of video: four times what 8K takes on one slow core.
+# Processor seconds for a second of video: four times what 8K needs on one slow core.
 CPU_S_PER_S = 40.0
-# No picture or sound for so long: whoever reads the file hangs. A large file from a slow disk has
-# to be read once before the first picture.
+# A process hangs if it gives no frame or audio for this long. A large file on a slow disk has to be
+# read once before the first frame.
 SILENT_S = 120.0
 SLOWEST_BYTES_PER_S = 2_000_000
 WATCH_EVERY_S = 1.0
-PIPE_BYTES = 1024**2  # a picture goes through in one or two pieces
+PIPE_BYTES = 1024**2  # a frame passes in one or two parts
 ROOT = Path(__file__).parents[2]
-SIGXCPU = int(getattr(signal, "SIGXCPU", 0))  # not there on Windows
+SIGXCPU = int(getattr(signal, "SIGXCPU", 0))  # does not exist on Windows
 
 Message = tuple[dict[str, Any], bytearray]
 
 
 class DecoderCrashed(MediaError):
-    """The process that read the video was ended by the system, or had to be."""
+    """The process that decoded the video crashed, or had to be ended."""
 
 
 class DecoderClosed(MediaError):
-    """The video was not read to its end, because the decoder was closed."""
+    """The video was not completely decoded, because the decoder was closed."""
 
     def __init__(self) -> None:
-        super().__init__("was not read to its end, because the program stops")
+        super().__init__("was not completely decoded, because the program is stopping")
 
 
 class Refusal(Exception):
-    """The process answered that a video cannot be read: it goes on with the next one."""
+    """The process reported that a video cannot be decoded, and is ready for the next one."""
 
     def __init__(self, reason: MediaError) -> None:
         super().__init__(reason.message)
@@ -69,7 +69,7 @@ class Refusal(Exception):
 
 
 class Decoders:
-    """Decoders for several threads: as many as work at the same time, kept from video to video."""
+    """Decoders for several threads: one for each at a time, reused from video to video."""
 
     def __init__(self) -> None:
         self._idle: SimpleQueue[Decoder] = SimpleQueue()
@@ -88,20 +88,20 @@ class Decoders:
         self.close()
 
     def close(self) -> None:
-        """End all processes; calls in work raise DecoderClosed, and so do later ones."""
+        """End all processes; current and later calls raise DecoderClosed."""
         self._closed = True
         for decoder in list(self._all):
             decoder.close()
 
     def probe(self, path: Path) -> MediaInfo:
-        """As `engine.media.probe`, in a process of its own."""
+        """Like `engine.media.probe`, in a separate process."""
         with self._borrowed() as decoder:
             return decoder.probe(path)
 
     def decode(
         self, path: Path, duration_s: float, *, report: DecodeReport, **options: Any
     ) -> Iterator[Frame | AudioBlock]:
-        """As `engine.media.decode`, in a process of its own."""
+        """Like `engine.media.decode`, in a separate process."""
         with self._borrowed() as decoder:
             yield from decoder.decode(path, duration_s, report=report, **options)
 
@@ -112,7 +112,7 @@ class Decoders:
         except Empty:
             decoder = Decoder()
             self._all.append(decoder)
-        if self._closed:  # also one that was made while the others were closed
+        if self._closed:  # also one that was created while the others were closed
             decoder.close()
         try:
             yield decoder
@@ -121,22 +121,22 @@ class Decoders:
 
 
 class Decoder:
-    """One process that reads videos, one at a time; `Decoders` shares several among threads."""
+    """A process that decodes one video at a time; `Decoders` shares several among threads."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._due: float | None = None  # when the process has to have said something
+        self._due: float | None = None  # when its next message is due at the latest
         self._hung = False
         self._closed = threading.Event()
 
     def close(self) -> None:
-        """End the process; a call that another thread has in work raises DecoderClosed."""
+        """End the process; a call in another thread raises DecoderClosed."""
         self._closed.set()
         self._end()
 
     def probe(self, path: Path) -> MediaInfo:
-        """Read what a file is and decode its first picture; raises MediaError."""
-        with self._answers(path, {"call": "probe", "cpu_s": PROBE_CPU_S}) as messages:
+        """Read the properties of a file and decode its first frame; raises MediaError."""
+        with self._responses(path, {"call": "probe", "cpu_s": PROBE_CPU_S}) as messages:
             header, _ = next(messages)
         del header["kind"]
         return MediaInfo(**header)
@@ -144,9 +144,9 @@ class Decoder:
     def decode(
         self, path: Path, duration_s: float, *, report: DecodeReport, **options: Any
     ) -> Iterator[Frame | AudioBlock]:
-        """What `engine.media.decode` gives of a video that lasts `duration_s`, and takes."""
+        """Like `engine.media.decode`, for a video of `duration_s`."""
         cpu_s = PROBE_CPU_S + CPU_S_PER_S * duration_s
-        with self._answers(path, {"call": "decode", "cpu_s": cpu_s, **options}) as messages:
+        with self._responses(path, {"call": "decode", "cpu_s": cpu_s, **options}) as messages:
             for header, content in messages:
                 kind = header.pop("kind")
                 if kind == "end":
@@ -159,30 +159,30 @@ class Decoder:
                     yield AudioBlock(header["time_s"], np.frombuffer(content, np.float32))
 
     @contextmanager
-    def _answers(self, path: Path, request: dict[str, Any]) -> Iterator[Iterator[Message]]:
-        """Send a request; yields what answers it. Leaving before its end ends the process."""
-        name = os.fsencode(path.absolute()).hex()  # names of files need not be text
+    def _responses(self, path: Path, request: dict[str, Any]) -> Iterator[Iterator[Message]]:
+        """Send a request and yield the messages; leaving before the last one ends the process."""
+        name = os.fsencode(path.absolute()).hex()  # file names need not be text
         process = self._started()
-        is_whole = False
+        is_complete = False
         try:
-            with suppress(OSError):  # that it has ended shows when it is to answer
+            with suppress(OSError):  # a process that has ended is noticed when it should respond
                 stdin = cast(BufferedWriter, process.stdin)
                 stdin.write(json.dumps({**request, "path": name}).encode() + b"\n")
                 stdin.flush()
-            yield self._messages(process, _longest_silence_s(path))
-            is_whole = True
+            yield self._messages(process, _max_silence_s(path))
+            is_complete = True
         except Refusal as refusal:
-            is_whole = True
+            is_complete = True
             raise refusal.reason from None
         finally:
-            if not is_whole:
+            if not is_complete:
                 self._end()
 
     def _messages(
-        self, process: subprocess.Popen[bytes], longest_silence_s: float
+        self, process: subprocess.Popen[bytes], max_silence_s: float
     ) -> Iterator[Message]:
         while True:
-            self._due = time.monotonic() + longest_silence_s
+            self._due = time.monotonic() + max_silence_s
             message = _read(cast(BufferedReader, process.stdout))
             self._due = None
             if message is None:
@@ -193,7 +193,7 @@ class Decoder:
             yield message
 
     def _why_ended(self, process: subprocess.Popen[bytes]) -> MediaError:
-        """What ended the process, in words that follow the name of the file."""
+        """Why the process has ended, in words that follow the name of the file."""
         if self._closed.is_set():
             return DecoderClosed()
         status = process.wait()
@@ -216,12 +216,12 @@ class Decoder:
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(  # noqa: S603 - a program of this project
-            [sys.executable, "-m", "engine.media.child", str(MOST_MEMORY)],
+            [sys.executable, "-m", "engine.media.child", str(MAX_MEMORY)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=ROOT,
-            # Threads of FFmpeg would else each have a heap of their own, which is never given back.
+            # Otherwise each FFmpeg thread has a heap of its own, which is never released.
             env={**os.environ, "MALLOC_ARENA_MAX": "2"},
             pipesize=PIPE_BYTES,
         )
@@ -231,7 +231,7 @@ class Decoder:
         return process
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        """End a process that is due to say something and does not."""
+        """End a process whose next message is overdue."""
         while process.poll() is None and not self._closed.wait(WATCH_EVERY_S):
             due = self._due
             if due is not None and time.monotonic() > due and process is self._process:
@@ -249,7 +249,7 @@ class Decoder:
 
 
 def _read(stdout: BufferedReader) -> Message | None:
-    """The next message; None where the process has ended."""
+    """The next message; None if the process has ended."""
     try:
         line = stdout.readline()
         if not line.endswith(b"\n"):
@@ -257,11 +257,11 @@ def _read(stdout: BufferedReader) -> Message | None:
         header = json.loads(line)
         content = bytearray(header.pop("bytes"))
         return (header, content) if stdout.readinto(content) == len(content) else None
-    except ValueError:  # closed meanwhile
+    except ValueError:  # the pipe was closed meanwhile
         return None
 
 
-def _longest_silence_s(path: Path) -> float:
+def _max_silence_s(path: Path) -> float:
     with suppress(OSError):
         return SILENT_S + path.stat().st_size / SLOWEST_BYTES_PER_S
     return SILENT_S

@@ -1,4 +1,4 @@
-"""Opening a file that may be anything, and what is said of it."""
+"""Opening files of any origin, and what is known about them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import av.container
 import av.error
 from av.container import InputContainer
 
-LARGEST_PICTURE = 8192 * 8192  # pixels; 8K (7680 x 4320) is half of it
-LARGEST_SIDE = 16_384
+MAX_PIXELS = 8192 * 8192  # pixels; 8K (7680 x 4320) is half of it
+MAX_SIDE = 16_384
 
-# FFmpeg's demuxers that read one file and nothing else. Playlists and the like (hls, dash, concat,
-# image2, sdp, ...) are left out: they would read other files for whoever sent them. Those of sound
-# are here so that a song is refused as what it is.
+# FFmpeg's demuxers that read a single file. Playlists and the like (hls, dash, concat, image2, sdp,
+# ...) are left out, because they would read other files on behalf of the uploader. Audio formats
+# are included so that a song is refused with the right reason.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h263,h264,hevc,vc1,av1,obu"
     ",ivf,flv,live_flv,asf,ogg,mxf,gxf,nut,wtv,dv,rm,mjpeg,gif,apng,yuv4mpegpipe"
     ",aac,ac3,aiff,amr,caf,flac,mp3,wav"
 )
 NO_MEMORY = "needs more memory to decode than a video may take"
-TOLERANCE_S = 2.0  # by more, the packets' own times win over the header's duration
+TOLERANCE_S = 2.0  # a greater difference of durations means that the file is cut off
 MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 
 
@@ -44,9 +44,9 @@ class MediaError(Exception):
 class MediaInfo:
     """What a player would show: width and height are upright and in square pixels.
 
-    `duration_s` is what is really there, which may be less than the `promised_s` of the header (0
-    where it promises nothing); `fps` is the average. `undecodable_sound`: there is sound, and none
-    of it can be decoded.
+    `duration_s` is the actual duration, which may be less than the header's `header_s` (0 if the
+    header has none); `fps` is the average. `undecodable_audio` says that the file has audio, but
+    none that can be decoded.
     """
 
     duration_s: float
@@ -54,41 +54,41 @@ class MediaInfo:
     width: int
     height: int
     has_audio: bool
-    promised_s: float = 0.0
-    undecodable_sound: bool = False
+    header_s: float = 0.0
+    undecodable_audio: bool = False
 
 
 @dataclass
 class DecodeReport:
-    """What `decode` met, filled while it runs.
+    """What `decode` encountered, filled while it runs.
 
-    `pictures` counts those decoded (fewer than the file has), `sampled` those given;
-    `broken_pictures` and `broken_sound` those that could not be decoded or came out damaged;
-    `end_s` is the end of the last picture or sound read.
+    `frames` counts those decoded (fewer than the file has), `sampled` those that were given.
+    `broken_frames` and `broken_audio` count frames and audio packets that could not be decoded or
+    are damaged. `end_s` is the end of the last frame or audio.
     """
 
-    pictures: int = 0
+    frames: int = 0
     sampled: int = 0
-    broken_pictures: int = 0
-    broken_sound: int = 0
+    broken_frames: int = 0
+    broken_audio: int = 0
     end_s: float = 0.0
 
     def damage(self, info: MediaInfo) -> str:
-        """What is wrong with the file, in words that follow its name; "" where nothing is."""
-        counts = {"pictures": self.broken_pictures, "pieces of sound": self.broken_sound}
+        """What is wrong with the file, in words that follow its name; "" if nothing is."""
+        counts = {"frames": self.broken_frames, "audio packets": self.broken_audio}
         found = [f"damaged {what}: {count}" for what, count in counts.items() if count]
-        if info.promised_s - info.duration_s > TOLERANCE_S:
+        if info.header_s - info.duration_s > TOLERANCE_S:
             found.append(
-                f"ends after {info.duration_s:.1f} of the {info.promised_s:.1f} s that its header "
+                f"ends after {info.duration_s:.1f} of the {info.header_s:.1f} s that its header "
                 "promises"
             )
-        if info.undecodable_sound:
-            found.append("its sound is of a kind that cannot be decoded here")
+        if info.undecodable_audio:
+            found.append("its audio is in a format that cannot be decoded here")
         return "; ".join(found)
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open a file that may be anything, and nothing but it; raises MediaError."""
+    """Open a file of any origin, and no other; raises MediaError."""
     try:
         with path.open("rb") as file:
             if not file.read(1):
@@ -97,17 +97,17 @@ def open_container(path: Path) -> InputContainer:
         raise MediaError(f"cannot be read: {error.strerror}") from error
     try:
         return av.open(
-            f"file:{path}",  # so that no name is taken for a URL
+            f"file:{path}",  # so that no name is read as a URL
             "r",
             options={
                 "protocol_whitelist": "file",
                 "format_whitelist": FORMATS,
-                "max_pixels": str(LARGEST_PICTURE),
+                "max_pixels": str(MAX_PIXELS),
             },
             metadata_errors="replace",
         )
     except av.error.ArgumentError as error:
-        raise MediaError("is not a video, but a playlist, a picture or something else") from error
+        raise MediaError("is not a video, but a playlist, an image or something else") from error
     except av.error.MemoryError:
         raise MediaError(NO_MEMORY) from None
     except av.error.FFmpegError as error:
@@ -120,14 +120,14 @@ def open_container(path: Path) -> InputContainer:
 
 def _reason(error: av.error.FFmpegError) -> str:
     if isinstance(error, av.error.InvalidDataError):
-        return "its format is not known, or its beginning is damaged"
+        return "its format is unknown, or its beginning is damaged"
     if isinstance(error, av.error.EOFError):
         return "the file is cut off"
     return error.strerror or type(error).__name__
 
 
 def _lacks_moov(path: Path) -> bool:
-    """Whether it is an MP4 without its table of contents, which is often written last."""
+    """Whether it is an MP4 without its index (moov), which is often written last."""
     with path.open("rb") as file:
         end, position = file.seek(0, os.SEEK_END), 0
         for _ in range(1000):

@@ -1,4 +1,4 @@
-"""Tells a file from another of the same name and size, without reading all of it."""
+"""Identifies a file without reading all of it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ SAMPLE_BYTES = 64 * 1024
 
 
 def fingerprint(path: Path) -> str:
-    """A SHA-256 in hexadecimal digits over the size and evenly spaced pieces, both ends among them.
+    """A SHA-256, in hexadecimal, of the size and of evenly spaced samples including both ends.
 
-    Two films that agree in all of them are one: no encoder writes the same megabyte twice. Raises
-    OSError where the file cannot be read.
+    Two videos with the same samples are the same: no encoder writes the same megabyte twice.
+    Raises OSError if the file cannot be read.
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size

@@ -1,8 +1,8 @@
-"""Pictures of high dynamic range (PQ, HLG) as every screen shows them.
+"""Tone mapping: frames of high dynamic range (PQ, HLG) as ordinary screens show them.
 
-Shown as they are stored they are grey and pale, and no picture model has seen such pictures. The
-formulas are those of ITU-R BT.2100 (PQ, HLG) and BT.2087 (colours); white is at 203 cd/m2, as
-BT.2408 has it, and what is brighter is pressed into the room between KNEE and full white.
+Unmapped they look grey and pale, unlike any image in a model's training data. The formulas are
+those of ITU-R BT.2100 (PQ, HLG) and BT.2087 (colours). White is at 203 cd/m2, as in BT.2408, and
+brighter light is compressed into the range between KNEE and full white.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from av.video.reformatter import ColorPrimaries, ColorTrc
 FloatArray = npt.NDArray[np.float32]
 
 WHITE = 203.0  # cd/m2 of a white sheet of paper
-HLG_PEAK = 1000.0  # cd/m2 of the screen that HLG is meant for
+HLG_PEAK = 1000.0  # cd/m2 of HLG's reference screen
 HLG_GAMMA = 1.2  # of that screen
-KNEE = 0.5  # of white: what is darker stays as it is
+KNEE = 0.5  # of white: darker light is unchanged
 # BT.2020 to BT.709, linear light.
 TO_BT709 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
     dtype=np.float32,
 )
 LUMA = np.array([0.2627, 0.6780, 0.0593], dtype=np.float32)  # of BT.2020
-STEPS = 4096  # of brightness in the table from light to bytes
+STEPS = 4096  # of brightness, in the table from light to bytes
 
 
-def is_hdr(picture: VideoFrame) -> bool:
-    """Whether a picture's brightness is coded by PQ or HLG."""
-    return picture.color_trc in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
+def is_hdr(frame: VideoFrame) -> bool:
+    """Whether a frame's brightness is coded by PQ or HLG."""
+    return frame.color_trc in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
 
 
-def tone_mapped(image: npt.NDArray[Any], picture: VideoFrame) -> npt.NDArray[np.uint8]:
-    """An HDR picture's uint16[h, w, 3] RGB as uint8[h, w, 3] in the colours of BT.709."""
-    light = _light_of_code(int(picture.color_trc))[image]
-    if picture.color_trc == ColorTrc.ARIB_STD_B67:
+def tone_mapped(image: npt.NDArray[Any], frame: VideoFrame) -> npt.NDArray[np.uint8]:
+    """An HDR frame's uint16[h, w, 3] RGB as uint8[h, w, 3] in the colours of BT.709."""
+    light = _light_of_code(int(frame.color_trc))[image]
+    if frame.color_trc == ColorTrc.ARIB_STD_B67:
         light *= (np.maximum(light @ LUMA, 1e-6) ** (HLG_GAMMA - 1))[..., None]
         light *= HLG_PEAK / WHITE
-    if picture.color_primaries != ColorPrimaries.BT709:
+    if frame.color_primaries != ColorPrimaries.BT709:
         light = light @ TO_BT709.T
     rolled_off = KNEE + (1 - KNEE) * -np.expm1((KNEE - light) / (1 - KNEE))
     light = np.where(light > KNEE, rolled_off, light)

@@ -1,4 +1,4 @@
-"""Which streams of a file are its picture and its sound, and reading their packets."""
+"""Chooses the video and the audio stream of a file, and reads their packets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from engine.media.files import LARGEST_PICTURE, LARGEST_SIDE, NO_MEMORY, MediaError, open_container
+from engine.media.files import MAX_PIXELS, MAX_SIDE, NO_MEMORY, MediaError, open_container
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -30,21 +30,24 @@ if TYPE_CHECKING:
 
 AnyStream: TypeAlias = VideoStream | AudioStream
 
-MOST_READ_ERRORS = 100  # after so many, the file is taken to end there
-MOST_COUNTED = 5000  # packets looked at to tell a video from a single picture
-USUAL_RATE = 25.0  # pictures a second where a file does not tell; FFmpeg takes the same
-HIGHEST_RATE = 1000.0
-RESTARTING_FORMATS = ("mpegts", "mpeg", "ogg", "live_flv")  # pieces are joined without new times
+MAX_READ_ERRORS = 100  # after this many, the file counts as ended
+MAX_COUNTED = 5000  # packets to count in order to tell a video from a single image
+DEFAULT_RATE = 25.0  # frames a second, for files that do not say; FFmpeg's default, too
+MAX_RATE = 1000.0
+RESTARTING_FORMATS = (
+    "mpegts",
+    "mpeg",
+    "ogg",
+    "live_flv",
+)  # parts are joined without adjusting their times
 FORMATS_WITH_TIME_OF_END = ("matroska,webm", "flv", "live_flv")
 SILENCE = 0.001  # of full scale: 60 dB below, where nothing can be understood
-LONGEST_SILENCE_S = 600.0  # a track that is silent for so long is taken to be silent
+MAX_SILENCE_S = 600.0  # a track that starts with this much silence counts as silent
 
-PROTECTED = (
-    "is protected against copying (DRM) and cannot be decoded: use a copy without protection"
-)
-# Where FFmpeg notes it that a track (Matroska, WebM) or a file (ASF, WMV) is encrypted.
+PROTECTED = "is copy-protected (DRM) and cannot be decoded: use a copy without protection"
+# Metadata by which FFmpeg marks an encrypted track (Matroska, WebM) or file (ASF, WMV).
 KEYS_OF_PROTECTION = {"enc_key_id", "asf_protection_type"}
-PROTECTED_TAGS = {"drmi", "encv"}  # sample entries of protected pictures in MP4
+PROTECTED_TAGS = {"drmi", "encv"}  # sample entries of protected frames in MP4
 
 NOT_THE_PROGRAMME = Disposition.comment | Disposition.visual_impaired | Disposition.karaoke
 UNKNOWN_LANGUAGES = {"", "und", "mis", "mul", "zxx"}
@@ -52,19 +55,19 @@ UNKNOWN_LANGUAGES = {"", "und", "mis", "mul", "zxx"}
 
 @dataclass(frozen=True)
 class Media:
-    """An open file with the streams of it that are used.
+    """An open file with the streams that are used.
 
-    `undecodable_sound` says that the file has sound, and none of it can be decoded.
+    `undecodable_audio` says that the file has audio, but none that can be decoded.
     """
 
     container: InputContainer
     video: VideoStream
-    sound: AudioStream | None
-    undecodable_sound: bool = False
+    audio: AudioStream | None
+    undecodable_audio: bool = False
 
     @property
     def streams(self) -> list[AnyStream]:
-        return [self.video, self.sound] if self.sound else [self.video]
+        return [self.video, self.audio] if self.audio else [self.video]
 
     @property
     def origin(self) -> Fraction:
@@ -77,10 +80,10 @@ class Media:
         return min(starts, default=Fraction(0))
 
     @property
-    def promised_s(self) -> float:
-        """The duration that the header gives; 0 where it gives none.
+    def header_s(self) -> float:
+        """The duration in the header; 0 if it has none.
 
-        What is recorded from a running stream may start at 100 s, and its header then gives the
+        A recording of a running stream may start at 100 s, for example; its header then gives the
         time of the end.
         """
         container = self.container
@@ -96,22 +99,22 @@ class Media:
 
     @property
     def rate(self) -> float:
-        """Pictures a second, on average."""
-        rate = float(self.video.average_rate or self.video.guessed_rate or USUAL_RATE)
-        return rate if 0 < rate <= HIGHEST_RATE else USUAL_RATE
+        """Frames a second, on average."""
+        rate = float(self.video.average_rate or self.video.guessed_rate or DEFAULT_RATE)
+        return rate if 0 < rate <= MAX_RATE else DEFAULT_RATE
 
 
 @contextlib.contextmanager
 def opened(path: Path, audio: bool = True, language: str = "") -> Iterator[Media]:
-    """Open a file to read its pictures and, if it has any, its sound; raises MediaError.
+    """Open a file to read its frames and, if it has any, its audio; raises MediaError.
 
-    Of several sound tracks one in `language` (ISO 639-2, as "eng") is taken before others.
+    `language` (ISO 639-2, like "eng") is preferred among several audio tracks.
     """
     with open_container(path) as container:
         video = _video(path, container)
-        sound = _sound(path, container, language) if audio else None
-        media = Media(container, video, sound, bool(container.streams.audio) and not sound)
-        video.codec_context.options = {"max_pixels": str(LARGEST_PICTURE)}
+        track = _audio(path, container, language) if audio else None
+        media = Media(container, video, track, bool(container.streams.audio) and not track)
+        video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         used = {stream.index for stream in media.streams}
         for stream in container.streams:
             stream.discard = Discard.default if stream.index in used else Discard.all
@@ -119,39 +122,39 @@ def opened(path: Path, audio: bool = True, language: str = "") -> Iterator[Media
 
 
 def packets(media: Media) -> Iterator[AnyPacket]:
-    """Packets with content, in file order, past places that cannot be read.
+    """Packets with content, in file order; unreadable places are skipped.
 
-    Raises MediaError where pictures are encrypted.
+    Raises MediaError if frames are encrypted.
     """
-    for _ in range(MOST_READ_ERRORS):
+    for _ in range(MAX_READ_ERRORS):
         try:
             for packet in media.container.demux(media.streams):
                 if is_encrypted(packet) and packet.stream_index == media.video.index:
                     raise MediaError(PROTECTED)
-                if packet.size:  # an empty one would tell the decoder that the stream has ended
+                if packet.size:  # an empty packet means the end of the stream to a decoder
                     yield packet
             return
         except av.error.FFmpegError:
             continue
-        except IndexError:  # PyAV, at the end of a file in which a stream appeared on the way
+        except IndexError:  # from PyAV, at the end of a file with a stream that appears midway
             return
 
 
-def first_picture(media: Media) -> VideoFrame:
-    """Decode up to the first picture; raises MediaError where there is none."""
+def first_frame(media: Media) -> VideoFrame:
+    """Decode the first frame; raises MediaError if there is none."""
     media.video.codec_context.thread_count = 1
     for packet in packets(media):
         if packet.stream_index == media.video.index:
             with contextlib.suppress(av.error.FFmpegError):
-                for picture in decoded(media.video, packet):
-                    return picture
-    for picture in remaining(media.video):
-        return picture
-    raise MediaError("has no picture that can be decoded")
+                for frame in decoded(media.video, packet):
+                    return frame
+    for frame in remaining(media.video):
+        return frame
+    raise MediaError("has no frame that can be decoded")
 
 
 def decoded(video: VideoStream, packet: AnyPacket) -> list[VideoFrame]:
-    """The pictures that the decoder gives for a packet; raises MediaError where memory is short."""
+    """The frames of a packet; raises MediaError if there is not enough memory."""
     try:
         return video.codec_context.decode(packet)
     except av.error.MemoryError:
@@ -159,7 +162,7 @@ def decoded(video: VideoStream, packet: AnyPacket) -> list[VideoFrame]:
 
 
 def remaining(video: VideoStream) -> list[VideoFrame]:
-    """What the decoder still holds; it takes nothing more until it is flushed."""
+    """The frames left in the decoder; it takes no more packets until it is flushed."""
     try:
         return video.codec_context.decode(None)
     except av.error.FFmpegError:
@@ -167,65 +170,65 @@ def remaining(video: VideoStream) -> list[VideoFrame]:
 
 
 def is_encrypted(packet: AnyPacket) -> bool:
-    """Whether what a packet holds is encrypted (MP4's common encryption)."""
+    """Whether the content of a packet is encrypted (MP4's common encryption)."""
     return packet.has_sidedata("encryption_info")
 
 
 def language_of(stream: AnyStream) -> str:
-    """The language that a track is marked with, as ISO 639-2 or -1; "" where it is not known."""
+    """The language of a track in its metadata, as ISO 639-2 or -1; "" if unknown."""
     language = str(stream.metadata.get("language", "")).lower()
     return "" if language in UNKNOWN_LANGUAGES else language
 
 
 def _video(path: Path, container: InputContainer) -> VideoStream:
-    """The picture stream that a player would show; the cover of a song is not one."""
+    """The video stream that a player would show; the cover of a song is none."""
     if KEYS_OF_PROTECTION & {key.lower() for key in container.metadata}:
         raise MediaError(PROTECTED)
     streams = _moving(path, list(container.streams.video))
     if not streams:
-        raise MediaError("is not a video: it has no picture stream")
+        raise MediaError("is not a video: it has no video stream")
     if any(KEYS_OF_PROTECTION & {key.lower() for key in stream.metadata} for stream in streams):
         raise MediaError(PROTECTED)
     usable = [s for s in streams if s.codec_context is not None]
     if not usable:
-        raise MediaError("has pictures of a kind that cannot be decoded here")
+        raise MediaError("has frames in a format that cannot be decoded here")
     best = max(usable, key=lambda s: (bool(s.disposition & Disposition.default), s.width))
     if best.codec_context.codec_tag in PROTECTED_TAGS:
         raise MediaError(PROTECTED)
     width, height = best.width, best.height
-    if width * height > LARGEST_PICTURE or max(width, height) > LARGEST_SIDE:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise MediaError(
-            f"has pictures of {width} x {height} pixels: at most {LARGEST_PICTURE} in all and"
-            f" {LARGEST_SIDE} on a side can be decoded",
+            f"has frames of {width} x {height} pixels: at most {MAX_PIXELS} in all and"
+            f" {MAX_SIDE} on a side can be decoded",
             "video_resolution_too_high",
         )
     return best
 
 
 def _moving(path: Path, streams: Sequence[VideoStream]) -> list[VideoStream]:
-    """The streams with more than one picture; where there is none, those not marked as covers."""
+    """The streams with more than one frame; if there is none, those not marked as covers."""
     covers = [s for s in streams if s.disposition & Disposition.attached_pic]
     if len(streams) < 2 and not covers:
         return list(streams)
-    counts = _counted(path, streams)
+    counts = _packet_counts(path, streams)
     moving = [stream for stream in streams if counts[stream.index] > 1]
     return moving or [stream for stream in streams if stream not in covers]
 
 
-def _counted(path: Path, streams: Sequence[VideoStream]) -> Counter[int]:
-    """Packets of each stream, by its index, until each has two or enough were looked at."""
+def _packet_counts(path: Path, streams: Sequence[VideoStream]) -> Counter[int]:
+    """Packet counts by stream index, until each stream has two or enough have been counted."""
     counts: Counter[int] = Counter()
     with open_container(path) as container, contextlib.suppress(av.error.FFmpegError, IndexError):
         wanted = [container.streams[stream.index] for stream in streams]
-        for looked_at, packet in enumerate(container.demux(wanted)):
+        for count, packet in enumerate(container.demux(wanted)):
             counts[packet.stream_index] += packet.size > 0
-            if looked_at > MOST_COUNTED or all(counts[stream.index] > 1 for stream in wanted):
+            if count > MAX_COUNTED or all(counts[stream.index] > 1 for stream in wanted):
                 break
     return counts
 
 
-def _sound(path: Path, container: InputContainer, language: str) -> AudioStream | None:
-    """The track to listen to: in the language first, then the programme, then not silent."""
+def _audio(path: Path, container: InputContainer, language: str) -> AudioStream | None:
+    """The audio track to use: by language first, then the main programme, then not silent."""
     usable = [stream for stream in container.streams.audio if stream.codec_context is not None]
     if len(usable) < 2:
         return usable[0] if usable else None
@@ -248,10 +251,10 @@ def _is_silent(path: Path, index: int) -> bool:
     with open_container(path) as container, contextlib.suppress(av.error.FFmpegError):
         track = next(stream for stream in container.streams.audio if stream.index == index)
         as_float = AudioResampler("flt")
-        for sound in container.decode(track):
-            for samples in as_float.resample(sound):
+        for audio in container.decode(track):
+            for samples in as_float.resample(audio):
                 if np.abs(samples.to_ndarray()).max(initial=0.0) > SILENCE:
                     return False
-            if sound.time is not None and sound.time > LONGEST_SILENCE_S:
+            if audio.time is not None and audio.time > MAX_SILENCE_S:
                 break
     return True

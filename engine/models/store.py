@@ -112,8 +112,11 @@ def _complaint(error: ValidationError) -> str:
 
 def fetched(models_dir: Path) -> list[tuple[Path, Fetched]]:
     """The complete models in the models folder, the one fetched last first."""
-    folders = [path.parent for path in models_dir.glob(f"*/{RECORD}")]
-    found = [(folder, record) for folder in folders if (record := read_record(folder))]
+    found = []
+    for path in models_dir.glob(f"*/{RECORD}"):
+        record = read_record(path.parent)
+        if record:
+            found.append((path.parent, record))
     return sorted(found, key=lambda one: one[1].fetched_at, reverse=True)
 
 

@@ -98,8 +98,8 @@ def test_memory_is_bounded(
     assert decoders.probe(path).width == 3840
     with open(f"/proc/{processes(decoders)[0].pid}/status") as file:
         kilobytes = next(int(line.split()[1]) for line in file if line.startswith("VmPeak"))
-    assert kilobytes * 1024 < decoder.MOST_MEMORY
-    monkeypatch.setattr(decoder, "MOST_MEMORY", kilobytes * 1024 // 2)
+    assert kilobytes * 1024 < decoder.MAX_MEMORY
+    monkeypatch.setattr(decoder, "MAX_MEMORY", kilobytes * 1024 // 2)
     with Decoders() as bounded, pytest.raises(MediaError):
         read(bounded, path)
     with Decoders() as bounded, pytest.raises(MediaError, match=r"more memory|the decoder"):
@@ -107,7 +107,7 @@ def test_memory_is_bounded(
 
 
 def test_processor_time_is_bounded() -> None:
-    code = "from engine.media.child import _bound_processor_time as bound; bound(0)\nwhile 1: pass"
+    code = "from engine.media.child import _limit_processor_time as limit; limit(0)\nwhile 1: pass"
     done = subprocess.run([sys.executable, "-c", code], cwd=decoder.ROOT, check=False)
     assert done.returncode == -signal.SIGXCPU
 

@@ -307,7 +307,7 @@ def gather_frames(frames: Iterable[Frame], length: int | None = None, **models):
 
 
 def test_no_picture_is_an_error_that_says_so():
-    with pytest.raises(MediaError, match="no picture that can be decoded"):
+    with pytest.raises(MediaError, match="no frame that can be decoded"):
         gather_frames([])
 
 

@@ -33,12 +33,12 @@ from engine.media import (
     decode,
     files,
     fingerprint,
+    frames,
     jpeg,
-    pictures,
     probe,
     streams,
 )
-from engine.media.sound import BLOCK_S
+from engine.media.audio import BLOCK_S
 from engine.models.choice import default_models
 from engine.models.protocols import Models
 from engine.retrieval.prompts import PromptSet
@@ -252,7 +252,7 @@ def test_any_times_are_sampled_by_the_rule(
     path = tmp_path_factory.mktemp("any") / "a.mkv"
     write_video(path, times=times, size=(64, 48), gop=gop, sound=[], options={"bf": str(reordered)})
     given_ = sampled(path, step_s=step_ms / 1000)
-    if pictures.keyframes_suffice(path, step_ms / 1000):
+    if frames.keyframes_suffice(path, step_ms / 1000):
         assert {number % gop for _, number in given_} == {0}
         assert all(time == pytest.approx(times[number], abs=MILLISECOND) for time, number in given_)
     else:
@@ -264,9 +264,9 @@ def test_decodes_no_more_than_it_takes(tmp_path: Path) -> None:
     dense, sparse = DecodeReport(), DecodeReport()
     sampled(write_video(tmp_path / "dense.mp4", seconds=5, gop=15), report=dense)
     sampled(write_video(tmp_path / "sparse.mp4", seconds=5, gop=250), report=sparse)
-    assert (dense.pictures, dense.sampled) == (5, 5)
+    assert (dense.frames, dense.sampled) == (5, 5)
     assert sparse.sampled == 5
-    assert sparse.pictures < 110, "pictures that no other refers to are left out unless due"
+    assert sparse.frames < 110, "pictures that no other refers to are left out unless due"
 
 
 @pytest.mark.parametrize("gop", [15, 250])
@@ -384,13 +384,13 @@ def test_reads_8k(tmp_path: Path) -> None:
     assert (probe(path).width, probe(path).height) == (7680, 4320)
 
 
-@pytest.mark.parametrize("limit", ["LARGEST_SIDE", "LARGEST_PICTURE"])
+@pytest.mark.parametrize("limit", ["MAX_SIDE", "MAX_PIXELS"])
 def test_refuses_pictures_of_absurd_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     path = write_video(tmp_path / "a.mp4", seconds=0.2)
     monkeypatch.setattr(streams, limit, 150)
-    with pytest.raises(MediaError, match="has pictures of 160 x 96 pixels: at most ") as caught:
+    with pytest.raises(MediaError, match="has frames of 160 x 96 pixels: at most ") as caught:
         probe(path)
     assert caught.value.code == "video_resolution_too_high"
 
@@ -480,8 +480,8 @@ def test_survives_damage_in_the_middle(tmp_path: Path, file_name: str) -> None:
     assert good == [(second, 30 * second) for second in (0, 1, 2, 3, 6, 7, 8, 9)]
     assert [time for time, _ in given_] == sorted(time for time, _ in given_)
     if file_name == "a.mp4":  # the others leave damaged packets out before anyone sees them
-        assert 10 < report.broken_pictures < 60
-        assert report.broken_sound > 10
+        assert 10 < report.broken_frames < 60
+        assert report.broken_audio > 10
     assert probe(path).duration_s == pytest.approx(10, abs=0.1)
     late = [beep for beep in heard(path) if beep > 6]
     assert late == [6.5, 7, 7.5, 8, 8.5, 9, 9.5]
@@ -491,7 +491,7 @@ def test_a_damaged_picture_gives_way_to_the_next_good_one(tmp_path: Path) -> Non
     path = damage_picture(write_video(tmp_path / "a.mp4", gop=1, sound=[]), 30)
     report = DecodeReport()
     assert [number for _, number in sampled(path, report=report)] == [0, 31, 60]
-    assert report.broken_pictures == 1
+    assert report.broken_frames == 1
 
 
 def test_a_damaged_picture_is_better_than_none(tmp_path: Path) -> None:
@@ -505,16 +505,16 @@ def test_a_damaged_picture_is_better_than_none(tmp_path: Path) -> None:
     [
         ((0, 0), (10.0, 10.5), ""),
         ((0, 0), (10.0, 0.0), ""),
-        ((3, 0), (10.0, 10.0), "damaged pictures: 3"),
-        ((1, 2), (10.0, 10.0), "damaged pictures: 1; damaged pieces of sound: 2"),
+        ((3, 0), (10.0, 10.0), "damaged frames: 3"),
+        ((1, 2), (10.0, 10.0), "damaged frames: 1; damaged audio packets: 2"),
         ((0, 0), (4.0, 10.0), "ends after 4.0 of the 10.0 s that its header promises"),
     ],
 )
 def test_damage_is_said_in_words(
     broken: tuple[int, int], lengths_s: tuple[float, float], words: str
 ) -> None:
-    report = DecodeReport(broken_pictures=broken[0], broken_sound=broken[1])
-    info = MediaInfo(lengths_s[0], 25.0, 160, 90, has_audio=True, promised_s=lengths_s[1])
+    report = DecodeReport(broken_frames=broken[0], broken_audio=broken[1])
+    info = MediaInfo(lengths_s[0], 25.0, 160, 90, has_audio=True, header_s=lengths_s[1])
     assert report.damage(info) == words
 
 
@@ -545,8 +545,8 @@ def test_a_file_that_is_mostly_broken_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = damage(write_video(tmp_path / "a.mp4", seconds=8, sound=[]), 0.1, 0.8)
-    monkeypatch.setattr(pictures, "MOST_BROKEN", 20)
-    with pytest.raises(MediaError, match=r"is damaged: 2[1-9] pictures are broken"):
+    monkeypatch.setattr(frames, "MAX_BROKEN", 20)
+    with pytest.raises(MediaError, match=r"is damaged: 2[1-9] frames are broken"):
         sampled(path)
 
 
@@ -682,16 +682,16 @@ REFUSED: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "only noise": (
         "a.mp4",
         lambda path: damage_all(write_video(path, sound=[])),
-        "has no picture that can be decoded",
+        "has no frame that can be decoded",
     ),
-    "sound": ("a.mp4", lambda path: write_video(path, times=[]), "no picture stream"),
-    "song": ("a.mp3", lambda path: write_song(path, cover=False), "no picture stream"),
-    "cover": ("a.mp3", write_song, "no picture stream"),
-    "cover in mp4": ("a.m4a", write_song, "no picture stream"),
+    "sound": ("a.mp4", lambda path: write_video(path, times=[]), "no video stream"),
+    "song": ("a.mp3", lambda path: write_song(path, cover=False), "no video stream"),
+    "cover": ("a.mp3", write_song, "no video stream"),
+    "cover in mp4": ("a.m4a", write_song, "no video stream"),
     "folder": ("a.mp4", lambda path: path.mkdir(), "cannot be read: Is a directory"),
     "missing": ("a.mp4", lambda path: None, "cannot be read: No such file"),
-    "jpeg": ("a.mp4", still("JPEG"), "a picture or something else"),
-    "png": ("a.mp4", still("PNG"), "a picture or something else"),
+    "jpeg": ("a.mp4", still("JPEG"), "an image or something else"),
+    "png": ("a.mp4", still("PNG"), "an image or something else"),
     "playlist": ("a.m3u8", text(PLAYLIST), "not a video, but a playlist"),
     "playlist in disguise": ("a.mp4", text(PLAYLIST), ""),
     "concat": ("a.mp4", text("ffconcat version 1.0\nfile 'secret.mp4'\n"), "but a playlist"),
@@ -718,7 +718,7 @@ def test_refuses_what_is_no_video_and_says_why(tmp_path: Path, name: str) -> Non
 def test_refuses_a_kind_of_picture_it_cannot_decode(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.avi", codec="mpeg4", sound=[])
     path.write_bytes(path.read_bytes().replace(b"FMP4", b"QQ42").replace(b"fmp4", b"qq42"))
-    with pytest.raises(MediaError, match="pictures of a kind that cannot be decoded here"):
+    with pytest.raises(MediaError, match="frames in a format that cannot be decoded here"):
         probe(path)
 
 

@@ -79,7 +79,7 @@ def test_says_what_is_wrong_with_a_file(tmp_path: Path, clip: bytes) -> None:
     assert reasons["text"].startswith("cannot be read as a video")
     assert reasons["noise"].startswith("cannot be read as a video")
     assert reasons["cut"].startswith("is incomplete, its moov atom is missing")
-    assert reasons["sound"] == "is not a video: it has no picture stream"
+    assert reasons["sound"] == "is not a video: it has no video stream"
 
 
 def test_a_file_that_cannot_be_opened_says_why(
