@@ -52,6 +52,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     path = media_path(folder, "id0")
     assert path
     write_media(path, {6: picture.getvalue()}, [TimedText(8, 10, HEARD, "good boy")])
+    shutil.copytree(folder, folder / "lab" / "20260102-030405-abcdef")
     with served(folder) as address:
         yield address
 
