@@ -252,9 +252,9 @@ class ErrorResponse(TypedDict):
     message: str
 
 
-def timestamp(moment: datetime) -> str:
+def timestamp(time: datetime) -> str:
     """RFC 3339 in UTC, with milliseconds."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def page_response(page: Page[Any], data: list[Item]) -> PageResponse[Item]:

@@ -32,7 +32,7 @@ OPERATORS: tuple[Operator, ...] = ("eq", "gte", "lte")
 # Names of custom fields; other characters could be part of a filter's own syntax.
 CUSTOM_NAME = re.compile(r"[\w.-]{1,100}")
 TIME = TypeAdapter(datetime)
-# Pydantic also takes a number, for seconds since 1970: "2023" is a year to whoever sends it.
+# Pydantic also takes a number as seconds since 1970, but who sends "2023" means a year.
 BEGINS_WITH_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 

@@ -93,7 +93,7 @@ def fetch(
                         url = urljoin(url, response.headers.get("Location", ""))
                         continue
                     if response.status != 200:
-                        raise _refusal(field, f"its server answered {response.status}")
+                        raise _refusal(field, f"its server returned {response.status}")
                     return _save(response, file, limits, on_progress)
             raise _refusal(field, f"it redirects more than {MAX_REDIRECTS} times")
     except TimeoutError:

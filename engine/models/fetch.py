@@ -163,7 +163,7 @@ def look_up(
     api = HfApi(endpoint=endpoint)
     info = _model_info(api, repository, revision, timeout_s)
     siblings = {one.rfilename: one for one in info.siblings or []}
-    names = _wanted(set(siblings), full)
+    names = _needed_files(set(siblings), full)
     if not names:
         raise FetchError(
             f"{repository} has no model for this engine: needed are {', '.join(ENCODER_FILES)} "
@@ -212,15 +212,15 @@ def fetch(
     """
     target = models_dir / folder_name(source.repository)
     held = _held(target, source)
-    sound = _sound_files(target, source, held) if held else []
-    if held and len(sound) == len(source.files):
+    intact = _intact_files(target, source, held) if held else []
+    if held and len(intact) == len(source.files):
         write_record(target, replace(held, revision=source.revision, fetched_at=_now()))
         return target
     work = models_dir / PARTIAL / f"{target.name}-{_files_id(source)}"
     try:
         work.mkdir(parents=True, exist_ok=True)
         with FileLock(_lock(work), timeout=0):
-            _copy(sound, target, work)
+            _copy(intact, target, work)
             _Download(source, work, timeout_s, time.monotonic() + limit_s).run()
             _replace(target, work)
         _remove_unfinished(models_dir / PARTIAL, target.name)
@@ -344,7 +344,7 @@ class _Download:
         move_into_place({part: self._path(file)})
 
 
-def _wanted(names: set[str], full: bool) -> list[str]:
+def _needed_files(names: set[str], full: bool) -> list[str]:
     """The files to fetch from a repository; none if it has no model for this engine."""
     if names >= set(WHISPER_FILES):
         return [*WHISPER_FILES, *(name for name in (*WHISPER_EXTRAS, *EXTRAS) if name in names)]
@@ -405,16 +405,16 @@ def _held(folder: Path, source: Source) -> Fetched | None:
     return record if record and record.commit == source.commit else None
 
 
-def _sound_files(folder: Path, source: Source, held: Fetched) -> list[str]:
+def _intact_files(folder: Path, source: Source, held: Fetched) -> list[str]:
     """Those of the source's files that are unchanged in a folder."""
-    sound = []
+    intact = []
     for file in source.files:
         path = folder / file.name
         if _size(path) == file.size and held.files.get(file.name) == sha256(path):
-            sound.append(file.name)
+            intact.append(file.name)
         elif path.is_file():
             log.warning("%s has changed since it was fetched: it is fetched again", path)
-    return sound
+    return intact
 
 
 def _copy(names: Sequence[str], source: Path, target: Path) -> None:

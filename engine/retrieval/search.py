@@ -276,7 +276,7 @@ def _leaves(query: Query, kind: type[Leaf]) -> Iterator[Leaf]:
 
 
 def _intersection(ones: Sequence[Match], others: Sequence[Match]) -> list[Match]:
-    """Where one of the matches overlaps one of the others; the best for each stretch of time."""
+    """Where one of the matches overlaps one of the others; the best for each interval."""
     others = sorted(others, key=lambda match: match.start)
     starts = [other.start for other in others]
     longest_s = max((other.end - other.start for other in others), default=0.0)

@@ -1,7 +1,7 @@
 """Words as `exact_match` compares them: by their stems, in the language they are in.
 
 Languages of one script are told apart by their commonest small words, over a whole text: a few
-lines of speech have enough of them. Where nothing tells, a text in Latin letters counts as English.
+lines of speech have enough of them. Without any of them, a text in Latin letters counts as English.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def test_a_video_goes_from_upload_to_classes(
         assert set(each["clips"][0]) == {"start", "end", "score", "option", "prompt"}
 
 
-def test_keys_appear_only_when_asked_for(client: FlaskClient, video: bytes) -> None:
+def test_optional_keys_appear_only_if_requested(client: FlaskClient, video: bytes) -> None:
     index_id = create_index(client)
     video_id = wait_for(client, upload(client, index_id, video))["video_id"]
     body = {
@@ -309,7 +309,7 @@ def test_an_option_that_the_index_lacks_is_refused(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("given", [None, "", "wrong", "\u00e9"])
-def test_a_key_is_asked_for_when_there_is_one(service: Service, given: str | None) -> None:
+def test_an_api_key_is_required_where_there_is_one(service: Service, given: str | None) -> None:
     client = create_app(service, ApiOptions(api_key="right")).test_client()
     headers = {} if given is None else {"x-api-key": given}
     response = client.get("/v1.2/indexes", headers=headers)
@@ -334,7 +334,7 @@ def test_an_unforeseen_error_shows_no_trace(
     caplog.clear()
 
 
-def test_a_model_that_cannot_be_used_is_named_and_not_asked_again(
+def test_an_unusable_model_is_named_and_not_retried(
     client: FlaskClient,
     service: Service,
     monkeypatch: pytest.MonkeyPatch,

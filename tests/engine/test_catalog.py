@@ -1,4 +1,4 @@
-"""The catalogue: what goes with a deleted index, in a new database and in one of the first release.
+"""The catalogue: what is deleted with an index, in a new database and in one of the first release.
 
 Every release has created its tables with ON DELETE CASCADE, so there is none to migrate.
 """

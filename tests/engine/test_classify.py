@@ -1,4 +1,4 @@
-"""Classification of stored videos: every class is judged by all its clips, whoever found them."""
+"""Classification of indexed videos: every class is judged by its clips of all kinds of evidence."""
 
 from __future__ import annotations
 

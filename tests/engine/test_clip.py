@@ -112,7 +112,7 @@ def test_int8_graphs_come_near_the_reference():
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 400), (400, 3), (25, 24)])
-def test_every_shape_of_picture_has_a_vector(family, height, width):
+def test_every_shape_of_image_has_a_vector(family, height, width):
     encoder = ClipEncoder(FIXTURES / family, threads=1)
     vectors = encoder.encode_frames([np.full((height, width, 3), 90, np.uint8)])
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
@@ -147,7 +147,7 @@ def test_more_frames_than_a_batch_are_as_one_by_one(pictures):
         ({"do_normalize": False}, None),
     ],
 )
-def test_picture_rules_are_read_from_the_file(copied, values, same_as):
+def test_image_rules_are_read_from_the_file(copied, values, same_as):
     folder = copied("clip")
     picture = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
     before = read_image_rules(folder).apply(picture)
@@ -356,7 +356,7 @@ def test_a_folder_that_is_not_complete_is_refused_at_once(copied, file, spoil, m
         ),
     ],
 )
-def test_a_value_of_a_wrong_kind_is_told_before_anything_is_indexed(copied, file, values, message):
+def test_a_wrong_value_is_reported_before_anything_is_indexed(copied, file, values, message):
     folder = copied("siglip")
     change(folder / file, **values)
     choice = ModelChoice(visual=str(folder))
@@ -637,7 +637,7 @@ def test_auto_passes_over_speech_models_and_unfinished_ones(tmp_path):
         (ModelChoice(speech="siri"), "SPEECH_MODEL=siri is not known"),
     ],
 )
-def test_a_model_that_is_not_there_is_asked_for(tmp_path, choice, message):
+def test_a_missing_model_is_named_with_the_command_to_fetch_it(tmp_path, choice, message):
     put_fetched(tmp_path, "a/here", "2026")
     choice = ModelChoice(choice.visual, choice.visual_revision, choice.speech, tmp_path)
     with pytest.raises(ModelError, match=message):

@@ -1,4 +1,4 @@
-"""Videos are read in processes of their own: what ends one of them ends nothing else."""
+"""Videos are decoded in separate processes: what ends one of them ends nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way the API was ever asked to classify, limits of it, and what applies to all calls."""
+"""Every form of classification that the API ever had, its limits, and what applies to all calls."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def classified(client: FlaskClient, path: str, **body: object) -> Json:
 
 
 @pytest.mark.parametrize("version", ["v1.1", "v1.2"])
-def test_labels_are_answered_as_labels(
+def test_a_request_for_labels_returns_labels(
     client: FlaskClient, known: dict[str, str], version: str
 ) -> None:
     one = classified(
@@ -64,9 +64,7 @@ def test_labels_are_answered_as_labels(
     assert bulk["page_info"]["next_page_token"] == ""
 
 
-def test_one_video_and_several_are_answered_alike(
-    client: FlaskClient, known: dict[str, str]
-) -> None:
+def test_one_video_and_several_return_the_same(client: FlaskClient, known: dict[str, str]) -> None:
     video_id = known["video_id"]
     one = classified(client, "/v1.1/classify", video_id=video_id, classes=[EARLY])
     several = classified(client, "/v1.2/classify", video_ids=[video_id, video_id], classes=[EARLY])

@@ -1,4 +1,4 @@
-"""Fetching by URL: what is refused, what is followed, and that no name leads inside."""
+"""Downloads by URL: what is refused, what is followed, and that no name leads inside."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_file_arrives(host: str, tmp_path: Path, path: str) -> None:
         ("/trickle", "parameter_invalid", "in time"),
     ],
 )
-def test_what_does_not_arrive_is_told(
+def test_an_incomplete_download_is_reported(
     host: str, tmp_path: Path, path: str, code: str, words: str
 ) -> None:
     begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""Evidence files: what goes in comes out, whole or not at all."""
+"""Evidence files: what is written is read back, completely or not at all."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_round_trip(tmp_path: Path, made: Evidence) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["v.safetensors"]
 
 
-def test_what_scoring_has_no_use_for_may_stay_on_disk(tmp_path: Path) -> None:
+def test_frames_and_thumbnails_may_stay_on_disk(tmp_path: Path) -> None:
     made = evidence()
     write_evidence(tmp_path / "v.safetensors", made)
     read = read_evidence(tmp_path / "v.safetensors", with_frames=False)
@@ -74,7 +74,7 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage that is no tensor", b"\xff" * 100, "cut"])
-def test_a_damaged_file_is_told(tmp_path: Path, damage: bytes | str) -> None:
+def test_a_damaged_file_is_reported(tmp_path: Path, damage: bytes | str) -> None:
     path = tmp_path / "v.safetensors"
     assert not is_complete(path)
     write_evidence(path, evidence())

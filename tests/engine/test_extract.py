@@ -1,4 +1,4 @@
-"""From bytes to evidence: chunks of sound, pictures worth reading, spans, and whole videos."""
+"""Extraction of evidence: chunks of sound, frames to read, spans, and whole videos."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def all_chunks(blocks: Sequence[AudioBlock]) -> list[Chunk]:
 # --- Sound in chunks ------------------------------------------------------------------------
 
 
-def test_pieces_hold_all_of_the_sound_at_its_time():
+def test_chunks_have_all_of_the_sound_at_its_time():
     sound = noise(100)
     blocks = [
         AudioBlock(at / RATE, sound[at : at + 15 * RATE]) for at in range(0, len(sound), 15 * RATE)
@@ -152,7 +152,7 @@ def moving(texts: Sequence[int], step: float = 2 * CHANGED_CELL) -> list[Shown]:
     return [Shown(text, step * second) for second, text in enumerate(texts)]
 
 
-def test_still_picture_is_read_once():
+def test_a_still_frame_is_read_once():
     reader = WrittenReader()
     assert spans_of([Shown(3)] * 50, reader) == [(0.0, 50.0, "text 3")]
     assert reader.read_times == 1
@@ -165,7 +165,7 @@ def test_noise_of_coding_is_no_change():
     assert reader.read_times == 1
 
 
-def test_moving_picture_is_read_at_its_pace():
+def test_moving_frames_are_read_at_a_limited_pace():
     reader = WrittenReader()
     spans_of(moving([0] * 20), reader)
     assert reader.read_times == 20 / PACE_S + 1  # and the last
@@ -190,7 +190,7 @@ def test_new_scene_is_read_at_once():
     ]
 
 
-def test_last_picture_is_read():
+def test_the_last_frame_is_read():
     assert spans_of(moving([0, 0, 0, 5])) == [(3.0, 4.0, "text 5")]
 
 
@@ -212,7 +212,7 @@ def test_text_beyond_the_end_that_the_file_tells_is_dropped():
 # --- Whole videos ---------------------------------------------------------------------------
 
 
-def gather(path: Path, **options):
+def extracted(path: Path, **options):
     models = options.pop("models", quick_models())
     return build_evidence(path, media.probe(path), models, **options)
 
@@ -220,7 +220,7 @@ def gather(path: Path, **options):
 def test_evidence_of_a_video(tmp_path):
     shares: list[float] = []
     path = write_video(tmp_path / "clip.mp4", seconds=5, fps=30)
-    evidence = gather(path, on_progress=shares.append)
+    evidence = extracted(path, on_progress=shares.append)
     assert evidence.duration_s == pytest.approx(5, abs=0.1)
     assert evidence.frame_times == pytest.approx([0, 1, 2, 3, 4], abs=0.04)
     assert evidence.frame_vectors.dtype == np.float16
@@ -235,7 +235,7 @@ def test_evidence_of_a_video(tmp_path):
 
 
 def test_video_of_one_frame(tmp_path):
-    evidence = gather(write_video(tmp_path / "one.mp4", times=[0.0], sound=[]))
+    evidence = extracted(write_video(tmp_path / "one.mp4", times=[0.0], sound=[]))
     assert evidence.frame_times.tolist() == [0.0]
     assert evidence.frame_vectors.tolist() == [[1, 0]]
     assert evidence.scene_starts.tolist() == [0.0]
@@ -244,7 +244,7 @@ def test_video_of_one_frame(tmp_path):
 
 
 def test_video_without_sound(tmp_path):
-    evidence = gather(write_video(tmp_path / "silent.mp4", seconds=2, sound=[]))
+    evidence = extracted(write_video(tmp_path / "silent.mp4", seconds=2, sound=[]))
     assert evidence.transcript == ()
     assert len(evidence.frame_times) == 2
 
@@ -265,7 +265,7 @@ def test_movement_is_no_scene():
     assert gather_frames(frames).scene_starts.tolist() == [0.0]
 
 
-def test_still_pictures_are_encoded_once():
+def test_still_frames_are_encoded_once():
     encoder = CountingEncoder()
     shades = [10] * 5 + [90] + [10] * 6 + [250] * 3
     frames = [
@@ -306,21 +306,21 @@ def gather_frames(frames: Iterable[Frame], length: int | None = None, **models):
         return build_evidence(Path("made.mp4"), info, replace(quick_models(), **models))
 
 
-def test_no_picture_is_an_error_that_says_so():
+def test_a_video_without_frames_is_an_error():
     with pytest.raises(MediaError, match="no frame that can be decoded"):
         gather_frames([])
 
 
-def test_only_the_wanted_kinds_are_gathered(tmp_path):
+def test_only_the_requested_kinds_are_extracted(tmp_path):
     path = write_video(tmp_path / "clip.mp4", seconds=2)
     reader = WrittenReader()
     models = replace(quick_models(), reader=reader)
-    evidence = gather(path, models=models, kinds=("visual",))
+    evidence = extracted(path, models=models, kinds=("visual",))
     assert evidence.transcript == ()
     assert reader.read_times == 0
-    assert gather(path, models=models, kinds=("conversation",)).transcript
+    assert extracted(path, models=models, kinds=("conversation",)).transcript
     assert reader.read_times == 0
-    gather(path, models=models, kinds=("text_in_video",))
+    extracted(path, models=models, kinds=("text_in_video",))
     assert reader.read_times > 0
 
 
@@ -334,7 +334,7 @@ def test_failure_beside_ends_the_job_and_its_thread(tmp_path, seconds):
     path = write_video(tmp_path / "clip.mp4", seconds=seconds, fps=5)
     before = threading.active_count()
     with pytest.raises(RuntimeError, match="the reader broke"):
-        gather(path, models=replace(quick_models(), reader=FailingReader()))
+        extracted(path, models=replace(quick_models(), reader=FailingReader()))
     assert threading.active_count() == before
 
 
@@ -347,11 +347,11 @@ def test_stopping_ends_the_job_and_its_thread(tmp_path):
 
     before = threading.active_count()
     with pytest.raises(Stop):
-        gather(write_video(tmp_path / "clip.mp4", seconds=3), on_progress=stop)
+        extracted(write_video(tmp_path / "clip.mp4", seconds=3), on_progress=stop)
     assert threading.active_count() == before
 
 
-def test_few_pictures_wait_for_a_slow_reader():
+def test_few_frames_wait_for_a_slow_reader():
     decoded, ahead = [], []
 
     class SlowReader(WrittenReader):
@@ -372,7 +372,7 @@ def test_few_pictures_wait_for_a_slow_reader():
     assert max(ahead) <= extract.MAX_WAITING + 3
 
 
-def test_few_pictures_wait_for_the_encoder():
+def test_few_frames_wait_for_the_encoder():
     encoder = CountingEncoder()
     frames = [Frame(float(n), np.full((90, 160, 3), 5 * n, np.uint8)) for n in range(50)]
     gather_frames(frames, visual=encoder)
@@ -419,7 +419,7 @@ def overlap(spans: Sequence[TextSpan], words: str, start: float, end: float) -> 
     ],
 )
 def test_real_video(corpus, models, name, written, said):
-    evidence = gather(corpus / "videos" / name, models=models)
+    evidence = extracted(corpus / "videos" / name, models=models)
     for words, start, end in written:
         assert overlap(evidence.screen_text, words, start, end) > 0.85, words
     spoken = " ".join(line.text for line in evidence.transcript).lower()
@@ -430,5 +430,5 @@ def test_real_video(corpus, models, name, written, said):
 
 
 def test_nothing_is_read_where_nothing_is_written(corpus, models):
-    evidence = gather(corpus / "videos" / "d004.mp4", models=models)
+    evidence = extracted(corpus / "videos" / "d004.mp4", models=models)
     assert evidence.screen_text == evidence.transcript == ()

@@ -43,9 +43,9 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class Hub:
-    """A hub with a few repositories, that notes what is asked and can break off.
+    """A hub with a few repositories, that records requests and can break off.
 
-    `breaks` says how many bytes to send of each of the next answers with a file.
+    `breaks` says how many bytes to send of each of the next responses with a file.
     """
 
     url: str = ""
@@ -55,7 +55,7 @@ class Hub:
     breaks: list[int] = field(default_factory=list)
     knows_ranges: bool = True
     damaged: bool = False
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
 
     def info(self, repository: str) -> dict[str, Any]:
         siblings = []
@@ -72,13 +72,13 @@ class Hub:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as the hub does: a model's description, and files behind a redirect."""
+    """Responds as the hub does: a model's description, and files behind a redirect."""
 
     hub: Hub
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        self.hub.asked.append((path, self.headers.get("Range")))
+        self.hub.requests.append((path, self.headers.get("Range")))
         parts = path.strip("/").split("/")
         if parts[:2] == ["api", "models"]:
             self._describe("/".join(parts[2:4]), parts[-1])
@@ -100,10 +100,10 @@ class Handler(BaseHTTPRequestHandler):
     def _send_file(self, content: bytes) -> None:
         if self.hub.damaged:
             content = bytes(len(content))
-        asked = self.headers.get("Range")
+        span = self.headers.get("Range")
         start = 0
-        if asked and self.hub.knows_ranges:
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        if span and self.hub.knows_ranges:
+            start = int(span.removeprefix("bytes=").removesuffix("-"))
         body = content[start:]
         sent = self.hub.breaks.pop(0) if self.hub.breaks else len(body)
         self.send_response(206 if start else 200)
@@ -165,7 +165,7 @@ def found(hub: Hub, repository: str = REPOSITORY, **options: Any) -> Source:
 
 
 def downloads(hub: Hub) -> list[tuple[str, str | None]]:
-    return [(path, span) for path, span in hub.asked if path.startswith("/cdn/")]
+    return [(path, span) for path, span in hub.requests if path.startswith("/cdn/")]
 
 
 # --- what is fetched
@@ -230,7 +230,7 @@ def test_a_whisper_model_is_fetched_by_the_same_command(hub, tmp_path):
 def test_what_is_there_already_is_not_fetched_again(hub, tmp_path):
     fetch(found(hub), tmp_path)
     before = read_record(tmp_path / "Xenova--clip-vit-base-patch32")
-    hub.asked.clear()
+    hub.requests.clear()
     folder = fetch(found(hub), tmp_path)
     assert downloads(hub) == []
     assert read_record(folder).fetched_at > before.fetched_at
@@ -245,7 +245,7 @@ def test_a_file_that_was_damaged_is_fetched_again_and_no_other(hub, tmp_path, da
         graph.unlink()
     else:
         graph.write_bytes(whole[:-4] + b"rust")
-    hub.asked.clear()
+    hub.requests.clear()
     assert fetch(found(hub), tmp_path) == folder
     assert downloads(hub) == [(f"/cdn/{REPOSITORY}/onnx/text_model_quantized.onnx", None)]
     assert graph.read_bytes() == whole
@@ -305,7 +305,7 @@ def test_a_fetch_that_failed_goes_on_in_the_next_run(hub, tmp_path):
     with pytest.raises(HubUnreachable, match=rf"vision_model_quantized.* stopped at {held} of"):
         fetch(found(hub), tmp_path)
     assert fetched(tmp_path) == []
-    hub.asked.clear()
+    hub.requests.clear()
     folder = fetch(found(hub), tmp_path)
     again = downloads(hub)
     assert again[0] == (f"/cdn/{REPOSITORY}/{graph}", f"bytes={held}-")
@@ -348,7 +348,7 @@ def test_a_fetch_gives_up_in_time_and_keeps_what_came(hub, tmp_path):
     fetch(found(hub), tmp_path)
 
 
-def test_a_full_disk_is_told_before_the_download(hub, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_the_download(hub, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(FetchError, match=r"MB more and .* free: make room"):
@@ -391,13 +391,13 @@ def test_two_fetches_of_one_model_do_not_mix(hub, tmp_path):
         ("only/card", "main", "has no model for this engine"),
     ],
 )
-def test_a_repository_that_cannot_be_used_is_told(hub, repository, revision, message):
+def test_an_unusable_repository_is_reported(hub, repository, revision, message):
     hub.cards["only/card"] = {"license": "mit"}
     with pytest.raises(FetchError, match=message):
         look_up(repository, revision, endpoint=hub.url)
 
 
-def test_a_hub_that_is_not_there_is_told():
+def test_an_unreachable_hub_is_reported():
     with pytest.raises(HubUnreachable, match="The hub cannot be reached"):
         look_up(REPOSITORY, "main", endpoint="http://127.0.0.1:9", timeout_s=2)
 
@@ -406,12 +406,12 @@ def test_offline_mode_is_kept(hub, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(HubUnreachable, match="The hub cannot be reached"):
         found(hub)
-    assert hub.asked == []
+    assert hub.requests == []
 
 
-def test_nothing_about_this_machine_is_told(hub):
+def test_nothing_about_this_machine_is_sent(hub):
     found(hub)
-    assert [path for path, _ in hub.asked] == [f"/api/models/{REPOSITORY}/revision/main"]
+    assert [path for path, _ in hub.requests] == [f"/api/models/{REPOSITORY}/revision/main"]
 
 
 # --- licences
@@ -509,14 +509,14 @@ def test_an_optional_fetch_never_fails(hub, here, capsys, monkeypatch, trouble):
 def test_an_optional_fetch_asks_nobody_if_it_is_not_needed(hub, here, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     assert main(["fetch", "--optional"]) == 0
-    assert hub.asked == []
+    assert hub.requests == []
 
 
 def test_an_optional_fetch_is_content_with_any_fetched_encoder(hub, here):
     assert main(["fetch", "--optional"]) == 0
-    hub.asked.clear()
+    hub.requests.clear()
     assert main(["fetch", "--optional"]) == 0
-    assert hub.asked == []
+    assert hub.requests == []
 
 
 def test_settings_name_repository_and_revision(hub, here, monkeypatch, capsys):
@@ -527,10 +527,10 @@ def test_settings_name_repository_and_revision(hub, here, monkeypatch, capsys):
     assert main(["show"]) == 2
     assert "fetch --repository org/other --revision v2" in capsys.readouterr().err
     assert main(["fetch"]) == 0
-    assert ("/api/models/org/other/revision/v2", None) in hub.asked
+    assert ("/api/models/org/other/revision/v2", None) in hub.requests
     assert main(["show"]) == 0
     assert main(["fetch", "--repository", REPOSITORY]) == 0
-    assert (f"/api/models/{REPOSITORY}/revision/main", None) in hub.asked
+    assert (f"/api/models/{REPOSITORY}/revision/main", None) in hub.requests
 
 
 def test_the_usual_encoder_s_licence_is_known_without_a_card(hub):
@@ -538,7 +538,7 @@ def test_the_usual_encoder_s_licence_is_known_without_a_card(hub):
     assert found(hub).licence == "mit"
 
 
-def test_a_wrong_setting_is_told(here, monkeypatch, capsys):
+def test_a_wrong_setting_is_reported(here, monkeypatch, capsys):
     monkeypatch.setenv("PORT", "many")
     assert main(["show"]) == 2
     assert "PORT" in capsys.readouterr().err
@@ -553,7 +553,7 @@ def test_a_killed_fetch_goes_on_in_the_next_process(hub, tmp_path):
     assert broken.returncode == 1
     assert "stopped at 3000 of" in broken.stderr
     hub.breaks.clear()
-    hub.asked.clear()
+    hub.requests.clear()
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert downloads(hub)[0][1] == "bytes=3000-"

@@ -1,4 +1,4 @@
-"""Pictures of high dynamic range look as they do on a screen."""
+"""Frames of high dynamic range look as they do on a screen."""
 
 from __future__ import annotations
 

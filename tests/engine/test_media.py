@@ -1,4 +1,4 @@
-"""Reading videos: what is sampled is what was there at the time, whatever the file is like."""
+"""Decoding videos: what is sampled is what is shown at the time, whatever the file is like."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ READABLE: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", READABLE)
-def test_gives_the_pictures_that_are_due(tmp_path: Path, name: str) -> None:
+def test_gives_the_frames_that_are_due(tmp_path: Path, name: str) -> None:
     file_name, arguments = READABLE[name]
     arguments = {"seconds": 3, **arguments}
     path = write_video(tmp_path / file_name, **arguments)
@@ -270,7 +270,7 @@ def test_decodes_no_more_than_it_takes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gop", [15, 250])
-def test_pictures_are_let_go_as_soon_as_they_are_copied(tmp_path: Path, gop: int) -> None:
+def test_frames_are_released_as_soon_as_they_are_copied(tmp_path: Path, gop: int) -> None:
     path = write_video(tmp_path / "a.mp4", seconds=8, gop=gop, rotation=90)
     gc.collect()
     gc.disable()  # cycles of references would keep a long film's pictures until the next collection
@@ -303,7 +303,7 @@ def test_real_videos_give_what_plain_decoding_gives(corpus: Path) -> None:
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, -90])
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_shows_turned_pictures_upright(tmp_path: Path, rotation: int, mirrored: bool) -> None:
+def test_rotated_frames_are_upright(tmp_path: Path, rotation: int, mirrored: bool) -> None:
     path = write_video(
         tmp_path / "a.mp4", rotation=rotation, mirrored=mirrored, size=(160, 96), seconds=2
     )
@@ -343,7 +343,7 @@ def test_shows_square_pixels(
     ],
     ids=["wide", "tall", "small enough", "a strip"],
 )
-def test_fits_pictures_to_the_size_asked_for(
+def test_frames_have_the_requested_size(
     tmp_path: Path, size: tuple[int, int], max_side: int, shape: tuple[int, int, int]
 ) -> None:
     path = write_video(tmp_path / "a.mp4", size=size, seconds=0.2, sound=[])
@@ -385,7 +385,7 @@ def test_reads_8k(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("limit", ["MAX_SIDE", "MAX_PIXELS"])
-def test_refuses_pictures_of_absurd_size(
+def test_frames_of_absurd_size_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     path = write_video(tmp_path / "a.mp4", seconds=0.2)
@@ -417,7 +417,7 @@ SOUNDS: dict[str, tuple[str, dict[str, Any], list[float]]] = {
 
 
 @pytest.mark.parametrize("name", SOUNDS)
-def test_every_sound_is_at_its_time(tmp_path: Path, name: str) -> None:
+def test_all_audio_is_at_its_time(tmp_path: Path, name: str) -> None:
     file_name, arguments, expected = SOUNDS[name]
     path = write_video(tmp_path / file_name, seconds=3, **arguments)
     assert heard(path) == expected
@@ -426,7 +426,7 @@ def test_every_sound_is_at_its_time(tmp_path: Path, name: str) -> None:
         assert block.samples.ndim == 1
 
 
-def test_pictures_and_sound_stay_together(tmp_path: Path) -> None:
+def test_frames_and_audio_stay_in_sync(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.ts", seconds=3)  # starts 1.4 s late on its own clock
     shown = {number: time for time, number in sampled(path, step_s=0.1)}
     block, *_ = blocks(path)
@@ -435,7 +435,7 @@ def test_pictures_and_sound_stay_together(tmp_path: Path) -> None:
         assert shown[number] - number / 30 == pytest.approx(beep - round(beep * 2) / 2, abs=0.02)
 
 
-def test_long_sound_comes_in_blocks_that_join(tmp_path: Path) -> None:
+def test_long_audio_comes_in_consecutive_blocks(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", seconds=40, fps=1, layout="mono", sound_rate=16_000)
     given_ = blocks(path)
     assert len(given_) == 3
@@ -452,7 +452,7 @@ def test_hours_of_nothing_are_not_filled_with_silence(tmp_path: Path) -> None:
     assert len(first.samples) + len(second.samples) < 3 * SAMPLE_RATE
 
 
-def test_sound_can_be_left_out(tmp_path: Path) -> None:
+def test_audio_can_be_left_out(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4")
     items = list(decode(path, audio=False))
     assert len(items) == 3
@@ -487,14 +487,14 @@ def test_survives_damage_in_the_middle(tmp_path: Path, file_name: str) -> None:
     assert late == [6.5, 7, 7.5, 8, 8.5, 9, 9.5]
 
 
-def test_a_damaged_picture_gives_way_to_the_next_good_one(tmp_path: Path) -> None:
+def test_a_damaged_frame_is_replaced_by_the_next_good_one(tmp_path: Path) -> None:
     path = damage_picture(write_video(tmp_path / "a.mp4", gop=1, sound=[]), 30)
     report = DecodeReport()
     assert [number for _, number in sampled(path, report=report)] == [0, 31, 60]
     assert report.broken_frames == 1
 
 
-def test_a_damaged_picture_is_better_than_none(tmp_path: Path) -> None:
+def test_a_damaged_frame_is_better_than_none(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", gop=1, fps=1, seconds=4, sound=[])
     damage_picture(path, 2)
     assert [time for time, _ in sampled(path, step_s=0.25)] == [0, 1, 2, 3]
@@ -607,7 +607,7 @@ def test_one_wild_time_does_not_cost_the_rest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file_name", ["a.mp4", "a.mkv", "a.ts", "a.flv"])
-def test_random_damage_gives_pictures_or_an_error(tmp_path: Path, file_name: str) -> None:
+def test_random_damage_gives_frames_or_an_error(tmp_path: Path, file_name: str) -> None:
     path, dice = write_video(tmp_path / file_name, seconds=1), random.Random(file_name)
     whole, outcomes = path.read_bytes(), set()
     for _ in range(40):
@@ -715,7 +715,7 @@ def test_refuses_what_is_no_video_and_says_why(tmp_path: Path, name: str) -> Non
         assert str(tmp_path) not in caught.value.message
 
 
-def test_refuses_a_kind_of_picture_it_cannot_decode(tmp_path: Path) -> None:
+def test_frames_in_an_undecodable_format_are_refused(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.avi", codec="mpeg4", sound=[])
     path.write_bytes(path.read_bytes().replace(b"FMP4", b"QQ42").replace(b"fmp4", b"qq42"))
     with pytest.raises(MediaError, match="frames in a format that cannot be decoded here"):

@@ -65,7 +65,7 @@ def test_edit_lists_are_played_as_they_say(
         played += end - start
 
 
-def test_sound_is_cut_as_the_pictures_are(tmp_path: Path) -> None:
+def test_audio_is_cut_like_the_frames(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", seconds=8)
     set_edits(path, [(0, 2), (5.25, 7.25)])
     expected = [0.0, 0.5, 1.0, 1.5, 2.25, 2.75, 3.25, 3.75]

@@ -1,4 +1,4 @@
-"""The default models on real pictures and real speech, all from inside wheels."""
+"""The default models on real images and real speech, all from wheels."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def test_labels_are_in_the_order_of_the_network(models):
         ("camera.png", {"tripod"}),  # a cameraman
     ],
 )
-def test_best_label_of_a_known_picture(models, name, wanted):
+def test_best_label_of_a_known_image(models, name, wanted):
     vectors = models.visual.encode_frames([picture(name)])
     assert vectors.shape == (1, models.visual.dimension)
     assert wanted & set(read_labels()[int(vectors[0, :1000].argmax())].words)
 
 
-def test_prompts_find_their_pictures(models):
+def test_prompts_find_their_images(models):
     names = ["chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"]
     prompts = ["a cat", "a cup of coffee", "space rocket", "motorcycle"]
     vectors = models.visual.encode_frames([picture(name) for name in names])
@@ -77,7 +77,7 @@ def test_no_frames_give_no_vectors(models):
     assert models.visual.encode_frames([]).shape == (0, models.visual.dimension)
 
 
-def test_a_moment_is_what_its_frames_have_in_common(models):
+def test_a_window_is_what_its_frames_have_in_common(models):
     cat, coffee = picture("chelsea.png"), picture("coffee.png")
     vectors = models.visual.encode_frames([cat, coffee, cat, coffee])
     prompts = models.visual.encode_prompts(["cat", "cup of coffee"])
@@ -150,7 +150,7 @@ def test_speech_has_words_and_times(models, speech):
     assert all(0 <= line.start < line.end <= len(speech) / 16_000 for line in lines)
 
 
-def test_speech_does_not_depend_on_what_was_heard_before(models, speech):
+def test_speech_does_not_depend_on_earlier_sound(models, speech):
     sentence = speech[: 16_000 * 6]
     before = models.speech.transcribe(sentence)
     models.speech.transcribe(speech[16_000 * 20 : 16_000 * 26])
@@ -189,7 +189,7 @@ def test_text_is_read_top_to_bottom(models):
     ]
 
 
-def test_picture_without_text(models):
+def test_image_without_text(models):
     assert models.reader.read(np.full((360, 640, 3), 127, dtype=np.uint8)) == []
 
 
@@ -200,7 +200,7 @@ def test_text_is_read_by_several_threads_at_once(models):
     assert read == [[word] for word in words]
 
 
-def test_likeness_of_texts(models):
+def test_similarity_of_texts(models):
     vectors = models.text.encode(["dog", "a puppy and its owner", "rain and thunder", ""])
     similarity = vectors @ vectors.T
     assert similarity[0, 1] > similarity[0, 2] + 0.2

@@ -1,4 +1,4 @@
-"""What is written about the routes is what they are: OpenAPI, docs/api.md and real responses."""
+"""The routes are as they are described: OpenAPI, docs/api.md and real responses."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def strictly(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def test_answers_are_as_they_are_described(client: FlaskClient, tmp_path: Path) -> None:
+def test_responses_are_as_described(client: FlaskClient, tmp_path: Path) -> None:
     client.environ_base["HTTP_X_API_KEY"] = "key"
     index_id = create_index(client, addons=["thumbnail"])
     video = write_video(tmp_path / "a.mp4", seconds=4, fps=30, gop=15).read_bytes()
@@ -114,7 +114,7 @@ def test_answers_are_as_they_are_described(client: FlaskClient, tmp_path: Path) 
         strictly(kind).validate_python(response.json, strict=True)
 
 
-def test_the_check_of_answers_can_fail() -> None:
+def test_the_check_of_responses_can_fail() -> None:
     class Described(TypedDict):
         a: int
 

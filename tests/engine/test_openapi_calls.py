@@ -57,7 +57,7 @@ def holds_null(value: Any) -> bool:
 
 
 @schema.parametrize()
-def test_call_is_answered_as_described(case: Any, app: Flask) -> None:
+def test_every_call_gets_a_response_as_described(case: Any, app: Flask) -> None:
     if case.method != "DELETE":
         for part in (case.path_parameters, case.query, case.body):
             put_known_ids(part)

@@ -1,4 +1,4 @@
-"""From evidence to clips, with the default models: what matches, where, and how surely."""
+"""From evidence to clips, with the default models: what matches, where, and with which score."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ RAIN = ((0.0, 3.0, "Now the weather forecast."), (3.2, 8.0, "Heavy rain and stro
 PHYSICS = ((20.0, 26.0, "Potential energy is converted to kinetic energy."),)
 
 
-def test_picture_clips_begin_and_end_with_the_scene(models):
+def test_visual_clips_begin_and_end_with_the_scene(models):
     video = evidence(models, ["chelsea.png"] * 6 + ["coffee.png"] * 6, scenes=(0, 6))
     clips = PromptSet(PROMPTS, "visual", models).clips(video, min_score=65)
     assert {(clip.start, clip.end) for clip in clips["Pets"]} == {(0.0, 6.0)}
@@ -107,9 +107,9 @@ def test_screen_text_clips(models):
     ],
 )
 def test_exact_match_looks_for_the_words(models, prompt, found):
-    prompt_set = PromptSet({"asked": (prompt,)}, "conversation", models, "exact_match")
+    prompt_set = PromptSet({"any": (prompt,)}, "conversation", models, "exact_match")
     video = evidence(models, transcript=RAIN, duration_s=10.0)
-    assert bool(prompt_set.clips(video, min_score=65)["asked"]) == found
+    assert bool(prompt_set.clips(video, min_score=65)["any"]) == found
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_exact_match_looks_for_the_words(models, prompt, found):
 def test_exact_match_takes_several_languages_at_once(models, prompt, found):
     said = "Heute: drei Hunde. Дома кошка. 大きな黒い犬がいます。 หมาดำ"
     video = evidence(models, transcript=((0.0, 5.0, said),), duration_s=5.0)
-    prompt_set = PromptSet({"asked": (prompt,)}, "conversation", models, "exact_match")
-    assert bool(prompt_set.clips(video, min_score=65)["asked"]) == found
+    prompt_set = PromptSet({"any": (prompt,)}, "conversation", models, "exact_match")
+    assert bool(prompt_set.clips(video, min_score=65)["any"]) == found
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_words_that_are_not_said_are_worth_nothing(models):
     assert (found.max_score, found.score) == (0, 0)
 
 
-def test_a_prompt_that_stands_alone_in_its_class_is_doubted(models):
+def test_a_prompt_that_no_other_confirms_scores_lower(models):
     video = evidence(models, ["chelsea.png"] * 3)
     alone = PromptSet({"Pets": ("cat",)}, "visual", models).clips(video)["Pets"]
     among = PromptSet({"Pets": ("cat", "motorcycle", "orchestra")}, "visual", models).clips(video)
@@ -164,7 +164,7 @@ def test_a_prompt_that_stands_alone_in_its_class_is_doubted(models):
     assert scores["motorcycle"] < scores["cat"] < alone[0].score
 
 
-def test_every_moment_belongs_to_a_clip_of_every_prompt(models):
+def test_every_second_belongs_to_a_clip_of_every_prompt(models):
     names = ["chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"] * 4
     video = evidence(models, names, scenes=range(16))
     for clips in PromptSet(PROMPTS, "visual", models).clips(video).values():
@@ -188,7 +188,7 @@ def test_a_threshold_only_removes_clips(models, min_score):
 
 @pytest.mark.parametrize("option", scoring.OPTIONS)
 @pytest.mark.parametrize("min_score", [0, 65])
-def test_videos_asked_together_are_judged_as_alone(models, option, min_score):
+def test_videos_scored_together_get_the_same_clips_as_alone(models, option, min_score):
     videos = [
         evidence(models, ["chelsea.png"] * 4 + ["coffee.png"] * 3, scenes=(0, 4), transcript=RAIN),
         evidence(models, duration_s=5.0),
@@ -215,7 +215,7 @@ def test_videos_asked_together_are_judged_as_alone(models, option, min_score):
     assert prompt_set.find([], min_score).seconds.shape == (0, 3)
 
 
-def test_lasting_classes_rank_above_those_that_flash_up(models):
+def test_persistent_classes_rank_above_short_ones(models):
     flash = evidence(models, ["rocket.jpg"] * 9 + ["chelsea.png"] * 3, scenes=(0, 9))
     lasting = evidence(models, ["chelsea.png"] * 12)
     prompt_set = PromptSet(PROMPTS, "visual", models)
@@ -226,7 +226,7 @@ def test_lasting_classes_rank_above_those_that_flash_up(models):
     assert scores[0] + 3 < scores[1] < 100
 
 
-def test_one_question_for_many_videos_keeps_classes_apart(models):
+def test_a_prompt_set_keeps_classes_apart(models):
     video = evidence(models, ["chelsea.png"] * 3)
     shared = {"Cats": ("cat",), "Animals": ("cat", "dog")}
     clips = PromptSet(shared, "visual", models).clips(video)
@@ -248,13 +248,13 @@ def test_unknown_option_is_an_error(models):
         PromptSet(PROMPTS, "smell", models)
 
 
-def test_clips_carry_the_option_that_was_asked_for(models):
+def test_clips_carry_the_requested_option(models):
     video = evidence(models, screen_text=((0.0, 5.0, "weather forecast"),), duration_s=5.0)
     clips = PromptSet(PROMPTS, "text_in_video", models, shown_as="logo").clips(video)
     assert {clip.option for clip in clips["Weather"]} == {"logo"}
 
 
-def test_ready_evidence_is_kept_and_scores_the_same(models, tmp_path):
+def test_prepared_evidence_is_stored_and_scores_the_same(models, tmp_path):
     raw = evidence(models, ["chelsea.png"] * 4, transcript=RAIN, screen_text=RAIN)
     made = prepare(raw, models)
     assert is_prepared(made)
@@ -267,7 +267,7 @@ def test_ready_evidence_is_kept_and_scores_the_same(models, tmp_path):
         assert prompt_set.clips(stored) == prompt_set.clips(made) == prompt_set.clips(raw)
 
 
-def test_every_half_is_widened_exactly(models, tmp_path):
+def test_every_float16_is_converted_exactly(models, tmp_path):
     halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
     finite = halves[np.isfinite(halves)].astype(np.float32).reshape(-1, 8)
     video = dataclasses.replace(evidence(models, duration_s=5.0), window_vectors=finite)
@@ -280,7 +280,7 @@ def test_every_half_is_widened_exactly(models, tmp_path):
     scenes=st.lists(st.integers(0, 45), max_size=6),
     step=st.sampled_from([0.5, 1.0, 4.0]),
 )
-def test_moments_follow_each_other_within_scenes(count, scenes, step):
+def test_windows_are_consecutive_and_within_scenes(count, scenes, step):
     times = np.arange(count, dtype=np.float32) * step
     starts = np.array(sorted({0, *scenes}), dtype=np.float32) * step
     duration_s = float(count * step)
@@ -308,18 +308,18 @@ BARE = Evidence(
 )
 
 
-def test_moments_of_no_frames():
+def test_windows_of_no_frames():
     assert cut_windows(BARE) == ([], [])
 
 
-def test_windows_are_a_line_and_its_neighbours():
+def test_lines_are_joined_with_their_neighbours():
     lines = [TextSpan(at, at + 1, word) for at, word in enumerate("abcd")]
     assert with_neighbours(lines) == ["a b", "a b c", "b c d", "c d"]
     assert with_neighbours([*lines, TextSpan(30, 31, "z")]) == ["a b", "a b c", "b c d", "c d", "z"]
     assert with_neighbours([]) == []
 
 
-def test_recent_evidence_is_read_once_while_there_is_room(tmp_path, monkeypatch):
+def test_cached_evidence_is_read_once_while_there_is_space(tmp_path, monkeypatch):
     paths = [tmp_path / name for name in "abc"]
     video = dataclasses.replace(BARE, window_vectors=np.ones((1, 1000), np.float32))
     for path in paths:
@@ -337,7 +337,7 @@ def test_recent_evidence_is_read_once_while_there_is_room(tmp_path, monkeypatch)
     assert reads == ["a", "b", "c", "a"]
 
 
-def test_evidence_that_was_made_anew_is_read_anew(tmp_path):
+def test_changed_evidence_is_read_again(tmp_path):
     path = tmp_path / "video"
     recent = EvidenceCache(2**20)
     write_evidence(path, BARE)

@@ -303,7 +303,7 @@ def test_whoever_sends_too_much_still_hears_why(engine_url: str) -> None:
         b"\x16\x03\x01\r\n\r\n",
     ],
 )
-def test_what_is_hardly_http_is_answered(engine_url: str, head: bytes) -> None:
+def test_malformed_http_gets_a_response(engine_url: str, head: bytes) -> None:
     port = int(engine_url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=5) as caller:
         caller.sendall(head)

@@ -1,4 +1,4 @@
-"""Search: by words and pictures, put together, filtered, grouped and paged."""
+"""Search: by text and image, combined, filtered, grouped and paged."""
 
 from __future__ import annotations
 
@@ -299,7 +299,7 @@ def form(client: FlaskClient, known: Json, **fields: Any) -> Any:
     return client.post("/v1.2/search-v2", data=sent, content_type="multipart/form-data")
 
 
-def test_a_picture_is_found_where_it_is_shown(client: FlaskClient, known: Json) -> None:
+def test_an_image_is_found_where_it_is_shown(client: FlaskClient, known: Json) -> None:
     late = form(
         client, known, query_media_type="image", query_media_file=(png(FIRST_LATE + 5), "a.png")
     )
@@ -334,7 +334,7 @@ def test_refusals_of_forms(client: FlaskClient, known: Json, fields: Json, words
     assert words in response.json["message"]
 
 
-def test_what_is_no_picture_is_refused(client: FlaskClient, known: Json) -> None:
+def test_a_file_that_is_no_image_is_refused(client: FlaskClient, known: Json) -> None:
     response = form(
         client,
         known,

@@ -1,4 +1,4 @@
-"""Of a file's streams those are used that a person would watch and hear."""
+"""The streams of a file that are used are those that a person would watch and hear."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_film_that_is_marked_as_a_cover_is_a_film(tmp_path: Path) -> None:
     assert pictures(path) == [0, 30, 60]
 
 
-def test_a_single_picture_is_still_a_video_and_a_song_is_none(tmp_path: Path) -> None:
+def test_a_single_frame_is_still_a_video_and_a_song_is_none(tmp_path: Path) -> None:
     assert pictures(write_video(tmp_path / "a.mp4", times=[0.0], sound=[])) == [0]
     with pytest.raises(MediaError, match="it has no video stream"):
         probe(write_song(tmp_path / "a.m4a"))
@@ -105,7 +105,7 @@ def three_sounds(
         "only other languages",
     ],
 )
-def test_of_several_sounds_one_is_chosen(
+def test_of_several_audio_tracks_one_is_chosen(
     tmp_path: Path,
     languages: Mapping[int, str],
     marks: Mapping[int, Disposition],
@@ -116,7 +116,7 @@ def test_of_several_sounds_one_is_chosen(
     assert heard(path, asked)[0] == first_beep
 
 
-def test_a_silent_track_does_not_hide_one_with_sound(tmp_path: Path) -> None:
+def test_a_silent_track_does_not_hide_another(tmp_path: Path) -> None:
     film = write_video(tmp_path / "film.mp4", seconds=3, gains=[0, 0])
     other = write_video(tmp_path / "sound.mp4", seconds=3, times=[], sound=[(1, 3)])
     path = join_tracks(tmp_path / "a.mp4", [film, other], languages={1: "eng"})
@@ -124,9 +124,7 @@ def test_a_silent_track_does_not_hide_one_with_sound(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unknown", [0, 1])
-def test_a_sound_that_cannot_be_decoded_does_not_hide_one_that_can(
-    tmp_path: Path, unknown: int
-) -> None:
+def test_an_undecodable_track_does_not_hide_another(tmp_path: Path, unknown: int) -> None:
     film = write_video(tmp_path / "film.mov", seconds=3)
     other = write_video(tmp_path / "sound.mov", seconds=3, times=[], sound=[(1, 3)])
     path = make_sound_unknown(join_tracks(tmp_path / "a.mov", [film, other]), unknown)
@@ -136,7 +134,7 @@ def test_a_sound_that_cannot_be_decoded_does_not_hide_one_that_can(
     assert heard(path)[0] == (1.0 if unknown == 0 else 0.0)
 
 
-def test_a_sound_that_nothing_can_decode_is_named(tmp_path: Path) -> None:
+def test_undecodable_audio_is_reported(tmp_path: Path) -> None:
     path = make_sound_unknown(write_video(tmp_path / "a.mov", seconds=3))
     info = probe(path)
     assert not info.has_audio

@@ -42,7 +42,7 @@ def test_lines_have_their_times_and_no_markup(text: str) -> None:
         (b"\x00\x01\x02\xff", "UTF-8"),
     ],
 )
-def test_what_is_no_transcript_is_told_with_the_reason(data: bytes, words: str) -> None:
+def test_a_file_that_is_no_transcript_is_refused_with_the_reason(data: bytes, words: str) -> None:
     with pytest.raises(PlatformError, match=words) as caught:
         read_subtitles(data, "transcription_file")
     assert caught.value.code == "parameter_invalid"

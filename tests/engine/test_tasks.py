@@ -129,7 +129,7 @@ def test_videos_whose_evidence_is_gone_can_be_uploaded_again(
     assert "have to be uploaded again: 'cut.mp4', 'gone.mp4'\n" in caplog.text
 
 
-def test_a_catalogue_elsewhere_is_not_emptied_for_a_wrong_folder(tmp_path: Path) -> None:
+def test_a_separate_catalogue_is_not_emptied_for_a_wrong_folder(tmp_path: Path) -> None:
     index_id, files = indexed(tmp_path, "a.mp4", "b.mp4")
     url = sqlite_url(tmp_path / "catalog.sqlite3")
     with pytest.raises(CatalogError, match=r"None of the 2 videos .* set ENGINE_DATA_DIR"):
@@ -269,7 +269,7 @@ def test_a_damaged_catalogue_is_named_before_the_engine_starts(tmp_path: Path, d
 @pytest.mark.parametrize(
     "url", ["nonsense", "unheard-of://host/catalogue", "sqlite:////no/where/a"]
 )
-def test_a_database_that_cannot_be_used_is_told(tmp_path: Path, url: str) -> None:
+def test_an_unusable_database_is_reported(tmp_path: Path, url: str) -> None:
     options = EngineOptions(data_dir=tmp_path, database_url=url)
     with pytest.raises(CatalogError, match="be used"), running_engine(options):
         pass

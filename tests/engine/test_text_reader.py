@@ -1,4 +1,4 @@
-"""What is read off pictures, what is not believed, and what is not read twice."""
+"""Text in images: what is read, what is discarded, and what is not read twice."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_single_letters_are_not_believed(reader, letter):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 3), (33, 31), (2000, 20)])
-def test_pictures_of_any_shape(reader, shape):
+def test_images_of_any_shape(reader, shape):
     assert reader.read(np.full((*shape, 3), 200, np.uint8)) == []
 
 

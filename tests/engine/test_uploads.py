@@ -1,4 +1,4 @@
-"""Uploads by file and by URL with their transcripts, and what can be asked of videos after."""
+"""Uploads by file and by URL with their transcripts, and what can be requested of the videos."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_transcript_takes_the_place_of_speech(client: FlaskClient, known: Json
     assert (backwards.status_code, backwards.json["code"]) == (400, "parameter_invalid")
 
 
-def test_only_evidence_that_the_index_needs_is_gathered(tmp_path: Path, video: bytes) -> None:
+def test_only_evidence_that_the_index_needs_is_extracted(tmp_path: Path, video: bytes) -> None:
     used: list[str] = []
 
     class Listens(BeepRecogniser):
@@ -107,7 +107,7 @@ def test_only_evidence_that_the_index_needs_is_gathered(tmp_path: Path, video: b
         assert "speech" not in used
 
 
-def test_thumbnails_are_pictures_behind_links_that_end(
+def test_thumbnails_have_urls_that_expire(
     client: FlaskClient, known: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     urls = [

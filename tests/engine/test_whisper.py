@@ -1,4 +1,4 @@
-"""Whisper behind the speech protocol; most tests put a package in the place of the optional one."""
+"""Whisper behind the speech protocol; most tests replace the optional package by a fake."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_setting_chooses_a_folder_and_the_name_tells_weights_apart(package, fold
     assert chosen_models(choice, threads=1).names()["conversation"] != name
 
 
-def test_a_package_that_is_missing_is_asked_for_before_a_model(monkeypatch, folder, tmp_path):
+def test_a_missing_package_is_named_before_a_model(monkeypatch, folder, tmp_path):
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
     with pytest.raises(ModelError, match=r"pip install faster-whisper==\d"):
         WhisperRecogniser(folder, threads=1)
@@ -98,7 +98,7 @@ def test_a_package_that_is_missing_is_asked_for_before_a_model(monkeypatch, fold
         ("whisper:./nothing", "SPEECH_MODEL=whisper:./nothing is not known"),
     ],
 )
-def test_a_model_that_is_not_there_is_asked_for(package, tmp_path, speech, message):
+def test_a_missing_model_is_named_with_the_command_to_fetch_it(package, tmp_path, speech, message):
     with pytest.raises(ModelError, match=message):
         chosen_models(ModelChoice(speech=speech, models_dir=tmp_path), threads=1)
 

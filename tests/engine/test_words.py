@@ -87,7 +87,7 @@ def test_composed_and_decomposed_letters_are_the_same() -> None:
     assert stems("nin\N{COMBINING TILDE}a", languages) == stems("niña", languages)
 
 
-def test_every_language_of_the_stemmer_can_be_told() -> None:
+def test_every_language_of_the_stemmer_is_detected() -> None:
     known = {language for languages in small_words().values() for language in languages}
     variants = {"porter", "dutch_porter"}
     assert known - {""} == set(snowballstemmer.algorithms()) - variants
