@@ -2,10 +2,10 @@
 
     python bench/accuracy.py [CORPUS] [--engine-data-dir DIR]
 
-CORPUS, by default the one beside a developer's checkout, is a folder of labelled videos
-(bench/labelled.py); it is asked for its own classes. The pipeline runs once for each way of
-judging; the engine indexes the videos in the first run only, and with --engine-data-dir not even
-then if it did before.
+CORPUS, by default the one next to a developer's checkout, is a folder of labelled videos
+(bench/labelled.py), which are classified by its own classes. The pipeline runs once for each row of
+the tables; the engine indexes the videos in the first run only, or never if --engine-data-dir has
+them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ AT_ANY_THRESHOLD = ("--min-video-score", "0", "--min-clip-score", "0", "--min-du
 
 
 def predictions(corpus: Path, work: Path, data_dir: Path, options: str, *more: str) -> Json:
-    """What the pipeline answers for the corpus, with the file names that the scorer asks for."""
+    """The pipeline's results for the corpus, with the file names that the scorer needs."""
     command = ["--videos", str(corpus / "videos"), "--classes", str(work / "classes.json")]
     command += ["--results", str(work / "results"), "--engine-data-dir", str(data_dir)]
     said = io.StringIO()
@@ -50,12 +50,12 @@ def predictions(corpus: Path, work: Path, data_dir: Path, options: str, *more: s
         entry["video_id"]: entry["video_name"]
         for entry in read_result(work / "results", "video_id_name_list")
     }
-    answer = read_result(work / "results", "clips_data")["data"]
-    return {"data": [each | {"filename": names[each["video_id"]]} for each in answer]}
+    response = read_result(work / "results", "clips_data")["data"]
+    return {"data": [each | {"filename": names[each["video_id"]]} for each in response]}
 
 
 def ranking_rows(reports: Mapping[str, Json]) -> Iterator[Sequence[object]]:
-    """A row for each way of judging; a kind alone is held to the truth that this kind carries."""
+    """A row for each choice of evidence; one kind alone is also scored on its own labels."""
     for name, report in reports.items():
         kind = KINDS.get(name)
         own = report["by_evidence"][kind]["mAP"] if kind else None
@@ -70,7 +70,7 @@ def ranking_rows(reports: Mapping[str, Json]) -> Iterator[Sequence[object]]:
 
 
 def evidence_rows(report: Json) -> Iterator[Sequence[object]]:
-    """How much of each kind's truth all kinds together find."""
+    """How much all kinds together find of the labels that each kind can find."""
     for kind, found in report["by_evidence"].items():
         yield kind, found["mAP"], found["mean_F1"], found["mean_tIoU"], found["mean_recall"]
 
@@ -83,7 +83,7 @@ def class_rows(reports: Mapping[str, Json]) -> Iterator[Sequence[object]]:
 
 
 def default_rows(tasks: TaskSet, found: Json) -> Iterator[Sequence[object]]:
-    """What is shown at the default thresholds, and how much of it is right."""
+    """What applies at the default thresholds, and how much of it is right."""
     counts = count(tasks, found)
     yield "classes shown", counts.classes
     yield "of them right (precision)", _share(counts.right_classes, counts.classes)
@@ -111,16 +111,16 @@ def main() -> None:
         default=DEFAULT_CORPUS,
         help="folder with videos/, tasks.json and score.py",
     )
-    parser.add_argument("--engine-data-dir", type=Path, help="keep the evidence in this folder")
+    parser.add_argument("--engine-data-dir", type=Path, help="store the evidence in this folder")
     given = parser.parse_args()
     if not (given.corpus / "tasks.json").is_file():
-        print(f"Not measured: {given.corpus} is no corpus of labelled videos")
+        print(f"Not measured: {given.corpus} is not a corpus of labelled videos")
         return
     tasks = load_task_sets(given.corpus)["own"]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        asked = json.dumps(tasks.tasks["classes"])
-        (work / "classes.json").write_text(asked, encoding="utf-8")
+        classes = json.dumps(tasks.tasks["classes"])
+        (work / "classes.json").write_text(classes, encoding="utf-8")
         data_dir = given.engine_data_dir or work / "data"
         reports = {
             options: tasks.evaluate(
@@ -132,12 +132,12 @@ def main() -> None:
     print_table(
         ("evidence used", "mAP", "mAP of own kind", "top-1", "clip F1", "clip IoU"),
         ranking_rows(reports),
-        "Ranking at any threshold (mAP of own kind: truth that this kind alone carries)",
+        "Ranking at any threshold (mAP of own kind: on the labels that this kind can find)",
     )
     print_table(
-        ("truth carried by", "mAP", "clip F1", "clip IoU", "recall"),
+        ("labels found by", "mAP", "clip F1", "clip IoU", "recall"),
         evidence_rows(reports[EVERYTHING]),
-        "All kinds together, by the kind of evidence that carries the truth",
+        "All kinds together, by the kind of evidence that can find the labels",
     )
     print_table(
         ("class", "videos", *KINDS.values(), "all together"),

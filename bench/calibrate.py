@@ -1,11 +1,10 @@
-"""Fits the chance that evidence is right on labelled videos, and prints how far it can be trusted.
+"""Fits the calibration curves on labelled videos, and prints how far the scores can be trusted.
 
     python bench/calibrate.py [CORPUS] [--evidence-dir DIR] [--choices]
 
-CORPUS is a folder of labelled videos; bench/labelled.py says what is in it and in which ways it is
-asked about. The constants printed first belong into engine/models/calibration.py. --evidence-dir
-keeps the evidence for the next run; --choices prints also what the rules of scoring bring, each
-left out in turn.
+CORPUS is a folder of labelled videos; bench/labelled.py describes it and the four sets of classes.
+The constants printed first belong in engine/models/calibration.py. --evidence-dir stores the
+evidence for the next run; --choices also prints the effect of leaving out each rule of scoring.
 """
 
 from __future__ import annotations
@@ -57,14 +56,14 @@ Array = npt.NDArray[np.float64]
 
 
 class Corpus(NamedTuple):
-    """What the engine gathered from labelled videos, by file, and the ways to ask about them."""
+    """The evidence of labelled videos, by file, and the sets of classes to look for."""
 
     evidence: Mapping[str, Evidence]
-    asked: Mapping[str, TaskSet]
+    task_sets: Mapping[str, TaskSet]
 
 
 class Rows(NamedTuple):
-    """Rows of evidence, one for each class: how far they stand out, and whether they are right."""
+    """Pairs of a row of evidence and a class: their similarity, and whether the class is there."""
 
     similarity: Array
     right: Array
@@ -73,11 +72,11 @@ class Rows(NamedTuple):
 
 
 def load_corpus(folder: Path, models: Models, keep: Path | None) -> Corpus:
-    """Read the labels and gather the evidence, or read it where `keep` has it."""
-    asked = load_task_sets(folder)
-    files = [video["file"] for video in asked["own"].tasks["videos"]]
+    """Read the labels, and extract the evidence or read it from `keep`."""
+    task_sets = load_task_sets(folder)
+    files = [video["file"] for video in task_sets["own"].tasks["videos"]]
     evidence = {file: _evidence(folder / "videos" / file, models, keep) for file in files}
-    return Corpus(evidence, asked)
+    return Corpus(evidence, task_sets)
 
 
 def _evidence(video: Path, models: Models, keep: Path | None) -> Evidence:
@@ -94,13 +93,13 @@ def _evidence(video: Path, models: Models, keep: Path | None) -> Evidence:
 def labelled_rows(
     corpus: Corpus, models: Models, option: str, *, alone: bool, length: tuple[int, int] = (0, 99)
 ) -> Rows:
-    """Every row of one kind of evidence against every class of every way to ask.
+    """Every row of one kind of evidence with every class of every task set.
 
-    Each class is judged by all its prompts together or, `alone`, by each prompt as if it were the
-    only one; only by those prompts that have a `length` in words. A class counts once either way.
+    Each class is scored by all its prompts together or, if `alone`, by each prompt as if it were
+    the only one; only prompts with a `length` in words count. A class counts once either way.
     """
     found: list[tuple[float, float, float, str]] = []
-    for way, tasks in corpus.asked.items():
+    for way, tasks in corpus.task_sets.items():
         judged = _judged(tasks.classes, alone, length)
         prompt_set = PromptSet(
             {key: prompts for key, (_, prompts) in judged.items()}, option, models
@@ -129,7 +128,7 @@ def labelled_rows(
 def _judged(
     classes: Classes, alone: bool, length: tuple[int, int]
 ) -> dict[str, tuple[str, Sequence[str]]]:
-    """What is judged as a class of its own: the name and the prompts of it, by a key."""
+    """What is scored as a class of its own: its name and its prompts, by a key."""
     chosen = {
         name: [prompt for prompt in prompts if length[0] <= len(prompt.split()) <= length[1]]
         for name, prompts in classes.items()
@@ -144,18 +143,18 @@ def _judged(
 
 
 def all_rows(corpus: Corpus, models: Models, option: str) -> Rows:
-    """Classes of one prompt and of several, weighing the same: what the curves are fitted to."""
+    """Classes of one prompt and of several, with equal weight, which the curves are fitted to."""
     ways = [labelled_rows(corpus, models, option, alone=alone) for alone in (False, True)]
     return Rows(*(np.concatenate(column) for column in zip(*ways, strict=True)))
 
 
 def _topic(way: str, name: str) -> str:
-    """A class's name, the same in both wordings: what is fitted without it must know neither."""
+    """A class's name, the same in both wordings: curves fitted without it must use neither."""
     return name if way in ("own", "other wording") else f"{name} ({way})"
 
 
 def fit(rows: Rows) -> Calibration:
-    """The likeliest curve, rows weighted by their length."""
+    """The maximum-likelihood curve, with rows weighted by their length."""
     powers = np.copysign(np.abs(rows.similarity) ** EXPONENT, rows.similarity)
     weights = rows.seconds / rows.seconds.sum()
 
@@ -189,7 +188,7 @@ def reliability(rows: Rows, chances: Array) -> Iterator[Sequence[object]]:
 def predict(
     corpus: Corpus, models: Models, classes: Classes, options: Sequence[str], least: Thresholds
 ) -> Json:
-    """What classification answers for the corpus, as its scorer wants it."""
+    """The classification of the corpus, in the form that its scorer takes."""
     prompt_sets = [PromptSet(classes, option, models) for option in options]
     data = []
     for file, evidence in corpus.evidence.items():
@@ -211,7 +210,7 @@ def predict(
 
 
 def ranking(corpus: Corpus, models: Models, tasks: TaskSet) -> dict[str, Json]:
-    """The scorer's reports with everything let in: all kinds together, and each alone."""
+    """The scorer's reports without thresholds: all kinds together, and each alone."""
     ways = {"all": list(KINDS)} | {kind: [option] for option, kind in KINDS.items()}
     return {
         way: tasks.evaluate(predict(corpus, models, tasks.classes, options, Thresholds(0, 0, 0)))
@@ -220,15 +219,15 @@ def ranking(corpus: Corpus, models: Models, tasks: TaskSet) -> dict[str, Json]:
 
 
 def summary(reports: Mapping[str, Json]) -> Sequence[float | None]:
-    """mAP of all kinds together, and of each alone on the truth that it carries."""
+    """mAP of all kinds together, and of each alone on the labels that it can find."""
     alone = (reports[kind]["by_evidence"][kind]["mAP"] for kind in KINDS.values())
     return reports["all"]["video_mAP"], *alone
 
 
 def shown(corpus: Corpus, models: Models, tasks: TaskSet) -> Sequence[object]:
-    """What is shown at the default thresholds, and how much of it is right; clip F1 and IoU."""
-    answer = predict(corpus, models, tasks.classes, list(KINDS), Thresholds())
-    counts, report = count(tasks, answer), tasks.evaluate(answer)
+    """What applies at the default thresholds, and how much of it is right; clip F1 and IoU."""
+    response = predict(corpus, models, tasks.classes, list(KINDS), Thresholds())
+    counts, report = count(tasks, response), tasks.evaluate(response)
     return (
         f"{counts.right_classes} of {counts.classes}",
         f"{counts.right_clips} of {counts.clips}",
@@ -240,12 +239,12 @@ def shown(corpus: Corpus, models: Models, tasks: TaskSet) -> Sequence[object]:
 
 
 def of_few_prompts(corpus: Corpus, models: Models, number: int) -> Sequence[object]:
-    """What is right at the defaults where every class has so many prompts, of all ways to ask.
+    """What is right at the defaults if every class has this many prompts, over all task sets.
 
-    Each run of so many neighbours among the prompts of a class is asked for in turn.
+    Each run of this many consecutive prompts of a class is used in turn.
     """
     totals = np.zeros(len(Counts._fields), int)
-    for tasks in corpus.asked.values():
+    for tasks in corpus.task_sets.values():
         most = max(map(len, tasks.classes.values()))
         for first in range(most - number + 1):
             classes = {
@@ -253,8 +252,8 @@ def of_few_prompts(corpus: Corpus, models: Models, number: int) -> Sequence[obje
                 for name, prompts in tasks.classes.items()
                 if len(prompts) >= first + number
             }
-            answer = predict(corpus, models, classes, list(KINDS), Thresholds())
-            totals += count(tasks, answer)
+            response = predict(corpus, models, classes, list(KINDS), Thresholds())
+            totals += count(tasks, response)
     counts = Counts(*totals.tolist())
     return (
         number,
@@ -272,7 +271,7 @@ def own_names_only() -> list[imagenet.Label]:
 
 
 def without_words(place: int) -> tuple[tuple[str, ...], ...]:
-    """The words of the attributes, but none for this one: no prompt asks for it then."""
+    """The words of the attributes, but none for this one, so that no prompt uses it."""
     return tuple(("",) if at == place else words for at, words in enumerate(attributes.WORDS))
 
 
@@ -282,29 +281,29 @@ def across_scenes(evidence: Evidence) -> pooling.Windows:
 
 ALL_LABELS, CUT = imagenet.read_labels(), pooling.cut_windows
 ATTRIBUTES = ("graphics on dark", "graphics on light", "black and white", "face")
-# What is left out, as (object, attribute, what stands in its place).
+# What is left out, as (object, attribute, replacement).
 CHOICES: dict[str, Sequence[tuple[object, str, object]]] = {
     "as it is": (),
     "labels by their own names only": ((imagenet, "read_labels", own_names_only),),
     "posterior as the network gives it": ((imagenet, "TEMPERATURE", 1.0),),
-    "labels speak from 0 deviations on": ((imagenet, "MIN_LABEL", 0.0),),
-    "labels speak from 2 deviations on": ((imagenet, "MIN_LABEL", 2.0),),
+    "labels count from a z-score of 0": ((imagenet, "MIN_LABEL", 0.0),),
+    "labels count from a z-score of 2": ((imagenet, "MIN_LABEL", 2.0),),
     "no attributes": ((imagenet, "MAX_ATTRIBUTE", 0.0),),
     **{
         f"no attribute: {name}": ((imagenet, "WORDS", without_words(place)),)
         for place, name in enumerate(ATTRIBUTES)
     },
-    "moments of one frame": ((pooling, "WINDOW_S", 0.01),),
-    "moments of 10 seconds": ((pooling, "WINDOW_S", 10.0),),
-    "moments that reach over scenes": ((pooling, "cut_windows", across_scenes),),
+    "windows of one frame": ((pooling, "WINDOW_S", 0.01),),
+    "windows of 10 seconds": ((pooling, "WINDOW_S", 10.0),),
+    "windows that span scenes": ((pooling, "cut_windows", across_scenes),),
     "no hysteresis": ((segments, "BANDS", ((65.0, 65.0), (35.0, 35.0))),),
     "clips of any length": ((scoring, "MIN_CLIP_S", 0.0),),
-    "a class doubted by its own prompts only": ((segments, "ZERO_PROMPTS", 0.0),),
-    "pictures: prompts judged alone": ((imagenet.ImageNetEncoder, "agreement", 0.0),),
-    "texts: prompts judged alone": ((scoring, "TEXT_AGREEMENT", 0.0),),
+    "class means without a zero prompt": ((segments, "ZERO_PROMPTS", 0.0),),
+    "frames: prompts scored alone": ((imagenet.ImageNetEncoder, "agreement", 0.0),),
+    "texts: prompts scored alone": ((scoring, "TEXT_AGREEMENT", 0.0),),
     "lines read without neighbours": ((pooling, "with_neighbours", without_neighbours),),
     "words looked up as they are": ((text_encoder, "_known_form", lambda word, tokenizer: word),),
-    "every moment weighs like the best": (
+    "every second has the weight of the best": (
         (classification, "sustained_ratio", classification.duration_ratio),
     ),
     "curves not powers": ((sys.modules[__name__], "EXPONENT", 1.0),),
@@ -312,9 +311,9 @@ CHOICES: dict[str, Sequence[tuple[object, str, object]]] = {
 
 
 def choice_rows(corpus: Corpus) -> Iterator[Sequence[object]]:
-    """What is reached with each choice left out, mean of all ways to ask.
+    """Results without each choice, averaged over the task sets.
 
-    Each has curves of its own, fitted as those in force were.
+    Each has its own curves, fitted in the same way as those in use.
     """
     for name, changes in CHOICES.items():
         with ExitStack() as stack:
@@ -334,14 +333,14 @@ def choice_rows(corpus: Corpus) -> Iterator[Sequence[object]]:
                     *summary(ranking(changed, models, tasks)),
                     *shown(changed, models, tasks)[-2:],
                 )
-                for tasks in corpus.asked.values()
+                for tasks in corpus.task_sets.values()
             ]
             means = (float(np.mean(column)) for column in zip(*by_way, strict=True))
             yield name, *means, *(loss(rows[option], curves[option]) for option in KINDS)
 
 
 def loss(rows: Rows, curve: Calibration) -> float:
-    """How unlikely the labels are by a curve, in bits a row; less is better."""
+    """The log loss of a curve, in bits a row; less is better."""
     chances = np.clip(_chances(curve, rows.similarity), 1e-9, 1 - 1e-9)
     likely = np.where(rows.right > 0, chances, 1 - chances)
     return float(-np.average(np.log2(likely), weights=rows.seconds))
@@ -371,7 +370,7 @@ def print_reliability(fitted_on: Rows, rows: Rows, what: str) -> None:
 
 
 def chances_without(fitted_on: Rows, rows: Rows) -> Array:
-    """Each class of `rows` judged by a curve fitted on those of `fitted_on` that are not of it."""
+    """Each class of `rows`, scored by a curve fitted on the other classes of `fitted_on`."""
     chances = np.zeros(len(rows.right))
     for name in np.unique(rows.names):
         others = fitted_on.names != name
@@ -382,11 +381,11 @@ def chances_without(fitted_on: Rows, rows: Rows) -> Array:
 
 
 def print_ranking(corpus: Corpus, models: Models) -> None:
-    reports = {way: ranking(corpus, models, tasks) for way, tasks in corpus.asked.items()}
+    reports = {way: ranking(corpus, models, tasks) for way, tasks in corpus.task_sets.items()}
     print_table(
-        ("asked for by", "all", *KINDS.values()),
+        ("task set", "all", *KINDS.values()),
         ((way, *summary(report)) for way, report in reports.items()),
-        "Mean average precision: all kinds, and each alone on the truth that it carries",
+        "Mean average precision: all kinds, and each alone on the labels that it can find",
     )
     for way, report in reports.items():
         print_table(
@@ -404,21 +403,21 @@ def print_ranking(corpus: Corpus, models: Models) -> None:
         )
     print_table(
         (
-            "asked for by",
-            "right of classes shown",
-            "right of clips shown",
-            "found of true classes",
-            "videos of no class shown with one",
+            "task set",
+            "classes that apply: right",
+            "clips: right",
+            "true classes found",
+            "videos of no class with one",
             "clip F1",
             "clip IoU",
         ),
-        ((way, *shown(corpus, models, tasks)) for way, tasks in corpus.asked.items()),
+        ((way, *shown(corpus, models, tasks)) for way, tasks in corpus.task_sets.items()),
         "Right at the default thresholds",
     )
     print_table(
-        ("prompts of a class", "right of classes shown", "right of clips shown"),
+        ("prompts of a class", "classes that apply: right", "clips: right"),
         (of_few_prompts(corpus, models, number) for number in (1, 2, 3)),
-        "The same by the number of prompts that a class has, all ways to ask",
+        "The same by the number of prompts of a class, over all task sets",
     )
 
 
@@ -426,11 +425,11 @@ def main() -> None:
     """Print everything."""
     parser = make_parser(__doc__, {})
     parser.add_argument("corpus", nargs="?", type=Path, default=DEFAULT_CORPUS)
-    parser.add_argument("--evidence-dir", type=Path, help="keep the evidence in this folder")
-    parser.add_argument("--choices", action="store_true", help="print what each rule brings")
+    parser.add_argument("--evidence-dir", type=Path, help="store the evidence in this folder")
+    parser.add_argument("--choices", action="store_true", help="print the effect of each rule")
     given = parser.parse_args()
     if not (given.corpus / "tasks.json").is_file():
-        print(f"Not measured: {given.corpus} is no corpus of labelled videos")
+        print(f"Not measured: {given.corpus} is not a corpus of labelled videos")
         return
     models = default_models(threads=2)
     corpus = load_corpus(given.corpus, models, given.evidence_dir)
@@ -444,7 +443,7 @@ def main() -> None:
                 *(f"bits, {kind}" for kind in KINDS.values()),
             ),
             choice_rows(corpus),
-            "What each rule brings: mAP as above, clips at the defaults, then bits lost a row",
+            "The effect of each rule: mAP as above, clips at the defaults, log loss in bits a row",
         )
 
 

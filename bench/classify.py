@@ -2,9 +2,9 @@
 
     python bench/classify.py [--hours 10 1000]
 
-The evidence is synthetic and of true size: a frame each second, a line of speech every five, a text
-on the screen every ten. It goes the engine's own way from the files on disk to the classes. The
-bare products are those of the same vectors with the prompts' vectors, and nothing else.
+The evidence is synthetic and of realistic size: a frame each second, a line of speech every five
+seconds, a text on the screen every ten. The engine goes all the way from the files on disk to the
+classes; the plain products are those of the same vectors with the prompts' vectors, and no more.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OPTIONS = ("visual", "conversation", "text_in_video")
 VIDEO_S = 600
 CLASSES, PROMPTS_OF_A_CLASS = 10, 10
 WORDS = Path(__file__).parent.parent / "engine" / "models" / "data" / "background_topics.txt"
-LEAST_ROUNDS, LEAST_S = 3, 5.0
+MIN_ROUNDS, MIN_S = 3, 5.0
 HELD = 60
 
 
@@ -69,7 +69,7 @@ def make_evidence(models: Models, random: np.random.Generator) -> Evidence:
 
 
 def fill(service: Service, data_dir: Path, made: list[Evidence], count: int) -> str:
-    """An index of `count` videos, whose evidence is taken from a few in turn."""
+    """An index of `count` videos, which take turns in using the evidence of a few."""
     index = service.create_index(f"{count} videos", [EngineSpec("marengo2.6", OPTIONS)])
     with service._catalog.transaction() as session:
         videos = [
@@ -91,10 +91,10 @@ def fill(service: Service, data_dir: Path, made: list[Evidence], count: int) -> 
     return index.id
 
 
-def side_by_side(*calls: Callable[[], object]) -> list[float]:
-    """Median seconds of each call; they take turns, so that a busy machine slows them all."""
+def in_turns(*calls: Callable[[], object]) -> list[float]:
+    """Median seconds of each call; they take turns, so that a busy machine slows all of them."""
     times: list[list[float]] = []
-    while len(times) < 1 + LEAST_ROUNDS or sum(map(sum, times)) < LEAST_S:
+    while len(times) < 1 + MIN_ROUNDS or sum(map(sum, times)) < MIN_S:
         row = []
         for call in calls:
             begun = time.perf_counter()
@@ -104,10 +104,10 @@ def side_by_side(*calls: Callable[[], object]) -> list[float]:
     return [float(value) for value in np.median(times[1:], axis=0)]
 
 
-def bare_products(models: Models, made: list[Evidence], count: int) -> Callable[[], None]:
-    """The products alone, over as many videos, with the vectors in memory.
+def plain_products(models: Models, made: list[Evidence], count: int) -> Callable[[], None]:
+    """The products alone, over the same number of videos, with the vectors in memory.
 
-    No two of `HELD` videos share their vectors, or a processor's cache would hold them all.
+    No two of `HELD` videos share their vectors: otherwise all would fit a processor's cache.
     """
     texts = prompts()
     visual, text = (
@@ -123,8 +123,8 @@ def bare_products(models: Models, made: list[Evidence], count: int) -> Callable[
     ]
 
     def multiply() -> None:
-        for moments, spoken, written in islice(cycle(held), count):
-            np.matmul(moments, visual.T)
+        for windows, spoken, written in islice(cycle(held), count):
+            np.matmul(windows, visual.T)
             np.matmul(spoken, text.T)
             np.matmul(written, text.T)
 
@@ -142,7 +142,7 @@ def main() -> None:
     queries = [
         ClassQuery(f"class {at}", tuple(texts[at::CLASSES]), OPTIONS) for at in range(CLASSES)
     ]
-    print("| hours | videos | classification, ms | bare products, ms | ratio | peak memory, MiB |")
+    print("| hours | videos | classification, ms | plain products, ms | ratio | peak memory, MiB |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: |")
     for each in hours:
         count = each * 3600 // VIDEO_S
@@ -150,12 +150,12 @@ def main() -> None:
             data_dir = Path(folder)
             with Service(data_dir, models, workers=1) as service:
                 index_id = fill(service, data_dir, made, count)
-                ask = partial(service.classifier.index, index_id, queries, Thresholds())
-                ask()
+                run = partial(service.classifier.index, index_id, queries, Thresholds())
+                run()
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-                took, bare = side_by_side(ask, bare_products(models, made, count))
+                took, plain = in_turns(run, plain_products(models, made, count))
         print(
-            f"| {each} | {count} | {1000 * took:.0f} | {1000 * bare:.0f} | {took / bare:.1f} "
+            f"| {each} | {count} | {1000 * took:.0f} | {1000 * plain:.0f} | {took / plain:.1f} "
             f"| {peak:.0f} |",
             flush=True,
         )

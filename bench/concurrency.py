@@ -1,8 +1,8 @@
-"""Clients that upload, poll, classify, search and delete at once: nothing lost, no fault of ours.
+"""Clients that upload, poll, classify, search and delete at once: nothing is lost, nothing fails.
 
     python bench/concurrency.py --clients 8 --seconds 60
 
-Each client has an index of its own and one that all share, and checks every answer it gets.
+Each client has an index of its own and one that all share, and checks every response.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ ANYTHING = {"min_video_score": 0, "min_clip_score": 0, "min_duration_ratio": 0}
 
 
 class Fault(Exception):
-    """The engine answered what it should not have."""
+    """The engine gave a wrong response."""
 
 
 @dataclass
 class Tally:
-    """What all clients did, and the longest that any answer took."""
+    """The calls of all clients, and the longest time to a response."""
 
     calls: Counter[str] = field(default_factory=Counter)
     slowest_s: float = 0.0
@@ -57,7 +57,7 @@ class Tally:
 
 
 class Client:
-    """One client; every answer but the expected one is a Fault."""
+    """A client; every response but the expected one raises Fault."""
 
     def __init__(self, url: str, tally: Tally) -> None:
         self._url = url
@@ -65,13 +65,13 @@ class Client:
         self._session = requests.Session()
 
     def call(self, what: str, method: str, path: str, expected: int, **sent: Any) -> Any:
-        """One request; its JSON answer, if it has one."""
+        """Send a request; returns its JSON response, if there is one."""
         begun = time.monotonic()
-        answer = self._session.request(method, self._url + path, timeout=TIMEOUT_S, **sent)
+        response = self._session.request(method, self._url + path, timeout=TIMEOUT_S, **sent)
         self._tally.note(what, time.monotonic() - begun)
-        if answer.status_code != expected:
-            raise Fault(f"{what}: {answer.status_code} {answer.text[:200]}")
-        return answer.json() if answer.content else None
+        if response.status_code != expected:
+            raise Fault(f"{what}: {response.status_code} {response.text[:200]}")
+        return response.json() if response.content else None
 
     def upload(self, index_id: str, video: bytes, name: str) -> Any:
         """Upload a video and wait until it is ready."""
@@ -89,14 +89,14 @@ class Client:
         raise Fault(f"{name} is still {state['status']}")
 
     def round(self, number: int, shared_id: str, video: bytes) -> None:
-        """Upload to an index of one's own and to the shared one, ask, and clean up."""
+        """Upload to a new index and to the shared one, query both, and clean up."""
         name = f"{threading.get_ident()}-{number}"
         engines = [{"engine_name": "marengo2.6", "engine_options": OPTIONS}]
         body: Json = {"index_name": name, "engines": engines}
         own_id = self.call("create", "POST", "/indexes", 201, json=body)["_id"]
         own = self.upload(own_id, video, f"{name}.mp4")
         shared = self.upload(shared_id, video, f"{name}.mp4")
-        self._ask(own_id, own["video_id"])
+        self._query(own_id, own["video_id"])
         choice: Json = {"classes": CLASSES, "options": OPTIONS, "threshold": ANYTHING}
         body = {**choice, "index_id": shared_id, "page_limit": 50}
         self.call("classify all", "POST", "/classify/bulk", 200, json=body)
@@ -106,8 +106,8 @@ class Client:
         self.call("gone", "GET", path, 404)
         self.call("delete index", "DELETE", f"/indexes/{own_id}", 204)
 
-    def _ask(self, index_id: str, video_id: str) -> None:
-        """Ask an index with one video by every way; each has to find it."""
+    def _query(self, index_id: str, video_id: str) -> None:
+        """Query an index with one video in every way; each has to find the video."""
         choice: Json = {"classes": CLASSES, "options": ["visual"], "threshold": ANYTHING}
         body = {**choice, "index_id": index_id}
         found = self.call("classify index", "POST", "/classify/bulk", 200, json=body)
@@ -121,7 +121,7 @@ class Client:
 
 
 def run(clients: int, seconds: float, folder: Path) -> Tally:
-    """Let so many clients work for so long; raises Fault."""
+    """Run this many clients for this many seconds; raises Fault."""
     video = write_video(folder / "a.mp4", seconds=4, fps=30, gop=15).read_bytes()
     tally = Tally()
     with (
@@ -143,14 +143,14 @@ def run(clients: int, seconds: float, folder: Path) -> Tally:
         with ThreadPoolExecutor(clients) as pool:
             list(pool.map(work, range(clients)))
         left = Client(api, tally).call("list", "GET", "/tasks", 200)["page_info"]["total_results"]
-    rests = [path for path in (folder / "data").rglob("*") if path.suffix in LEFTOVERS]
-    if left or rests:
-        raise Fault(f"{left} tasks and {len(rests)} files are left")
+    leftovers = [path for path in (folder / "data").rglob("*") if path.suffix in LEFTOVERS]
+    if left or leftovers:
+        raise Fault(f"{left} tasks and {len(leftovers)} files are left")
     return tally
 
 
 def main() -> int:
-    """Print what was done; 1 where the engine was at fault."""
+    """Print the calls; returns 1 if the engine failed."""
     parser = make_parser(__doc__, {})
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=60)
@@ -166,7 +166,7 @@ def main() -> int:
         print(f"| {what} | {times} |")
     total = sum(tally.calls.values())
     print(f"\n{given.clients} clients, {given.seconds:g} s, {total} calls, no fault;")
-    print(f"the slowest answer took {tally.slowest_s:.2f} s")
+    print(f"the slowest response took {tally.slowest_s:.2f} s")
     return 0
 
 

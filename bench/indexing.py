@@ -1,11 +1,12 @@
-"""What the engine spends on gathering the evidence of videos, beside the bare decoding of them.
+"""What extracting the evidence of videos costs, compared with only decoding them.
 
     python bench/indexing.py [--videos DIR] [--repeat N] [--no-pipeline]
 
-Videos are gathered side by side as the engine does it, one per processor, by the default models,
-which are loaded before the clock starts. Each kind of evidence is what a run with it takes more
-than a run without; the floor decodes the same sampled frames and sound and does nothing with them.
-The last row is a run of pipeline.py, from its start to its last task, with loading and uploading.
+Videos are indexed in parallel as in the engine, one per processor, by the default models, which are
+loaded before the measurement. The cost of each kind of evidence is the difference between a run
+with it and one without; the baseline decodes the same sampled frames and audio and does nothing
+else. The last row is a run of pipeline.py, from its start to its last task, with loading and
+uploading.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Video(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Seconds on the clock, and of all processors together."""
+    """Elapsed seconds, and processor seconds of all processors together."""
 
     wall_s: float
     processor_s: float
@@ -61,8 +62,8 @@ class Cost(NamedTuple):
         return Cost(self.wall_s - other.wall_s, self.processor_s - other.processor_s)
 
 
-def side_by_side(work: Callable[[Video], None], videos: Sequence[Video]) -> Cost:
-    """What it takes to do something with each video, one per processor at a time."""
+def in_parallel(work: Callable[[Video], None], videos: Sequence[Video]) -> Cost:
+    """The cost of doing something with each video, one per processor at a time."""
     wall_s, processor_s = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(PROCESSORS) as pool:
         for _ in pool.map(work, videos):
@@ -70,40 +71,40 @@ def side_by_side(work: Callable[[Video], None], videos: Sequence[Video]) -> Cost
     return Cost(time.perf_counter() - wall_s, time.process_time() - processor_s)
 
 
-def bare_decoding(video: Video) -> None:
+def only_decode(video: Video) -> None:
     for _ in media.decode(video.path, step_s=STEP_S, audio=video.info.has_audio):
         pass
 
 
 def measure(videos: Sequence[Video], models: Models, kinds: Collection[str]) -> dict[str, Cost]:
-    """One round: every row of the table but the pipeline's."""
-    gathered: list[Evidence] = []
+    """One round: every row of the table except the pipeline's."""
+    extracted: list[Evidence] = []
 
-    def gather(video: Video, kinds: Collection[str] = ()) -> None:
-        gathered.append(build_evidence(video.path, video.info, models, kinds=kinds))
+    def extract(video: Video, kinds: Collection[str] = ()) -> None:
+        extracted.append(build_evidence(video.path, video.info, models, kinds=kinds))
 
-    floor = side_by_side(bare_decoding, videos)
-    pictures = side_by_side(gather, videos)
-    rows = {"floor: bare decoding": floor, "pictures": pictures - floor}
+    baseline = in_parallel(only_decode, videos)
+    frames = in_parallel(extract, videos)
+    rows = {"baseline: decoding only": baseline, "frames": frames - baseline}
     for name, kind in KINDS.items():
-        rows[name] = side_by_side(partial(gather, kinds={kind}), videos) - pictures
-    gathered.clear()
-    everything = side_by_side(partial(gather, kinds=kinds), videos)
-    rows["storage"] = storage(gathered)
+        rows[name] = in_parallel(partial(extract, kinds={kind}), videos) - frames
+    extracted.clear()
+    everything = in_parallel(partial(extract, kinds=kinds), videos)
+    rows["storage"] = storage(extracted)
     rows["everything"] = Cost(*map(sum, zip(everything, rows["storage"], strict=True)))
     return rows
 
 
-def storage(gathered: Sequence[Evidence]) -> Cost:
+def storage(extracted: Sequence[Evidence]) -> Cost:
     wall_s, processor_s = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        for number, evidence in enumerate(gathered):
+        for number, evidence in enumerate(extracted):
             write_evidence(Path(folder) / f"{number}.safetensors", evidence)
     return Cost(time.perf_counter() - wall_s, time.process_time() - processor_s)
 
 
 def pipeline_run(folder: Path) -> Cost:
-    """A run of the pipeline in an engine of its own, until its last task has ended."""
+    """A run of the pipeline with its own engine, until its last task has ended."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as work:
         results = Path(work) / "results"
@@ -117,17 +118,17 @@ def pipeline_run(folder: Path) -> Cost:
         started = json.loads((results / "run.json").read_text(encoding="utf-8"))["started_at"]
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost((moment(last) - moment(started)).total_seconds(), processor_s)
+    return Cost((parsed_time(last) - parsed_time(started)).total_seconds(), processor_s)
 
 
-def moment(text: str) -> datetime:
+def parsed_time(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def warm_up(models: Models) -> None:
-    picture = np.zeros((360, 640, 3), np.uint8)
-    models.visual.encode_frames([picture])
-    models.reader.read(picture)
+    frame = np.zeros((360, 640, 3), np.uint8)
+    models.visual.encode_frames([frame])
+    models.reader.read(frame)
     models.speech.transcribe(np.zeros(media.SAMPLE_RATE, np.float32))
 
 

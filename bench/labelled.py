@@ -1,10 +1,10 @@
-"""Labelled videos, what is asked about them, and how right an answer is: what the programs share.
+"""Labelled videos, the classes to look for in them, and the scoring of results.
 
 A corpus is a folder with `videos/`, `tasks.json` (classes, prompts, true intervals) and `score.py`.
-The same videos are asked about in four ways, each a `TaskSet`: by the classes of tasks.json in its
-own wording and in another (other_wordings.json), and by two sets of classes that are cut along
-other lines (finer_classes.json, broader_classes.json) and were labelled by somebody who knew
-nothing of how they would be looked for.
+There are four sets of classes for the same videos, each a `TaskSet`: those of tasks.json in its own
+wording and in another one (other_wordings.json), and two sets with other boundaries
+(finer_classes.json, broader_classes.json), which were worded and labelled without knowledge of the
+engine's methods.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).parent.parent
 DEFAULT_CORPUS = ROOT.parent / "shared" / "corpus"
 KINDS = {"visual": "visual", "conversation": "speech", "text_in_video": "text"}
-# A stretch shows a class when that is there for this share of it, and does not below the second;
-# what lies between is not counted.
+# An interval shows a class that is there for the first share of it, and does not show one below the
+# second share; what is in between does not count.
 SHOWN, NOT_SHOWN = 0.5, 0.3
 
 Json = dict[str, Any]
@@ -27,7 +27,7 @@ Classes = Mapping[str, Sequence[str]]
 
 
 class TaskSet(NamedTuple):
-    """One way to ask about the videos: `truths` by a file's name without its suffix."""
+    """A set of classes for the videos; `truths` by a file's name without its suffix."""
 
     tasks: Json
     classes: Classes
@@ -35,9 +35,9 @@ class TaskSet(NamedTuple):
     scorer: Any
 
     def label(self, file: str, name: str, kind: str, span: tuple[float, float]) -> float | None:
-        """Whether a class is there in a stretch by a kind of evidence, or by "all": 1 or 0.
+        """Whether an interval shows a class by a kind of evidence, or by "all": 1 or 0.
 
-        None where a fair judge could see it either way.
+        None if it can be judged either way.
         """
         truth = self.truths[Path(file).stem]
 
@@ -52,14 +52,14 @@ class TaskSet(NamedTuple):
             return 1.0
         return 0.0 if share(clips["all"]) < NOT_SHOWN else None
 
-    def evaluate(self, answer: Json) -> Json:
-        """The scorer's report on an answer."""
-        report: Json = self.scorer.evaluate(self.tasks, answer)
+    def evaluate(self, response: Json) -> Json:
+        """The scorer's report on a classification."""
+        report: Json = self.scorer.evaluate(self.tasks, response)
         return report
 
 
 class Counts(NamedTuple):
-    """How much of what is shown is right. What could be seen either way is not counted."""
+    """How much of a classification is right; what can be judged either way does not count."""
 
     classes: int
     right_classes: int
@@ -70,14 +70,14 @@ class Counts(NamedTuple):
     of_them_shown_with_one: int
 
 
-def count(tasks: TaskSet, answer: Json, options: Iterable[str] = tuple(KINDS)) -> Counts:
-    """Count the classes of an answer, and its clips by these kinds of evidence.
+def count(tasks: TaskSet, response: Json, options: Iterable[str] = tuple(KINDS)) -> Counts:
+    """Count the classes of a classification, and its clips by these kinds of evidence.
 
-    `answer` is a classification that has a `filename` beside each `video_id`.
+    `response` has a `filename` next to each `video_id`.
     """
-    asked = set(options)
+    chosen = set(options)
     classes = right_classes = clips = right_clips = wrongly = 0
-    for video in answer["data"]:
+    for video in response["data"]:
         file = video["filename"]
         truth = tasks.truths[Path(file).stem]
         counted = [each for each in video["classes"] if each["name"] not in truth["ignvid"]]
@@ -87,7 +87,7 @@ def count(tasks: TaskSet, answer: Json, options: Iterable[str] = tuple(KINDS)) -
         for each in counted:
             for clip in each["clips"]:
                 label = tasks.label(file, each["name"], "all", (clip["start"], clip["end"]))
-                if clip["option"] in asked and label is not None:
+                if clip["option"] in chosen and label is not None:
                     clips += 1
                     right_clips += bool(label)
     labels = [truth["labels"] for truth in tasks.truths.values()]
@@ -96,7 +96,7 @@ def count(tasks: TaskSet, answer: Json, options: Iterable[str] = tuple(KINDS)) -
 
 
 def load_task_sets(corpus: Path) -> dict[str, TaskSet]:
-    """The ways to ask about a corpus, the corpus's own first."""
+    """The sets of classes for a corpus, the corpus's own first."""
     scorer = _load_scorer(corpus)
     own = _read(corpus / "tasks.json")
     other = own | {"classes": _read(ROOT / "bench/other_wordings.json")}
@@ -118,7 +118,7 @@ def load_task_sets(corpus: Path) -> dict[str, TaskSet]:
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """Print rows as a table in Markdown; numbers that are not whole with three places."""
+    """Print rows as a Markdown table, floats with three decimals."""
     if title:
         print(f"\n{title}\n")
     print("| " + " | ".join(header) + " |")

@@ -1,10 +1,10 @@
-"""What indexing long videos of large pictures costs: time, and memory, which must not grow with it.
+"""What indexing long videos of large frames costs: time, and memory, which must not grow with it.
 
     python bench/long_video.py [--minutes 10 120] [--size 3840x2160] [--keyframe-s 1]
 
-A few seconds with a moving picture, text and sound are encoded once and repeated to the length
-asked for. Each file is indexed in a process of its own, by all kinds of evidence. Linux only: the
-peaks are read from /proc.
+A few seconds with movement, text and sound are encoded once and repeated to the requested length.
+Each file is indexed in a separate process, with all kinds of evidence. Linux only: peak memory is
+read from /proc.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ SOUND_SAMPLES = 1024
 
 class Cost(NamedTuple):
     seconds: float
-    moments: int
+    windows: int
     peak_mebibytes: float
 
 
 def pictures(width: int, height: int) -> Iterator[VideoFrame]:
-    """A slow move over a photograph, with a caption that changes half-way."""
+    """A slow pan over a photograph, with a caption that changes halfway."""
     astronaut = skimage.data.astronaut()  # type: ignore[no-untyped-call]
     photograph = cv2.resize(astronaut, (width * 5 // 4, height * 5 // 4))
     count = PIECE_S * FPS
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--keyframe-s", type=float, default=1, metavar="N", help="one every N s")
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
-    print("| minutes | picture | file, MB | seconds | of the length | moments | peak memory, MiB |")
+    print("| minutes | frame | file, MB | seconds | of the length | windows | peak memory, MiB |")
     print("| ---: | --- | ---: | ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory() as folder:
         piece, path = Path(folder) / "piece.mp4", Path(folder) / "long.mp4"
@@ -130,7 +130,7 @@ def main() -> None:
                 cost = pool.apply(index, (path,))
             print(
                 f"| {minutes:g} | {width} x {height} | {path.stat().st_size / 1e6:.0f} "
-                f"| {cost.seconds:.0f} | {cost.seconds / minutes / 60:.3f} | {cost.moments} "
+                f"| {cost.seconds:.0f} | {cost.seconds / minutes / 60:.3f} | {cost.windows} "
                 f"| {cost.peak_mebibytes:.0f} |",
                 flush=True,
             )

@@ -1,14 +1,14 @@
-"""Write the tiny encoders that tests/engine/test_clip.py measures the picture encoder against.
+"""Write the tiny encoders that tests/engine/test_clip.py compares the visual encoder with.
 
     pip install -r requirements.txt torch transformers sentencepiece onnxscript
     python bench/make_clip_fixture.py [FOLDER]        (default: tests/fixtures)
 
 For CLIP and for SigLIP it makes a small network with random weights, exports both towers to ONNX
-under the names and with the interface of Xenova/clip-vit-base-patch32 and
-Xenova/siglip-base-patch16-224, and writes beside them what the reference implementation
-(transformers, with its own picture processor and tokeniser) makes of a few pictures and prompts.
-Only this script needs torch and transformers. Pillow's releases round differently, so
-the expected values hold for the one in requirements.txt.
+with the names and the interface of Xenova/clip-vit-base-patch32 and Xenova/siglip-base-patch16-224,
+and writes next to them what the reference implementation (transformers, with its own image
+processor and tokeniser) makes of a few images and prompts. Only this script needs torch and
+transformers. Pillow's releases round differently, so the expected values are those of the release
+in requirements.txt.
 """
 
 from __future__ import annotations

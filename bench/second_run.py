@@ -2,8 +2,8 @@
 
     python bench/second_run.py [--videos 1000]
 
-The folder holds copies of one tiny video under different names; the first run indexes their
-pictures only, since what is measured is the look at what is there already.
+The folder has copies of one tiny video under different names. The first run indexes their frames
+only, since the second run's check of what is already indexed is measured.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from tests.support.media import write_video
 
 
 @contextlib.contextmanager
-def stopped_clock(moments: list[float]) -> Iterator[None]:
-    """Notes when classification is first asked for."""
+def stopped_clock(times: list[float]) -> Iterator[None]:
+    """Records when classification starts."""
     classify = pipeline.classify
 
     def noted(*arguments: object, **options: object) -> object:
-        moments.append(time.perf_counter())
+        times.append(time.perf_counter())
         return classify(*arguments, **options)  # type: ignore[arg-type]
 
     with mock.patch.object(pipeline, "classify", noted):
@@ -39,14 +39,14 @@ def stopped_clock(moments: list[float]) -> Iterator[None]:
 
 
 def seconds_to_classification(folder: Path) -> float:
-    moments: list[float] = []
+    times: list[float] = []
     arguments = ["--videos", str(folder / "videos"), "--results", str(folder / "results")]
     arguments += ["--engine-data-dir", str(folder / "data"), "--options", "visual"]
     begun = time.perf_counter()
     quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
-    with stopped_clock(moments), quiet[0], quiet[1]:
+    with stopped_clock(times), quiet[0], quiet[1]:
         pipeline.main(arguments)
-    return moments[0] - begun
+    return times[0] - begun
 
 
 def main() -> None:

@@ -2,9 +2,9 @@
 
     python bench/upload.py [--gigabytes 2]
 
-The file holds nothing but zeros, so that only the way of its bytes is measured; the engine refuses
-it as soon as it has arrived. Client and engine are processes of their own. Linux only: the peaks
-are read from /proc.
+The file has only zeros, so that nothing but the transfer is measured; the engine refuses it as soon
+as it has arrived. Client and engine are separate processes. Linux only: peak memory is read from
+/proc.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def start_engine(data_dir: Path) -> tuple[subprocess.Popen[str], str]:
 def main() -> None:
     parser = make_parser(__doc__, {})
     parser.add_argument("--gigabytes", type=float, default=2.0, help="size of the file")
-    size = int(parser.parse_args().gigabytes * 1024**3) - MEBIBYTE  # the platform takes 2 GB
+    size = int(parser.parse_args().gigabytes * 1024**3) - MEBIBYTE  # the platform's limit is 2 GB
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.mp4"
         with path.open("wb") as file:
