@@ -6,6 +6,7 @@ leaves behind is named `.NAME.HEX.part`, with eight hexadecimal digits of its ow
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -72,6 +73,17 @@ def remove_leftovers(folder: Path) -> None:
         with suppress(OSError):  # another program may be at the same
             if LEFTOVER.fullmatch(path.name) and path.stat().st_mtime < before:
                 path.unlink()
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, says that there is no room on the disk."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if "disk is full" in str(error):  # SQLite's own words
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _temporary(path: Path) -> Path:

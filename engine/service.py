@@ -39,6 +39,7 @@ from engine.catalog.tables import (
 )
 from engine.errors import PlatformError, not_found
 from engine.evidence import FORMAT_VERSION, Evidence, TextSpan
+from engine.indexing.data_folder import DataFolder
 from engine.indexing.download import FetchLimits, fetch
 from engine.indexing.tasks import API_MAX_VIDEO_BYTES, Indexer, Progress, Upload
 from engine.models.protocols import Models
@@ -80,19 +81,19 @@ class Service:
         fetch_private: bool = False,
         max_video_bytes: int = API_MAX_VIDEO_BYTES,
     ) -> None:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        self._folder = DataFolder(data_dir)
         self._models = models
         self._fetch_private = fetch_private
         self._catalog = Catalog(database_url or sqlite_url(data_dir / "catalog.sqlite3"))
         self._indexer = Indexer(
             self._catalog,
             models,
-            data_dir,
+            self._folder,
             workers,
             fetch_private=fetch_private,
             max_video_bytes=max_video_bytes,
         )
-        self._reader = EvidenceReader(models, self._indexer.evidence_path, self._file_name)
+        self._reader = EvidenceReader(models, self._folder.evidence_path, self._file_name)
         self.classifier = Classifier(self._catalog, self._reader)
         self.searcher = Searcher(self._catalog, self._reader)
         self._indexer.resume(separate_catalog=bool(database_url))
@@ -104,7 +105,7 @@ class Service:
 
     def free_bytes(self) -> int:
         """Bytes that are free for uploads on the disk."""
-        return self._indexer.free_bytes()
+        return self._folder.free_bytes()
 
     def __enter__(self) -> Service:
         return self
@@ -206,7 +207,7 @@ class Service:
 
     def incoming_path(self) -> Path:
         """A path for the bytes of an upload while they arrive."""
-        return self._indexer.incoming_path()
+        return self._folder.incoming_path()
 
     def create_task(self, index_id: str, upload: Upload) -> Task:
         """Accept an upload and index it in the background."""

@@ -148,6 +148,7 @@ class Task(Base):
     video_url: Mapped[str | None]
     transcription_url: Mapped[str | None]
     transcript: Mapped[list[tuple[float, float, str]] | None]
+    interruptions: Mapped[int | None]
 
 
 class Video(Base):

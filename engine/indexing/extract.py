@@ -53,34 +53,47 @@ def build_evidence(
     kinds: Collection[str] = ("visual", "conversation", "text_in_video"),
     transcript: Sequence[TextSpan] | None = None,
     report: media.DecodeReport | None = None,
+    decode: Callable[..., Iterable[media.Frame | media.AudioBlock]] | None = None,
 ) -> Evidence:
     """Extract and prepare the evidence of one video; `info` is what media.probe says about it.
 
     Frames are always encoded. Speech is recognised if `kinds` has conversation and no `transcript`
     replaces it; text is read if `kinds` has text_in_video. `on_progress` is called with the share
-    that is done, 0-1; `report` is filled with the damage of the file.
+    that is done, 0-1; `report` is filled with the damage of the file. `decode` reads the file in
+    place of media.decode, for example in another process.
 
     Raises MediaError if no frame can be decoded. Missing sound, speech or text is no error.
     """
-    duration_s = info.duration_s
+    duration_s, report = info.duration_s, report or media.DecodeReport()
     frames = _Frames(models.visual, every_s=max(duration_s / MAX_THUMBNAILS, STEP_S))
     screen_text, speech = ScreenText(models.reader), Transcript(models.speech)
     listens = info.has_audio and transcript is None and "conversation" in kinds
     reader = screen_text if "text_in_video" in kinds else None
-    items = media.decode(path, step_s=STEP_S, audio=listens, report=report)
+    language = models.speech.language
+    items = (decode or media.decode)(
+        path, step_s=STEP_S, audio=listens, language=language, report=report
+    )
     frame_vectors = _extract(items, duration_s, frames, speech, reader, on_progress)
+    duration_s = max(duration_s, frames.times[-1])
+    report.is_speech_foreign = _is_foreign(report.audio_language, language)
+    heard = () if report.is_speech_foreign else speech.spans(duration_s)
     evidence = Evidence(
         duration_s=duration_s,
         frame_times=np.array(frames.times, dtype=np.float32),
         frame_vectors=frame_vectors,
         scene_starts=np.array(frames.scene_starts, dtype=np.float32),
-        transcript=speech.spans(duration_s) if transcript is None else tuple(transcript),
+        transcript=heard if transcript is None else tuple(transcript),
         screen_text=screen_text.spans(duration_s),
         thumbnail_times=np.array(frames.thumbnail_times, dtype=np.float32),
         thumbnails=tuple(frames.thumbnails),
         models=models.names(),
     )
     return prepare(evidence, models)
+
+
+def _is_foreign(spoken: str, known: str) -> bool:
+    """Whether a track is marked with another language than the only one that is known."""
+    return bool(spoken and known) and not spoken.startswith(known[:2])
 
 
 def _extract(

@@ -10,19 +10,21 @@ a row and rows without a file, so that no task is stuck and no video is incomple
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from core.files import is_disk_full
 from engine import media
 from engine.catalog.tables import (
     EVIDENCE_OF,
@@ -38,10 +40,12 @@ from engine.catalog.tables import (
 )
 from engine.errors import PlatformError, not_found, outdated_evidence
 from engine.evidence import FORMAT_VERSION, Evidence, TextSpan, is_complete, write_evidence
+from engine.indexing.data_folder import DataFolder
 from engine.indexing.download import FetchLimits, check_url, fetch, file_name
 from engine.indexing.extract import build_evidence
 from engine.indexing.subtitles import MAX_BYTES as MAX_SUBTITLE_BYTES
 from engine.indexing.subtitles import read_subtitles
+from engine.media.decoder import DecoderClosed, DecoderCrashed, Decoders
 from engine.models.protocols import Models
 from engine.models.store import ModelError
 
@@ -56,6 +60,10 @@ FETCHERS = 4
 API_MAX_VIDEO_BYTES = 2 * 1024**3  # the hosted API's limit
 MAX_FETCH_SECONDS = 3600.0
 MAX_NAMED = 20
+# Deaths of the engine in the middle of a video: after so many, the video is not tried again.
+MAX_INTERRUPTIONS = 2
+KILLS_THE_ENGINE = "The engine ended twice while it was working on this video"
+PAUSES_BEFORE_RETRY_S = (0.2, 1.0, 3.0)
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,7 @@ class _Job:
     uploaded: float = 1.0
     duration_s: float = 0.0
     share: float = 0.0
+    crashes: int = 0  # of the process that decodes
 
 
 class Indexer:
@@ -99,7 +108,7 @@ class Indexer:
         self,
         catalog: Catalog,
         models: Models,
-        data_dir: Path,
+        folder: DataFolder,
         workers: int,
         *,
         fetch_private: bool = False,
@@ -109,10 +118,8 @@ class Indexer:
         self._catalog = catalog
         self._models = models
         self._fetch_private = fetch_private
-        self._uploads = data_dir / "uploads"
-        self._evidence = data_dir / "evidence"
-        for folder in (self._uploads, self._evidence):
-            folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._decoders = Decoders()
         self._workers = workers
         self._fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetching")
         self._validation = ThreadPoolExecutor(VALIDATORS, thread_name_prefix="validating")
@@ -122,18 +129,6 @@ class Indexer:
         self._closing = False
         self._worked_s = 0.0
         self._indexed_s = 0.0
-
-    def incoming_path(self) -> Path:
-        """A path for the bytes of an upload while they arrive."""
-        return self._uploads / f"{new_id()}.part"
-
-    def free_bytes(self) -> int:
-        """Bytes that are free for uploads on the disk."""
-        return shutil.disk_usage(self._uploads).free
-
-    def evidence_path(self, video_id: str) -> Path:
-        """The evidence file of a video."""
-        return self._evidence / f"{video_id}.safetensors"
 
     def submit(self, index_id: str, upload: Upload) -> Task:
         """Accept an upload and start its task; raises PlatformError if it is refused."""
@@ -151,14 +146,15 @@ class Indexer:
             if transcription_url
             else None,
         )
-        if upload.path:
-            upload.path.rename(self._work_path(task.id))
+        work_path = self._folder.work_path(task.id)
         try:
+            if upload.path:
+                upload.path.rename(work_path)
             with self._catalog.transaction() as session:
                 self._admit(session, index_id)
                 session.add(task)
-        except PlatformError:
-            self._work_path(task.id).unlink(missing_ok=True)
+        except BaseException:
+            work_path.unlink(missing_ok=True)
             raise
         self._start(task)
         return task
@@ -183,8 +179,9 @@ class Indexer:
     def resume(self, *, separate_catalog: bool = False) -> None:
         """Make rows and files agree, and restart the tasks that a crash interrupted.
 
-        Files without a row are removed. So are the rows of videos without evidence, so that clients
-        can upload these videos again. Raises CatalogError if a catalogue that is stored separately
+        The engine's files without a row are removed. So are the rows of videos without evidence, so
+        that clients can upload these videos again. A task during which the engine itself died twice
+        fails. Raises CatalogError if a catalogue that is stored separately
         seems to belong to another data folder.
         """
         with self._catalog.transaction() as session:
@@ -194,14 +191,16 @@ class Indexer:
                 )
             )
             for task in unfinished:
+                task.interruptions = (task.interruptions or 0) + (task.status == "indexing")
                 task.status = "validating"
+                if task.interruptions >= MAX_INTERRUPTIONS:
+                    task.status, task.error_code = "failed", "video_file_broken"
+                    task.error_message = KILLS_THE_ENGINE
+            unfinished = [task for task in unfinished if task.status == "validating"]
             videos = self._drop_videos_without_evidence(session, separate_catalog)
-        known = {self._work_path(task.id) for task in unfinished}
-        known |= {self.evidence_path(video.id) for video in videos}
-        for folder in (self._uploads, self._evidence):
-            for path in folder.iterdir():
-                if path not in known:
-                    path.unlink()
+        known = {self._folder.work_path(task.id) for task in unfinished}
+        known |= {self._folder.evidence_path(video.id) for video in videos}
+        self._folder.remove_all_but(known)
         for task in unfinished:
             self._start(task)
 
@@ -210,13 +209,13 @@ class Indexer:
     ) -> list[Video]:
         """Delete the rows of videos that cannot be scored; returns the others."""
         videos = session.scalars(select(Video)).all()
-        complete = [video for video in videos if is_complete(self.evidence_path(video.id))]
+        complete = [video for video in videos if is_complete(self._folder.evidence_path(video.id))]
         lost = sorted(set(videos) - set(complete), key=lambda video: video.filename)
         if lost and not complete and separate_catalog:
             raise CatalogError(
                 f"None of the {len(lost)} videos of the catalogue (DATABASE_URL) has its evidence "
-                f"in {self._evidence}: set ENGINE_DATA_DIR to the folder that belongs to it, or "
-                "DATABASE_URL to another database."
+                f"in {self._folder.evidence}: set ENGINE_DATA_DIR to the folder that belongs to "
+                "it, or DATABASE_URL to another database."
             )
         if lost:
             names = ", ".join(repr(video.filename) for video in lost[:MAX_NAMED])
@@ -246,33 +245,40 @@ class Indexer:
 
     def forget(self, video_id: str) -> None:
         """Remove the evidence of a video that has been deleted."""
-        self.evidence_path(video_id).unlink(missing_ok=True)
+        self._folder.evidence_path(video_id).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Stop soon; unfinished tasks resume at the next start."""
         self._closing = True
+        self._decoders.close()
         self._fetching.shutdown(cancel_futures=True)
         self._validation.shutdown(cancel_futures=True)
         self._indexing.shutdown(cancel_futures=True)
-
-    def _work_path(self, task_id: str) -> Path:
-        return self._uploads / f"{task_id}.video"
 
     def _start(self, task: Task) -> None:
         fetches = bool(task.video_url or task.transcription_url)
         with self._lock:
             self._jobs[task.id] = _Job(uploaded=0.0 if task.video_url else 1.0)
-        if fetches:
-            self._fetching.submit(self._run, task.id, self._fetch)
-        else:
-            self._validation.submit(self._run, task.id, self._validate)
+        first = (self._fetching, self._fetch) if fetches else (self._validation, self._validate)
+        with suppress(_Closing):
+            self._submit(*first, task.id)
+
+    def _submit(self, pool: ThreadPoolExecutor, step: Callable[[str], None], task_id: str) -> None:
+        """Let a pool do a task's next step; raises _Closing when the engine is stopping."""
+        try:
+            pool.submit(self._run, task_id, step)
+        except RuntimeError:
+            raise _Closing from None
 
     def _run(self, task_id: str, step: Callable[[str], None]) -> None:
         """Run one step; every error ends the task with a reason, so that none is stuck."""
         try:
             step(task_id)
-        except _Closing:
+        except (_Closing, DecoderClosed):
+            self._update(task_id, status="validating")  # a death of the engine leaves "indexing"
             log.info("Task %s resumes at the next start", task_id)
+        except DecoderCrashed as error:
+            self._retry_or_fail(task_id, error)
         except media.MediaError as error:
             self._fail(task_id, error.code, str(error))
         except PlatformError as error:
@@ -281,9 +287,28 @@ class Indexer:
         except ModelError as error:  # the engine is at fault, and not the video
             log.error("Task %s failed: %s", task_id, error)
             self._fail(task_id, "internal_server_error", str(error))
+        except (OSError, SQLAlchemyError) as error:
+            log.error("Task %s failed: %s", task_id, error)
+            self._fail(task_id, "internal_server_error", self._storage_failure(error))
         except Exception:
             log.exception("Task %s failed", task_id)
             self._fail(task_id, "video_file_broken", "The engine failed on it: see its log")
+
+    def _retry_or_fail(self, task_id: str, error: DecoderCrashed) -> None:
+        """A crash may come from what else the machine was doing: a second one is the video's."""
+        job = self._jobs.get(task_id)
+        if job is None or job.crashes:
+            return self._fail(task_id, error.code, str(error))
+        log.warning("Task %s: its video %s; trying again", task_id, error)
+        job.crashes += 1
+        with suppress(_Closing):
+            self._submit(self._validation, self._validate, task_id)
+
+    def _storage_failure(self, error: Exception) -> str:
+        free = f"{self._folder.free_bytes() / 1024**2:.0f} MiB are free in {self._folder.evidence}"
+        if is_disk_full(error):
+            return f"The disk is full: {free}. Make room and upload the video again."
+        return f"The engine cannot store what it found ({error}); {free}."
 
     def _fetch(self, task_id: str) -> None:
         task = self._update(task_id)
@@ -299,15 +324,15 @@ class Indexer:
                 self._stop_if_closing()
                 job.uploaded = min(share, 1.0)
 
-            path = self._work_path(task_id)
+            path = self._folder.work_path(task_id)
             limits = FetchLimits(self.max_video_bytes, MAX_FETCH_SECONDS, self._fetch_private)
             fetch(task.video_url, path, limits, "video_url", note)
             self._update(task_id, size=path.stat().st_size)
         job.uploaded = 1.0
-        self._validation.submit(self._run, task_id, self._validate)
+        self._submit(self._validation, self._validate, task_id)
 
     def _fetch_transcript(self, task_id: str, url: str) -> tuple[TextSpan, ...]:
-        path = self._work_path(task_id).with_suffix(".part")
+        path = self._folder.work_path(task_id).with_suffix(".part")
         limits = FetchLimits(MAX_SUBTITLE_BYTES, MAX_FETCH_SECONDS, self._fetch_private)
         try:
             fetch(url, path, limits, "transcription_url")
@@ -316,7 +341,7 @@ class Indexer:
             path.unlink(missing_ok=True)
 
     def _validate(self, task_id: str) -> None:
-        info = media.probe(self._work_path(task_id))
+        info = self._decoders.probe(self._folder.work_path(task_id))
         if not self._update(
             task_id,
             status="pending",
@@ -329,7 +354,7 @@ class Indexer:
             self._jobs[task_id].duration_s = info.duration_s
         remains = timedelta(seconds=self.progress(task_id).remain_seconds)
         self._update(task_id, estimated_time=now() + remains)
-        self._indexing.submit(self._run, task_id, partial(self._index, info=info))
+        self._submit(self._indexing, partial(self._index, info=info), task_id)
 
     def _index(self, task_id: str, info: media.MediaInfo) -> None:
         task = self._update(task_id, status="indexing")
@@ -338,11 +363,11 @@ class Indexer:
         begun = time.monotonic()
         report = media.DecodeReport()
         evidence = self._extract(task, info, report)
-        write_evidence(self.evidence_path(task.video_id), evidence)
+        write_evidence(self._folder.evidence_path(task.video_id), evidence)
         damage = report.damage(info)
         if damage:
             log.info("%s: %s", task.filename, damage)
-        self._finish(task_id, self._video(task, info, damage))
+        self._finish(task_id, self._video(task, info, evidence.duration_s, damage))
         with self._lock:
             self._worked_s += time.monotonic() - begun
             self._indexed_s += info.duration_s
@@ -356,27 +381,28 @@ class Indexer:
             job.share = share
 
         return build_evidence(
-            self._work_path(task.id),
+            self._folder.work_path(task.id),
             info,
             self._models,
             note,
             kinds={EVIDENCE_OF[option] for option in index.options},
             transcript=_spans(task.transcript, info.duration_s),
             report=report,
+            decode=partial(self._decoders.decode, duration_s=info.duration_s),
         )
 
-    def _video(self, task: Task, info: media.MediaInfo, damage: str) -> Video:
+    def _video(self, task: Task, info: media.MediaInfo, duration_s: float, damage: str) -> Video:
         return Video(
             id=task.video_id,
             index_id=task.index_id,
             filename=task.filename,
-            duration=info.duration_s,
+            duration=duration_s,
             fps=info.fps,
             width=info.width,
             height=info.height,
             size=task.size,
             damage=damage or None,
-            fingerprint=media.fingerprint(self._work_path(task.id)),
+            fingerprint=media.fingerprint(self._folder.work_path(task.id)),
         )
 
     def _stop_if_closing(self) -> None:
@@ -404,7 +430,21 @@ class Indexer:
         self._drop(task_id)
 
     def _fail(self, task_id: str, code: str, message: str) -> None:
-        self._update(task_id, status="failed", error_code=code, error_message=message)
+        """End a task with its reason; never raises.
+
+        Its upload goes first: on a full disk, that makes the room in which the reason is written.
+        """
+        with suppress(OSError):
+            self._folder.work_path(task_id).unlink(missing_ok=True)
+        for pause_s in (*PAUSES_BEFORE_RETRY_S, None):
+            try:
+                self._update(task_id, status="failed", error_code=code, error_message=message)
+                break
+            except SQLAlchemyError as error:
+                log.error("Task %s failed (%s), and cannot be updated: %s", task_id, message, error)
+                if pause_s is None or self._closing:
+                    break
+                time.sleep(pause_s)
         self._drop(task_id)
 
     def _update(self, task_id: str, **values: object) -> Task | None:
@@ -418,7 +458,8 @@ class Indexer:
 
     def _drop(self, task_id: str) -> None:
         """Remove the upload and the progress of a task that has ended."""
-        self._work_path(task_id).unlink(missing_ok=True)
+        with suppress(OSError):  # what is left is removed at the next start
+            self._folder.work_path(task_id).unlink(missing_ok=True)
         with self._lock:
             self._jobs.pop(task_id, None)
 

@@ -26,7 +26,7 @@ from engine.media.frames import (
     jpeg,
     keyframes_suffice,
 )
-from engine.media.streams import Media, first_frame, opened, packets
+from engine.media.streams import Media, first_frame, language_of, opened, packets
 
 __all__ = [
     "SAMPLE_RATE",
@@ -87,6 +87,7 @@ def decode(
     frame_decoder = KeyframeDecoder if keyframes_suffice(path, step_s) else FrameDecoder
     with opened(path, audio, language) as media:
         _set_threads(media, threads)
+        report.audio_language = language_of(media.audio) if media.audio else ""
         frames = frame_decoder(media, step_s, max_side, report)
         yield from _items(media, frames, report)
     if not report.sampled:

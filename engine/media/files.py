@@ -64,7 +64,9 @@ class DecodeReport:
 
     `frames` counts those decoded (fewer than the file has), `sampled` those that were given.
     `broken_frames` and `broken_audio` count frames and audio packets that could not be decoded or
-    are damaged. `end_s` is the end of the last frame or audio.
+    are damaged. `audio_language` is what the audio track that was used is marked with (ISO 639),
+    and `is_speech_foreign` that the speech recogniser does not know it. `end_s` is the end of the
+    last frame or audio.
     """
 
     frames: int = 0
@@ -72,6 +74,8 @@ class DecodeReport:
     broken_frames: int = 0
     broken_audio: int = 0
     end_s: float = 0.0
+    audio_language: str = ""
+    is_speech_foreign: bool = False
 
     def damage(self, info: MediaInfo) -> str:
         """What is wrong with the file, in words that follow its name; "" if nothing is."""
@@ -84,6 +88,11 @@ class DecodeReport:
             )
         if info.undecodable_audio:
             found.append("its audio is in a format that cannot be decoded here")
+        if self.is_speech_foreign:
+            found.append(
+                f"its audio is marked as language {self.audio_language!r}, which the speech"
+                " recogniser does not know"
+            )
         return "; ".join(found)
 
 

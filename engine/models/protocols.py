@@ -68,6 +68,10 @@ class SpeechRecogniser(Protocol):
     def name(self) -> str:
         """Identifies the model."""
 
+    @property
+    def language(self) -> str:
+        """The only language that it knows, as ISO 639-2; "" if it knows many."""
+
     def transcribe(self, samples: FloatArray) -> list[TextSpan]:
         """Lines of mono sound float32[n] at 16 kHz; times in seconds from its start."""
 

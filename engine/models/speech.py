@@ -27,6 +27,7 @@ class MoonshineRecogniser:
     """
 
     name = "moonshine-tiny-en-0.0.73"
+    language = "eng"
 
     def __init__(self) -> None:
         self._transcriber = Lazy(_load)

@@ -31,6 +31,8 @@ class WhisperRecogniser:
     sound.
     """
 
+    language = ""
+
     def __init__(self, folder: Path, threads: int) -> None:
         """Check package and files; raises ModelError that says what to install or fetch."""
         require_package()

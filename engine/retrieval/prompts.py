@@ -122,7 +122,9 @@ class PromptSet:
         segments = find_segments(rows, tables, self._classes, self.calibration, min_score)
         durations = np.array([evidence.duration_s for evidence in videos])[segments.videos]
         earliest = np.minimum(segments.starts + MIN_CLIP_S, durations)
-        segments = segments._replace(ends=np.maximum(segments.ends, earliest))
+        # Evidence of an older release may lie beyond a duration that the header gave too short.
+        ends = np.maximum(np.maximum(segments.ends, earliest), segments.starts)
+        segments = segments._replace(ends=ends)
         seconds = np.zeros((len(videos), len(self.names)))
         places = segments.videos, self.class_of[segments.prompts]
         np.add.at(seconds, places, segments.ends - segments.starts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -10,19 +11,24 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from core.classification import Thresholds
 from engine.catalog.queries import PageRequest
-from engine.catalog.tables import CatalogError, Index, Task, sqlite_url
+from engine.catalog.tables import Catalog, CatalogError, Index, Task, new_id, sqlite_url
 from engine.errors import PlatformError
 from engine.evidence import FORMAT_VERSION
-from engine.indexing.tasks import Upload
+from engine.indexing import tasks as indexing
+from engine.indexing.data_folder import DataFolderError
+from engine.indexing.tasks import Indexer, Upload
+from engine.media.decoder import DecoderCrashed, Decoders
 from engine.models.protocols import Models
 from engine.models.store import ModelError
 from engine.retrieval.classify import ClassQuery
@@ -61,9 +67,11 @@ def held_models() -> tuple[Models, HeldEncoder]:
     return Models(encoder, quick.speech, quick.reader, quick.text), encoder
 
 
-def submit(service: Service, index_id: str, tmp_path: Path, name: str = "a.mp4") -> Task:
+def submit(
+    service: Service, index_id: str, tmp_path: Path, name: str = "a.mp4", seconds: float = 2
+) -> Task:
     incoming = service.incoming_path()
-    write_video(incoming, seconds=2, fps=10, container_format="mp4")
+    write_video(incoming, seconds=seconds, fps=10, container_format="mp4")
     return service.create_task(index_id, Upload(name, incoming))
 
 
@@ -80,12 +88,7 @@ def test_what_a_stop_interrupts_goes_on_at_the_next_start(tmp_path: Path) -> Non
     with Service(tmp_path, models, workers=1) as service:
         index_id = new_index(service)
         tasks = [submit(service, index_id, tmp_path, f"{number}.mp4") for number in range(3)]
-        assert encoder.reached.wait(60)
-        stopper = threading.Thread(target=service.close)
-        stopper.start()
-        time.sleep(0.1)
-        encoder.let_go.set()
-        stopper.join()
+        stop_in_the_middle(service, encoder)
     with Service(tmp_path, quick_models(), workers=2) as service:
         until(lambda: all(ended(service, task.id) for task in tasks))
         assert [service.task(task.id).status for task in tasks] == ["ready"] * 3
@@ -94,13 +97,184 @@ def test_what_a_stop_interrupts_goes_on_at_the_next_start(tmp_path: Path) -> Non
 
 
 def test_files_that_no_row_names_are_removed_at_the_start(tmp_path: Path) -> None:
-    for name in ("uploads/half.part", "uploads/lost.video", "evidence/half.safetensors.part"):
+    unknown = new_id()
+    own = [
+        *(f"uploads/{unknown}.part", f"uploads/{unknown}.video", f"evidence/{unknown}.safetensors"),
+        f"evidence/.{unknown}.safetensors.0123abcd.part",
+    ]
+    for name in own:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"rubbish")
     with Service(tmp_path, quick_models(), workers=1):
         assert not list((tmp_path / "uploads").iterdir())
         assert not list((tmp_path / "evidence").iterdir())
+
+
+FOREIGN = ("uploads/holiday.mp4", "uploads/sub/more.mp4", "evidence/notes.txt")
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_a_folder_of_somebody_else_is_refused_and_left_as_it_is(
+    tmp_path: Path, foreign: str
+) -> None:
+    path = tmp_path / "films" / foreign
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"precious")
+    with pytest.raises(DataFolderError, match=r"is not a folder of the engine: it holds .*films"):
+        Service(tmp_path / "films", quick_models(), workers=1)
+    assert [each for each in (tmp_path / "films").rglob("*") if each.is_file()] == [path]
+
+
+def test_files_of_somebody_else_in_its_folder_are_never_removed(tmp_path: Path) -> None:
+    with Service(tmp_path, quick_models(), workers=1):
+        pass
+    for name in FOREIGN:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"precious")
+    for _ in range(2):
+        with Service(tmp_path, quick_models(), workers=1) as service:
+            index = service.create_index(new_id(), [EngineSpec("marengo2.6", ("visual",))])
+            task = submit(service, index.id, tmp_path)
+            until(partial(ended, service, task.id))
+    assert all((tmp_path / name).read_bytes() == b"precious" for name in FOREIGN)
+
+
+def interrupt(tmp_path: Path, task_id: str, times: int) -> None:
+    """Leave a task as an engine leaves it that died in the middle of it, and so often before."""
+    catalog = Catalog(sqlite_url(tmp_path / "catalog.sqlite3"))
+    with catalog.transaction() as session:
+        task = session.get_one(Task, task_id)
+        task.status, task.interruptions = "indexing", times
+    catalog.close()
+
+
+def test_a_video_that_kills_the_engine_twice_is_not_tried_again(tmp_path: Path) -> None:
+    models, encoder = held_models()
+    with Service(tmp_path, models, workers=1) as service:
+        index_id = new_index(service)
+        deadly, good = (submit(service, index_id, tmp_path, name) for name in ("a.mp4", "b.mp4"))
+        assert encoder.reached.wait(60)
+        threading.Timer(0.1, encoder.let_go.set).start()
+    interrupt(tmp_path, deadly.id, 1)
+    with Service(tmp_path, quick_models(), workers=1) as service:
+        until(lambda: ended(service, good.id))
+        assert service.task(good.id).status == "ready"
+        task = service.task(deadly.id)
+        assert (task.status, task.error_message) == (
+            "failed",
+            "The engine ended twice while it was working on this video",
+        )
+        assert not list((tmp_path / "uploads").iterdir())
+
+
+def stop_in_the_middle(service: Service, encoder: HeldEncoder) -> None:
+    assert encoder.reached.wait(60)
+    stopper = threading.Thread(target=service.close)
+    stopper.start()
+    time.sleep(0.1)
+    encoder.let_go.set()
+    stopper.join()
+
+
+def test_only_deaths_of_the_engine_count_against_a_video(tmp_path: Path) -> None:
+    models, encoder = held_models()
+    with Service(tmp_path, models, workers=1) as service:
+        task = submit(service, new_index(service), tmp_path, seconds=10)
+        stop_in_the_middle(service, encoder)
+    for _ in range(2):
+        models, encoder = held_models()
+        with Service(tmp_path, models, workers=1) as service:
+            stop_in_the_middle(service, encoder)
+    interrupt(tmp_path, task.id, 0)
+    with Service(tmp_path, quick_models(), workers=1) as service:
+        until(lambda: ended(service, task.id))
+        assert service.task(task.id).status == "ready"
+
+
+def test_a_crash_of_the_decoder_is_tried_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashes = iter([True, False, True, True])
+    probe = Decoders.probe
+
+    def crash(decoders: Decoders, path: Path) -> Any:
+        if next(crashes):
+            raise DecoderCrashed("makes the decoder crash (SIGSEGV)")
+        return probe(decoders, path)
+
+    monkeypatch.setattr(Decoders, "probe", crash)
+    with Service(tmp_path, quick_models(), workers=1) as service:
+        index_id = new_index(service)
+        first = submit(service, index_id, tmp_path)
+        until(lambda: ended(service, first.id))
+        assert service.task(first.id).status == "ready"
+        second = submit(service, index_id, tmp_path)
+        until(lambda: ended(service, second.id))
+        task = service.task(second.id)
+        assert (task.status, task.error_code) == ("failed", "video_file_broken")
+        assert task.error_message == "makes the decoder crash (SIGSEGV)"
+
+
+def test_a_full_disk_ends_the_task_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def write(path: Path, evidence: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(indexing, "write_evidence", write)
+    with Service(tmp_path, quick_models(), workers=1) as service:
+        index_id = new_index(service)
+        task = submit(service, index_id, tmp_path)
+        until(lambda: ended(service, task.id))
+        failed = service.task(task.id)
+        assert failed.status == "failed"
+        words = r"The disk is full: \d+ MiB are free in .*evidence"
+        assert re.match(words, failed.error_message or "")
+        assert not list((tmp_path / "uploads").iterdir())
+        monkeypatch.undo()
+        again = submit(service, index_id, tmp_path)
+        until(lambda: ended(service, again.id))
+        assert service.task(again.id).status == "ready"
+    caplog.clear()
+
+
+def test_an_upload_that_the_catalogue_cannot_take_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Service(tmp_path, quick_models(), workers=1) as service:
+        index_id = new_index(service)
+        full = OperationalError("INSERT", None, Exception("database or disk is full"))
+
+        def admit(*_: object) -> None:
+            raise full
+
+        monkeypatch.setattr(Indexer, "_admit", admit)
+        with pytest.raises(OperationalError):
+            submit(service, index_id, tmp_path)
+        assert not list((tmp_path / "uploads").iterdir())
+
+
+def test_a_failure_is_written_down_later_where_it_cannot_be_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusals = iter([True, True, False])
+    update = Indexer._update
+
+    def refuse(indexer: Indexer, task_id: str, **values: object) -> Any:
+        if values.get("status") == "failed" and next(refusals):
+            raise OperationalError("UPDATE", None, Exception("database or disk is full"))
+        return update(indexer, task_id, **values)
+
+    monkeypatch.setattr(Indexer, "_update", refuse)
+    monkeypatch.setattr(indexing, "PAUSES_BEFORE_RETRY_S", (0.01, 0.01, 0.01))
+    with Service(tmp_path, quick_models(), workers=1) as service:
+        incoming = service.incoming_path()
+        incoming.write_bytes(b"Dear diary")
+        task = service.create_task(new_index(service), Upload("a.mp4", incoming))
+        until(lambda: ended(service, task.id))
+        assert service.task(task.id).status == "failed"
+    caplog.clear()
 
 
 def indexed(tmp_path: Path, *names: str) -> tuple[str, dict[str, Path]]:

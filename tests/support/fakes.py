@@ -52,6 +52,8 @@ class BeepRecogniser:
 
     name = "beeps-1"
 
+    language = ""
+
     def transcribe(self, samples: FloatArray) -> list[TextSpan]:
         return [TextSpan(time, time + 0.1, "beep") for time in beeps(samples)]
 
