@@ -22,6 +22,7 @@ import pytest
 import waitress
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import nodes
 from werkzeug.test import TestResponse
 
 import app as page
@@ -101,7 +102,7 @@ def text_of(html: str) -> str:
 # The page
 
 
-def test_page_shows_criteria_counts_and_what_was_left_out(client: FlaskClient) -> None:
+def test_page_shows_classes_counts_and_what_was_left_out(client: FlaskClient) -> None:
     answer = client.get("/")
     assert (answer.status_code, answer.mimetype) == (200, "text/html")
     words = text_of(answer.text)
@@ -462,6 +463,16 @@ def test_security_headers_are_on_every_answer(client: FlaskClient, path: str) ->
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert "Set-Cookie" not in headers
+
+
+def test_templates_call_nothing_but_macros_and_url_for(folder: Path) -> None:
+    app = make_app(folder)
+    assert app.jinja_loader
+    for template in app.jinja_loader.list_templates():
+        source, _, _ = app.jinja_loader.get_source(app.jinja_env, template)
+        called = [call.node for call in app.jinja_env.parse(source).find_all(nodes.Call)]
+        methods = [node for node in called if not isinstance(node, nodes.Name)]
+        assert not methods, f"{template}: what it shows is worked out in Python"
 
 
 def test_no_template_lets_text_through_unescaped() -> None:

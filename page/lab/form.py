@@ -14,7 +14,8 @@ from page.query import LIMITS, read_thresholds
 
 OPTIONS = ("visual", "conversation", "text_in_video")
 CONVERSATION_OPTIONS = ("semantic", "exact_match")
-MOST_ROWS = 100
+MAX_ROWS = 100
+MAX_VISIBLE_LINES = 10
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class ClassRow:
 
     name: str
     prompts: str
+
+    @property
+    def visible_lines(self) -> int:
+        """The height of the text area: all prompts and an empty line, within bounds."""
+        return min(self.prompts.count("\n") + 2, MAX_VISIBLE_LINES)
 
     def prompt_class(self) -> PromptClass:
         """The class that the row describes, unchecked; empty lines are no prompts."""
@@ -75,7 +81,7 @@ def read_form(posted: Mapping[str, Sequence[str]]) -> LabForm:
     rows = zip(posted.get("name", ()), posted.get("prompts", ()), strict=False)
     speech = one("conversation_option")
     return LabForm(
-        tuple(ClassRow(name, prompts) for name, prompts in rows)[:MOST_ROWS],
+        tuple(ClassRow(name, prompts) for name, prompts in rows)[:MAX_ROWS],
         tuple(option for option in OPTIONS if option in posted.get("options", ())),
         speech if speech in CONVERSATION_OPTIONS else CONVERSATION_OPTIONS[0],
         {name: one(name) for name in LIMITS},
