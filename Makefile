@@ -36,13 +36,14 @@ fi; \
 "$$candidate" -m venv .venv || { rm -rf .venv; exit 1; }
 endef
 
-.PHONY: help demo results samples test check bench clean
+.PHONY: help demo results samples test test-fast check bench clean
 
 help:
 	echo 'make demo      set up, compose sample videos if classify/ has no video, classify, show the page'
 	echo 'make results   the same without the page'
 	echo 'make samples   compose the sample videos'
 	echo 'make test      set up and run all tests'
+	echo 'make test-fast the same without what needs models, a browser or much video'
 	echo 'make check     formatter, linter and types'
 	echo 'make bench     print the benchmark tables'
 	echo 'make clean     remove the virtual environment and caches; videos and results stay'
@@ -65,6 +66,9 @@ samples: $(INSTALLED)
 
 test: $(DEV_INSTALLED)
 	$(PY) -m pytest
+
+test-fast: $(DEV_INSTALLED)
+	$(PY) -m pytest -m "not slow"
 
 check: $(DEV_INSTALLED)
 	$(PY) -m ruff format --check .

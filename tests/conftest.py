@@ -15,11 +15,30 @@ from tests.support.browsing import open_page as open_page
 
 CORPUS = Path(__file__).parent.parent.parent / "shared" / "corpus"
 
+# What needs real models, a browser, much real media, or other programs: `make test-fast` leaves it
+# out, `make test` runs it.
+SLOW_FILES = frozenset(
+    (
+        *("test_demo.py", "test_browser.py", "test_browser_overview.py", "test_scripts.py"),
+        *("test_decoder.py", "test_media.py", "test_media_times.py", "test_streams.py"),
+        *("test_extract.py", "test_fetch.py", "test_hostile.py", "test_load.py", "test_models.py"),
+        *("test_openapi_calls.py", "test_prompts.py", "test_sdk.py", "test_tasks.py"),
+        *("test_text_reader.py", "test_whisper.py", "test_sample_videos.py", "test_pipeline.py"),
+    )
+)
+
 # The same examples every time, and no verdict that hangs on how busy the machine is.
 settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("steady")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow files."""
+    for item in items:
+        if item.path.name in SLOW_FILES:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
