@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.api.cursors import ResultPage
+from engine.api.page_tokens import ResultPage
 from engine.api.responses import (
     ClassifyResponse,
     LabelsResponse,

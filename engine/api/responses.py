@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 from typing_extensions import NotRequired, TypedDict
 
 from core.classification import Clip, normalized_scores
-from engine.api.cursors import ResultPage
+from engine.api.page_tokens import ResultPage
 from engine.catalog.queries import Page
 from engine.catalog.tables import Index, Task, Video
 from engine.evidence import TextSpan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from engine.api.cursors import ResultPage
+from engine.api.page_tokens import ResultPage
 from engine.api.responses import (
     MatchResponse,
     SearchResponse,

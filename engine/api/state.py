@@ -8,9 +8,9 @@ from typing import Any
 from flask import Flask, current_app
 
 from core.classification import Thresholds
-from engine.api.cursors import ResultPages
 from engine.api.limits import RateLimiter
 from engine.api.links import ThumbnailLinks
+from engine.api.page_tokens import ResultPages
 from engine.retrieval.classify import VideoClasses
 from engine.service import Service
 

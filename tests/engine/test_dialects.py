@@ -10,8 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from core.classification import Thresholds
-from engine.api import ApiOptions, create_app
-from engine.api import cursors as pages
+from engine.api import ApiOptions, create_app, page_tokens
 from engine.catalog.tables import Video, new_id
 from engine.models.protocols import Models
 from engine.service import Service
@@ -193,25 +192,25 @@ def test_ten_hours_of_chosen_video_are_the_limit(client: FlaskClient, service: S
     assert client.delete(f"/v1.2/indexes/{index_id}").status_code == 204
 
 
-def test_page_tokens_die(
+def test_page_tokens_expire(
     client: FlaskClient, known: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept: pages.ResultPages[int, None] = pages.ResultPages()
-    token = kept.first([1, 2, 3], 2, None).next_token
-    assert kept.page(token).items == [3]
-    moment = pages.now() + timedelta(minutes=6)
-    monkeypatch.setattr(pages, "now", lambda: moment)
+    stored: page_tokens.ResultPages[int, None] = page_tokens.ResultPages()
+    token = stored.first([1, 2, 3], 2, None).next_token
+    assert stored.page(token).items == [3]
+    moment = page_tokens.now() + timedelta(minutes=6)
+    monkeypatch.setattr(page_tokens, "now", lambda: moment)
     for dead in (token, "", "-", "x-1", f"{token}9", token + "\u0663", "a-" + "9" * 5000):
-        with pytest.raises(pages.PlatformError, match="expired"):
-            kept.page(dead)
+        with pytest.raises(page_tokens.PlatformError, match="expired"):
+            stored.page(dead)
 
 
-def test_the_oldest_pages_make_room() -> None:
-    kept: pages.ResultPages[int, None] = pages.ResultPages()
-    tokens = [kept.first([1, 2], 1, None).next_token for _ in range(pages.MAX_RESULTS + 1)]
-    with pytest.raises(pages.PlatformError):
-        kept.page(tokens[0])
-    assert kept.page(tokens[1]).items == [2]
+def test_the_oldest_results_are_dropped() -> None:
+    stored: page_tokens.ResultPages[int, None] = page_tokens.ResultPages()
+    tokens = [stored.first([1, 2], 1, None).next_token for _ in range(page_tokens.MAX_RESULTS + 1)]
+    with pytest.raises(page_tokens.PlatformError):
+        stored.page(tokens[0])
+    assert stored.page(tokens[1]).items == [2]
 
 
 def test_evidence_of_other_models_is_never_scored(tmp_path: Path) -> None:
