@@ -75,14 +75,14 @@ def build_evidence(
     )
     frame_vectors = _extract(items, duration_s, frames, speech, reader, on_progress)
     duration_s = max(duration_s, frames.times[-1])
-    report.is_speech_foreign = _is_foreign(report.audio_language, language)
-    heard = () if report.is_speech_foreign else speech.spans(duration_s)
+    if transcript is None:
+        transcript = _recognised(speech, duration_s, report, language)
     evidence = Evidence(
         duration_s=duration_s,
         frame_times=np.array(frames.times, dtype=np.float32),
         frame_vectors=frame_vectors,
         scene_starts=np.array(frames.scene_starts, dtype=np.float32),
-        transcript=heard if transcript is None else tuple(transcript),
+        transcript=tuple(transcript),
         screen_text=screen_text.spans(duration_s),
         thumbnail_times=np.array(frames.thumbnail_times, dtype=np.float32),
         thumbnails=tuple(frames.thumbnails),
@@ -91,9 +91,13 @@ def build_evidence(
     return prepare(evidence, models)
 
 
-def _is_foreign(spoken: str, known: str) -> bool:
-    """Whether a track is marked with another language than the only one that is known."""
-    return bool(spoken and known) and not spoken.startswith(known[:2])
+def _recognised(
+    speech: Transcript, duration_s: float, report: media.DecodeReport, language: str
+) -> tuple[TextSpan, ...]:
+    """The recognised lines; none of speech marked as another language than the only known one."""
+    spoken = report.audio_language
+    report.is_speech_foreign = bool(spoken and language) and not spoken.startswith(language[:2])
+    return () if report.is_speech_foreign else speech.spans(duration_s)
 
 
 def _extract(

@@ -20,7 +20,7 @@ from engine.indexing.transcript import CHUNK_S, Chunk, Chunker, Transcript, quie
 from engine.media import AudioBlock, Frame, MediaError, MediaInfo
 from engine.models.choice import default_models
 from tests.support.fakes import BeepRecogniser, NumberEncoder, quick_models
-from tests.support.media import write_video
+from tests.support.media import join_tracks, write_video
 
 RATE = media.SAMPLE_RATE
 FloatArray = npt.NDArray[np.float32]
@@ -432,3 +432,23 @@ def test_real_video(corpus, models, name, written, said):
 def test_nothing_is_read_where_nothing_is_written(corpus, models):
     evidence = extracted(corpus / "videos" / "d004.mp4", models=models)
     assert evidence.screen_text == evidence.transcript == ()
+
+
+@pytest.mark.parametrize(
+    ("marked", "known", "lines"),
+    [("fre", "eng", 0), ("eng", "eng", 1), ("en", "eng", 1), ("und", "eng", 1), ("fre", "", 1)],
+)
+def test_speech_in_a_language_that_is_not_known_is_marked(
+    tmp_path: Path, marked: str, known: str, lines: int
+) -> None:
+    film = write_video(tmp_path / "film.mp4", seconds=1)
+    path = join_tracks(tmp_path / "a.mp4", [film], languages={1: marked})
+    recogniser = BeepRecogniser()
+    recogniser.language = known
+    models = replace(quick_models(), speech=recogniser)
+    report = media.DecodeReport()
+    info = media.probe(path)
+    evidence = build_evidence(path, info, models, report=report)
+    assert (len(evidence.transcript) > 0) == bool(lines)
+    expected = "its audio is marked as language 'fre', which the speech recogniser does not know"
+    assert report.damage(info) == ("" if lines else expected)
