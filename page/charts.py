@@ -129,7 +129,7 @@ def heat_rows(
     candidates: Iterable[VideoResult],
     hues: Mapping[str, int],
 ) -> tuple[HeatRow, ...]:
-    """The score of every class in each video, given with a URL; paler where it does not apply.
+    """The score of every class in each video, given with a URL; paler if it does not apply.
 
     `candidates` are all videos with the classes that have clips but may not apply.
     """

@@ -19,7 +19,7 @@ def add_error_pages(app: Flask) -> None:
 
 
 def show_user_error(error: UserError) -> Response:
-    """Say what is wrong; to people on a page of its own where the results themselves are at fault.
+    """Say what is wrong; missing and broken results have pages of their own for people.
 
     Before the first run there are no results: to people that is no error (200), to programs 404.
     """

@@ -27,7 +27,7 @@ EXPORT_LABELS = {
 
 
 class VideoLinks(Protocol):
-    """Where videos and their pictures are found; "" where there is none."""
+    """The URLs of videos and their pictures; "" if there is none."""
 
     def video(self, name: str) -> str:
         """The URL of a video file."""

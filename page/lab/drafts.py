@@ -91,7 +91,7 @@ def held_ids(client: TwelveLabsClient, index: Json) -> set[str]:
 
 
 def split(names: Sequence[Json], reasons: Mapping[str, str]) -> tuple[list[Json], list[Json]]:
-    """The videos without a reason by their id against it, and the others with their reasons."""
+    """The videos that were classified, and the others with their `reasons`, which are by id."""
     classified = [each for each in names if each["video_id"] not in reasons]
     others = [
         {**each, "reason": reasons[each["video_id"]]}
