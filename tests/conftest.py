@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.browsing import browser as browser
 from tests.support.browsing import open_page as open_page
-
-CORPUS = Path(__file__).parent.parent.parent / "shared" / "corpus"
+from tests.support.paths import CORPUS
 
 # What needs real models, a browser, much real media, or other programs: `make test-fast` leaves it
 # out, `make test` runs it.

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 import pipeline
 from steps import samples
 from steps.sample_videos import SAMPLES
-
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
 
 # Per sample: the class that applies, by which kinds of evidence, and the share of the video that
 # it covers, from and to. None where no class applies.

@@ -14,8 +14,8 @@ import pytest
 
 from core.classes import load_classes
 from core.settings import table
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ENV_EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 DOCUMENTS = {"README.md": README, ".env.example": ENV_EXAMPLE}

@@ -38,10 +38,10 @@ from store.media import Media
 from store.results import RESULT_NAMES, LeftOut, load_run, read_result
 from tests.support.jobs import job_on, rows_of
 from tests.support.media import cut, damage, write_video
+from tests.support.paths import FIXTURES, ROOT
 from twelvelabs_client import TwelveLabsClient
 
-ROOT = Path(__file__).parents[1]
-TINY_CLIP = Path(__file__).parent / "fixtures" / "clip"
+TINY_CLIP = FIXTURES / "clip"
 PETS = {"classes": [{"name": "Pets", "prompts": ["a cat", "a dog"]}]}
 SIZE = {"size": (640, 480)}
 

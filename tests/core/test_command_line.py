@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 
 import pytest
 
@@ -19,8 +18,8 @@ import pipeline
 import steps.samples
 from core.command_line import make_parser, read_settings
 from core.settings import SettingError, table
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 # Each command as its program and the parts of sys.argv before its options.
 COMMANDS = {
     "pipeline.py": pipeline.OPTIONS,

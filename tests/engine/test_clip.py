@@ -35,8 +35,8 @@ from engine.models.store import (
     write_record,
 )
 from engine.server import EngineOptions, running_engine
+from tests.support.paths import FIXTURES
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 FAMILIES = ("clip", "siglip")
 PROMPTS = json.loads((FIXTURES / "clip" / "prompts.json").read_text(encoding="utf-8"))
 

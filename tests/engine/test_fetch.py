@@ -34,9 +34,8 @@ from engine.models.fetch import (
     look_up,
 )
 from engine.models.store import fetched, read_record
+from tests.support.paths import FIXTURES, ROOT
 
-ROOT = Path(__file__).parents[2]
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 REPOSITORY = "Xenova/clip-vit-base-patch32"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

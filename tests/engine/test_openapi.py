@@ -17,8 +17,9 @@ from engine.service import Service
 from tests.support.api_calls import ANYTHING, EARLY, Json, create_index, upload, wait_for
 from tests.support.fakes import quick_models
 from tests.support.media import write_video
+from tests.support.paths import ROOT
 
-DOCS = Path(__file__).parents[2] / "docs" / "api.md"
+DOCS = ROOT / "docs" / "api.md"
 
 
 @pytest.fixture(scope="module")

@@ -36,9 +36,8 @@ from engine.server import EngineError, EngineOptions, running_engine
 from engine.service import EngineSpec, Service
 from tests.support.fakes import NumberEncoder, quick_models
 from tests.support.media import write_video
+from tests.support.paths import ROOT
 from twelvelabs_client import TwelveLabsClient
-
-ROOT = Path(__file__).parents[2]
 
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> None:

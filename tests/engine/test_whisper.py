@@ -16,11 +16,12 @@ from engine.models.choice import ModelChoice, chosen_models
 from engine.models.store import ModelError, fetched
 from engine.models.whisper import WhisperRecogniser
 from engine.server import EngineOptions, running_engine
+from tests.support.paths import ROOT
 
-MODELS = Path(__file__).parents[2] / "models"
+MODELS = ROOT / "models"
 
 
-class StandIn:
+class FakeWhisper:
     """Takes the place of faster_whisper.WhisperModel and notes how it is called."""
 
     made: list[tuple[str, dict[str, Any]]]
@@ -38,13 +39,13 @@ class StandIn:
 
 
 @pytest.fixture
-def package(monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
-    StandIn.made, StandIn.heard = [], []
+def package(monkeypatch: pytest.MonkeyPatch) -> type[FakeWhisper]:
+    FakeWhisper.made, FakeWhisper.heard = [], []
     module = ModuleType("faster_whisper")
     module.__spec__ = SimpleNamespace(name="faster_whisper")  # type: ignore[assignment]
-    module.WhisperModel = StandIn  # type: ignore[attr-defined]
+    module.WhisperModel = FakeWhisper  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "faster_whisper", module)
-    return StandIn
+    return FakeWhisper
 
 
 @pytest.fixture

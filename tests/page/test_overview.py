@@ -18,8 +18,9 @@ from page.summary import HUES
 from store import results
 from store.judged_run import JudgedRun
 from store.media import Media
+from tests.support.paths import ROOT
 
-STYLESHEET = Path(__file__).parents[2] / "static" / "page.css"
+STYLESHEET = ROOT / "static" / "page.css"
 
 
 def clip(start: float, end: float, score: float, prompt: str, option: str = "visual") -> Clip:

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 FOLDER = Path(__file__).parent
 SITE = "http://page.test"
 EXPORTED = re.compile(r"^export (?:async )?function (\w+)", re.MULTILINE)

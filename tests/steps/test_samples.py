@@ -14,8 +14,8 @@ import pytest
 from steps import sample_videos
 from steps.sample_videos import SAMPLES, Sample, Shot, View, compose, compose_missing
 from steps.samples import main
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 SHORT = Sample(
     "short one.mp4",
     (

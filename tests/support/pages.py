@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from store import results
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 def clip(
