@@ -306,7 +306,7 @@ CHOICES: dict[str, Sequence[tuple[object, str, object]]] = {
     "every second has the weight of the best": (
         (classification, "sustained_ratio", classification.duration_ratio),
     ),
-    "curves not powers": ((sys.modules[__name__], "EXPONENT", 1.0),),
+    "curves with exponent 1": ((sys.modules[__name__], "EXPONENT", 1.0),),
 }
 
 

@@ -60,7 +60,7 @@ FETCHERS = 4
 API_MAX_VIDEO_BYTES = 2 * 1024**3  # the hosted API's limit
 MAX_FETCH_SECONDS = 3600.0
 MAX_NAMED = 20
-# Deaths of the engine in the middle of a video: after so many, the video is not tried again.
+# After the engine has crashed this often during a video, the video is not tried again.
 MAX_INTERRUPTIONS = 2
 KILLS_THE_ENGINE = "The engine ended twice while it was working on this video"
 PAUSES_BEFORE_RETRY_S = (0.2, 1.0, 3.0)
@@ -264,7 +264,7 @@ class Indexer:
             self._submit(*first, task.id)
 
     def _submit(self, pool: ThreadPoolExecutor, step: Callable[[str], None], task_id: str) -> None:
-        """Let a pool do a task's next step; raises _Closing when the engine is stopping."""
+        """Submit a task's next step to a pool; raises _Closing if the engine is stopping."""
         try:
             pool.submit(self._run, task_id, step)
         except RuntimeError:
@@ -275,7 +275,7 @@ class Indexer:
         try:
             step(task_id)
         except (_Closing, DecoderClosed):
-            self._update(task_id, status="validating")  # a death of the engine leaves "indexing"
+            self._update(task_id, status="validating")  # a crash of the engine leaves "indexing"
             log.info("Task %s resumes at the next start", task_id)
         except DecoderCrashed as error:
             self._retry_or_fail(task_id, error)
@@ -295,7 +295,7 @@ class Indexer:
             self._fail(task_id, "video_file_broken", "The engine failed on it: see its log")
 
     def _retry_or_fail(self, task_id: str, error: DecoderCrashed) -> None:
-        """A crash may come from what else the machine was doing: a second one is the video's."""
+        """Retry after a first crash, which may be a coincidence, but not after a second one."""
         job = self._jobs.get(task_id)
         if job is None or job.crashes:
             return self._fail(task_id, error.code, str(error))
@@ -308,7 +308,7 @@ class Indexer:
         free = f"{self._folder.free_bytes() / 1024**2:.0f} MiB are free in {self._folder.evidence}"
         if is_disk_full(error):
             return f"The disk is full: {free}. Make room and upload the video again."
-        return f"The engine cannot store what it found ({error}); {free}."
+        return f"The engine cannot store the evidence ({error}); {free}."
 
     def _fetch(self, task_id: str) -> None:
         task = self._update(task_id)
@@ -432,7 +432,7 @@ class Indexer:
     def _fail(self, task_id: str, code: str, message: str) -> None:
         """End a task with its reason; never raises.
 
-        Its upload goes first: on a full disk, that makes the room in which the reason is written.
+        Its upload is removed first: on a full disk, that frees the space for writing the reason.
         """
         with suppress(OSError):
             self._folder.work_path(task_id).unlink(missing_ok=True)
@@ -458,7 +458,7 @@ class Indexer:
 
     def _drop(self, task_id: str) -> None:
         """Remove the upload and the progress of a task that has ended."""
-        with suppress(OSError):  # what is left is removed at the next start
+        with suppress(OSError):  # leftovers are removed at the next start
             self._folder.work_path(task_id).unlink(missing_ok=True)
         with self._lock:
             self._jobs.pop(task_id, None)
