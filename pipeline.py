@@ -34,7 +34,8 @@ from steps.status_log import status_log
 from steps.sync import SyncPlan, delete_outdated, make_sync_plan
 from steps.upload import upload_videos
 from store.media import prune_media
-from store.results import LeftOut, write_results
+from store.records import LeftOut
+from store.results import write_results
 
 ALL_CLASSIFIED, SOME_LEFT_OUT, NOTHING_DONE, STOPPED = 0, 1, 2, 130
 

@@ -17,7 +17,8 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, structs
 
 # What a value may be; held wherever one is read from a file or about to be written to one.
-Seconds = Annotated[float, Meta(ge=0.0, le=sys.float_info.max)]  # from the start of the video
+NonNegative = Annotated[float, Meta(ge=0.0, le=sys.float_info.max)]  # and finite
+Seconds = NonNegative
 Score = Annotated[float, Meta(ge=0.0, le=100.0)]
 Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
 

@@ -9,7 +9,7 @@ from core.classification import ClassScore, Clip, top_clips
 from page.links import ExportLink, VideoLinks, ViewUrls, clip_url
 from page.query import ClipQuery, ViewQuery, filtered_classes, filtered_clips, query_clips
 from store.judged_run import JudgedRun
-from store.results import VideoResult
+from store.records import VideoResult
 
 CLIPS_PER_PAGE = 50
 MAX_BARS = 400  # in one lane; more would be narrower than a pixel

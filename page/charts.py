@@ -10,7 +10,7 @@ from itertools import pairwise
 from core.classification import Thresholds
 from page.query import LIMITS
 from store.judged_run import JudgedRun
-from store.results import VideoResult
+from store.records import VideoResult
 
 # Each threshold with its label and with what it is compared with.
 SLIDERS = {

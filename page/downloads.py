@@ -19,7 +19,8 @@ from page.results_cache import ResultsCache, current_cache
 from store import exports
 from store.exports import NoFrameRate, VideoClips
 from store.judged_run import JudgedRun
-from store.results import VideoResult, read_result
+from store.records import VideoResult
+from store.results import read_result
 
 MEDIA_TYPES = {
     "csv": "text/csv",

@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from core.errors import UserError
 from page.responses import html, problem, wants_json
-from store.results import ResultsBroken, ResultsMissing
+from store.safe_files import ResultsBroken, ResultsMissing
 
 NOT_FOUND = "There is no such page, and the results list no such video."
 

@@ -16,7 +16,7 @@ from page.links import ExportLink, VideoLinks, ViewUrls
 from page.query import NO_CLASS, ViewQuery, class_filter, matching_videos
 from page.summary import ClassView, RunSummary, class_hues, run_summary
 from store.judged_run import JudgedRun
-from store.results import VideoResult
+from store.records import VideoResult
 
 PER_PAGE = {"video": 12, "heat": 100}  # the classes are all on one page
 TILES_PER_CLASS = 12

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from core.classification import ClassScore, Clip, Thresholds
 from core.errors import UserError
-from store.results import VideoResult
+from store.records import VideoResult
 
 ANY_CLASS, NO_CLASS = "any", "none"
 CLASS_PREFIX = "is:"  # before the name of a class that is called "any" or "none"

@@ -11,6 +11,7 @@ from core.settings import Settings
 from store import results
 from store.judged_run import JudgedRun, load_judged_run
 from store.media import Media
+from store.records import Run
 
 EXTENSION = "video-classification.results"
 
@@ -36,7 +37,7 @@ class ResultsCache:
                 self._judged_run, self._fingerprint = load_judged_run(self.results_dir), fingerprint
             return self._judged_run
 
-    def videos_dir(self, run: results.Run) -> Path:
+    def videos_dir(self, run: Run) -> Path:
         """The videos folder: as given, else where the run found it, else that of the settings."""
         if self._videos_dir is not None:
             return self._videos_dir

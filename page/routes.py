@@ -23,7 +23,7 @@ from page.results_cache import current_cache
 from page.summary import class_hues
 from page.video_files import send_video, video_file, video_type
 from store.judged_run import JudgedRun
-from store.results import VideoResult
+from store.records import VideoResult
 
 PICTURE_AGE_S = 86_400
 

@@ -14,7 +14,7 @@ from page.formatting import (
     readable_duration,
     readable_time,
 )
-from store.results import Run, VideoResult
+from store.records import Run, VideoResult
 
 HUES = 8  # class colours in the stylesheet
 
@@ -52,11 +52,7 @@ def run_summary(run: Run, judged: Sequence[VideoResult]) -> RunSummary:
         classes=class_views(run, judged),
         facts=run_facts(run),
         counts=run_counts(run, judged),
-        left_out=tuple(
-            (entry.video_name, what, entry.reason)
-            for what, entries in (("Refused", run.refused), ("Failed", run.failed))
-            for entry in entries
-        ),
+        left_out=left_out(run),
     )
 
 
@@ -125,4 +121,17 @@ def run_counts(run: Run, judged: Sequence[VideoResult]) -> tuple[tuple[int, str]
         (len(judged) - with_class, "without one"),
         (len(run.refused), "refused"),
         (len(run.failed), "failed"),
+        *([(len(run.unreadable), "unreadable")] if run.unreadable else []),
+    )
+
+
+def left_out(run: Run) -> tuple[tuple[str, str, str], ...]:
+    """The videos that are not shown: their names with what happened and why."""
+    return (
+        *((entry.video_name, "Refused", entry.reason) for entry in run.refused),
+        *((entry.video_name, "Failed", entry.reason) for entry in run.failed),
+        *(
+            (entry.video_name, "Unreadable", f"{entry.reason}: run pipeline.py again")
+            for entry in run.unreadable
+        ),
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.settings import Settings
-from store.results import LeftOut
+from store.records import LeftOut
 
 # Container formats that FFmpeg reads and people keep videos in. Players treat a GIF as a picture.
 SUFFIXES = frozenset(

@@ -9,7 +9,7 @@ from core.types import ClassifyRequest, Index
 from platforms.connect import Platform
 from steps.console import Console
 from steps.folder import VideoFile
-from store.results import LeftOut
+from store.records import LeftOut
 from twelvelabs_client import TwelveLabsClient
 
 

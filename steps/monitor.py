@@ -11,7 +11,7 @@ from steps.console import Bars
 from steps.folder import VideoFile
 from steps.job import Job
 from steps.status_log import StatusLog
-from store.results import LeftOut
+from store.records import LeftOut
 from twelvelabs_client import NotFound, TwelveLabsClient
 
 NO_REASON = "the platform could not index it and gives no reason"

@@ -11,7 +11,7 @@ from platforms.limits import Limits
 from steps.folder import STILL_CHANGING, VideoFile, unreadable
 from steps.job import Job
 from steps.pool import thread_pool
-from store.results import LeftOut
+from store.records import LeftOut
 
 if TYPE_CHECKING:
     from engine.media import MediaInfo

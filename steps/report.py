@@ -10,7 +10,7 @@ from steps.console import Console
 from steps.job import Job
 from steps.status_log import utc_now
 from steps.sync import SyncPlan
-from store.results import LeftOut
+from store.records import LeftOut
 
 HEADER = ("Video", "Best class", "Score", "Ratio", "Clips")
 NO_CLASS = "no class applies"

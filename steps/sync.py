@@ -14,7 +14,7 @@ from typing import Any
 from core.types import Video
 from steps.folder import VideoFile
 from steps.job import Job
-from store.results import LeftOut
+from store.records import LeftOut
 from twelvelabs_client import ApiError
 
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ from steps.console import Bars
 from steps.folder import STILL_CHANGING, VideoFile
 from steps.job import Job
 from steps.pool import thread_pool
-from store.results import LeftOut
+from store.records import LeftOut
 from twelvelabs_client import ApiConnectionError, ApiError
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 
 from core.classification import ClassScore, Clip, Thresholds, class_score
-from store import results
+from store.records import Run, VideoResult
+from store.results import load_run
 
 CACHED_THRESHOLDS = 8  # paging and filtering ask again for the same thresholds
 
@@ -90,17 +91,15 @@ class JudgedRun:
     at those only.
     """
 
-    def __init__(
-        self, run: results.Run, all_clips: Mapping[str, Sequence[ClassScore]] | None
-    ) -> None:
+    def __init__(self, run: Run) -> None:
         self.run = run
-        self.has_all_clips = all_clips is not None
+        self.has_all_clips = run.all_clips is not None
         self._profiles = {
             video_id: tuple(
                 ClassProfile.of(found.name, found.clips, run.details[video_id].duration_s)
                 for found in classes
             )
-            for video_id, classes in (all_clips or {}).items()
+            for video_id, classes in (run.all_clips or {}).items()
         }
         self.videos = {video.video_id: video for video in run.videos}
         self.video_names = frozenset(video.name for video in run.videos)
@@ -112,7 +111,7 @@ class JudgedRun:
             for clip in profile.clips
         )
 
-    def _judge(self, thresholds: Thresholds) -> tuple[results.VideoResult, ...]:
+    def _judge(self, thresholds: Thresholds) -> tuple[VideoResult, ...]:
         """Every video with the classes that apply at these thresholds.
 
         At the run's own thresholds, and without all clips, this is what the platform answered.
@@ -124,11 +123,11 @@ class JudgedRun:
             for video in self.run.videos
         )
 
-    def candidates(self, min_clip_score: float) -> tuple[results.VideoResult, ...]:
+    def candidates(self, min_clip_score: float) -> tuple[VideoResult, ...]:
         """Every video with every class that has a clip from this score on."""
         return self.judge(Thresholds(0.0, min_clip_score, 0.0))
 
-    def candidate(self, video_id: str, min_clip_score: float) -> results.VideoResult:
+    def candidate(self, video_id: str, min_clip_score: float) -> VideoResult:
         """One video with every class that has a clip from this score on."""
         classes = self._classes(video_id, Thresholds(0.0, min_clip_score, 0.0))
         return replace(self.videos[video_id], classes=classes)
@@ -167,5 +166,4 @@ class JudgedRun:
 
 def load_judged_run(folder: Path) -> JudgedRun:
     """Read a results folder with all its clips; raises ResultsMissing or ResultsBroken."""
-    run = results.load_run(folder)
-    return JudgedRun(run, results.load_all_clips(folder, run))
+    return JudgedRun(load_run(folder))

@@ -1,106 +1,44 @@
-"""The results folder: written whole or not at all, read with suspicion, typed for the page.
+"""The results folder: written whole or not at all, and held to the same rules by writer and reader.
 
-`video_id_name_list`, `duration_data` and `clips_data` are kept as `.json` and `.pickle` with equal
-content, `run.json` says how they were made. Errors:
-
-    ResultsError
-    +-- ResultsMissing   a file is not there: the pipeline has not run, or not into this folder
-    +-- ResultsBroken    a file is there and breaks a rule; the message names both
+`video_id_name_list`, `duration_data`, `clips_data` and `all_clips` are kept as `.json` and
+`.pickle` with equal content; `run.json` says how they were made. The errors are those of
+`store.safe_files`.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import pickle
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct, structs
 
 from core.classes import PromptClass
-from core.classification import ClassScore, Clip, Thresholds
+from core.classification import ClassScore, Clip, NonNegative, Ratio, Score, Seconds, Thresholds
 from core.files import remove_leftovers, write_together
 from core.types import ClassifyRequest
-from store.safe_files import ResultsBroken as ResultsBroken
-from store.safe_files import ResultsError as ResultsError
-from store.safe_files import ResultsMissing as ResultsMissing
-from store.safe_files import json_bytes, read_plain
+from store.records import LeftOut, Run, RunPlatform, VideoDetails, VideoResult
+from store.safe_files import (
+    ResultsBroken,
+    ResultsRefused,
+    StoredFile,
+    both_forms,
+    broken_rule,
+    json_bytes,
+    read_plain,
+)
 
 T = TypeVar("T")
 
-RUN_FILE = "run.json"
-RESULT_NAMES = ("video_id_name_list", "duration_data", "clips_data")
-ALL_CLIPS = "all_clips"  # not there in results of a version before it
-
-
-@dataclass(frozen=True)
-class RunPlatform:
-    """What classified the videos; `models` is kind of evidence to model name.
-
-    `scores` says how scores are made, "" where they are the platform's own.
-    """
-
-    name: str
-    url: str
-    embedded: bool
-    models: Mapping[str, str]
-    scores: str = ""
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A video that was not classified, and why; `video_id` is "" where no index held it."""
-
-    video_name: str
-    reason: str
-    video_id: str = ""
-
-
-@dataclass(frozen=True)
-class VideoDetails:
-    """What the platform knows of a video file; 0 frames a second where it does not know.
-
-    `damage` says what of the file could not be used, in words that follow its name.
-    """
-
-    duration_s: float
-    fps: float
-    damage: str = ""
-
-
-@dataclass(frozen=True)
-class VideoResult:
-    """One classified video; `classes` are those that apply, best first, and may be none.
-
-    `name` is the path relative to the videos folder, with "/" on every system.
-    """
-
-    video_id: str
-    name: str
-    classes: tuple[ClassScore, ...]
-
-
-@dataclass(frozen=True)
-class Run:
-    """A results folder as one value: the criteria, how the run went, and every video.
-
-    `details` are by video id; results of an earlier version have none.
-    """
-
-    request: ClassifyRequest
-    index_id: str
-    index_name: str
-    platform: RunPlatform
-    videos_dir: Path
-    counts: Mapping[str, int]
-    refused: tuple[LeftOut, ...]
-    failed: tuple[LeftOut, ...]
-    started_at: str
-    finished_at: str
-    elapsed_s: float
-    details: Mapping[str, VideoDetails]
-    videos: tuple[VideoResult, ...] = ()
+RUN = "run"
+NAMES = "video_id_name_list"
+CLASSIFIED = ("duration_data", "clips_data")
+RESULT_NAMES = (NAMES, *CLASSIFIED)
+ALL_CLIPS = "all_clips"  # not there in results of an early version
+RUN_FILE = f"{RUN}.json"
 
 
 # Writing
@@ -109,35 +47,56 @@ class Run:
 def write_results(folder: Path, results: Mapping[str, Any], run: Any) -> None:
     """Write every result in both forms and `run.json`.
 
-    No file of the previous run is touched before all new ones are on the disk, so a failure leaves
-    the previous results whole. `run.json` is replaced last.
+    `results` are plain data by name, RESULT_NAMES at least. No file of the previous run is touched
+    before all new ones are on the disk, so a failure leaves the previous results whole. `run.json`
+    is replaced last. Raises ResultsRefused for what `load_run` would not read.
     """
     contents: dict[Path, bytes] = {}
     for name, data in results.items():
-        contents |= _both_forms(folder, name, data)
-    contents[folder / RUN_FILE] = json_bytes(run)
+        contents |= both_forms(folder, name, data)
+    path = folder / RUN_FILE
+    contents[path] = json_bytes(path, run)
+    _require_readable(
+        {path.stem: StoredFile(path, contents[path]) for path in contents if path.suffix == ".json"}
+    )
+    _replace_all(folder, contents)
+
+
+def copy_results(source: Path, target: Path) -> None:
+    """Replace the results in one folder by those in another, as they are."""
+    paths = [path for path in _result_paths(source) if path.exists()]
+    _replace_all(target, {target / path.name: path.read_bytes() for path in paths})
+
+
+def _replace_all(folder: Path, contents: Mapping[Path, bytes]) -> None:
     write_together(contents)
+    for path in _result_paths(folder):
+        if path not in contents:
+            path.unlink(missing_ok=True)
     remove_leftovers(folder)
-    for name in {*RESULT_NAMES, ALL_CLIPS} - results.keys():
-        for ending in ("json", "pickle"):
-            (folder / f"{name}.{ending}").unlink(missing_ok=True)
 
 
-def _both_forms(folder: Path, name: str, data: Any) -> dict[Path, bytes]:
-    text = json_bytes(data)
-    # Pickled from the JSON and not from `data`, so that both files give the same to a reader even
-    # where `data` has tuples, enumerations or keys that are not strings.
-    return {
-        folder / f"{name}.json": text,
-        folder / f"{name}.pickle": pickle.dumps(json.loads(text), protocol=4),
-    }
+def _result_paths(folder: Path) -> list[Path]:
+    """Every file that results may have, `run.json` last."""
+    names = (*RESULT_NAMES, ALL_CLIPS)
+    both = [folder / f"{name}.{form}" for name in names for form in ("json", "pickle")]
+    return [*both, folder / RUN_FILE]
+
+
+def _require_readable(files: Mapping[str, StoredFile]) -> None:
+    try:
+        run = _run_of(files)
+    except ResultsBroken as error:
+        raise ResultsRefused(error.path, error.rule) from error
+    for entry in run.unreadable:
+        raise ResultsRefused(files[RUN].path.parent, entry.reason)
 
 
 # Reading
 
 
 def read_result(folder: Path, name: str) -> Any:
-    """Read `name.json`, or `name.pickle` where only that is there.
+    """Read `name.json`, or `name.pickle` where only that is there, unchecked.
 
     Raises ResultsMissing or ResultsBroken.
     """
@@ -158,39 +117,16 @@ def fingerprint(folder: Path) -> tuple[tuple[str | int, ...], ...]:
 
 
 def load_run(folder: Path) -> Run:
-    """Read a whole results folder; raises ResultsMissing or ResultsBroken."""
-    run = _parsed(folder / RUN_FILE, _run)
-    names_path, durations_path, clips_path = (_result_path(folder, name) for name in RESULT_NAMES)
-    names = _parsed(names_path, _video_names)
-    judged = {path: _parsed(path, _classes_by_video) for path in (durations_path, clips_path)}
-    for path, by_video in judged.items():
-        for unknown in by_video.keys() - names.keys():
-            raise ResultsBroken(path, f"video_id {unknown!r} is not in {names_path.name}{_AGAIN}")
-    videos = (
-        VideoResult(
-            video_id, name, _merged(by_video.get(video_id, ()) for by_video in judged.values())
-        )
-        for video_id, name in names.items()
-    )
-    return replace(run, videos=tuple(videos))
+    """Read a whole results folder.
 
-
-def load_all_clips(folder: Path, run: Run) -> dict[str, tuple[ClassScore, ...]] | None:
-    """Every clip of every class, by video id, whether the class applies or not.
-
-    None where the results do not hold it. Raises ResultsBroken.
+    A video whose entry in some file breaks a rule is set aside as unreadable. Raises
+    ResultsMissing, or ResultsBroken where a file as a whole is of no use.
     """
-    path = _result_path(folder, ALL_CLIPS)
-    if not path.exists():
-        return None
-    by_video = _parsed(path, _classes_by_video)
-    names = {criterion.name for criterion in run.request.classes}
-    for video_id, classes in by_video.items():
-        if video_id not in run.details:
-            raise ResultsBroken(path, f"video_id {video_id!r} is not in {RUN_FILE}{_AGAIN}")
-        for unknown in {found.name for found in classes} - names:
-            raise ResultsBroken(path, f"class {unknown!r} is not in {RUN_FILE}{_AGAIN}")
-    return by_video
+    paths = {RUN: folder / RUN_FILE} | {name: _result_path(folder, name) for name in RESULT_NAMES}
+    all_clips = _result_path(folder, ALL_CLIPS)
+    if all_clips.exists():
+        paths[ALL_CLIPS] = all_clips
+    return _run_of({name: StoredFile.read(path) for name, path in paths.items()})
 
 
 def _result_path(folder: Path, name: str) -> Path:
@@ -198,213 +134,247 @@ def _result_path(folder: Path, name: str) -> Path:
     return as_pickle if as_pickle.exists() and not as_json.exists() else as_json
 
 
-# Checking: each parser takes plain data and raises _Fault with the rule that it breaks
+# The shapes of the files. Unknown fields are ignored; those with a default are not there in results
+# of an earlier version.
 
 
-_AGAIN = ": run pipeline.py again"
+class _NameEntry(Struct):
+    video_id: str
+    video_name: str
 
 
-class _Fault(ValueError):
-    """A rule is broken; the message is the place and the rule."""
+class _DetailedScores(Struct):
+    max_score: Score | None = None
+    avg_score: Score | None = None
 
 
-def _parsed(path: Path, parse: Callable[[Any], T]) -> T:
-    try:
-        return parse(read_plain(path))
-    except _Fault as fault:
-        raise ResultsBroken(path, f"{fault}{_AGAIN}") from None
+class _ClassEntry(Struct):
+    name: str
+    score: Score
+    duration_ratio: Ratio
+    clips: tuple[Clip, ...] = ()
+    detailed_scores: _DetailedScores | None = None
+
+    def __post_init__(self) -> None:
+        for at, clip in enumerate(self.clips):
+            if clip.end < clip.start:
+                raise ValueError(f'clips[{at}]: "end" must not be before "start"')
+
+    def class_score(self) -> ClassScore:
+        """The class with its scores; those of its clips are worked out where they are not given."""
+        given = self.detailed_scores or _DetailedScores()
+        scores = [clip.score for clip in self.clips]
+        best, mean = given.max_score, given.avg_score
+        if best is None:
+            best = max(scores, default=0.0)
+        if mean is None:
+            mean = round(sum(scores) / len(scores), 2) if scores else 0.0
+        return ClassScore(self.name, self.score, self.duration_ratio, self.clips, best, mean)
 
 
-def _field(record: Any, key: str) -> Any:
-    if type(record) is not dict:
-        raise _Fault("it must be an object")
-    if key not in record:
-        raise _Fault(f'"{key}" is missing')
-    return record[key]
+class _VideoEntry(Struct):
+    video_id: str
+    classes: tuple[_ClassEntry, ...]
 
 
-def _text(record: Any, key: str) -> str:
-    value = _field(record, key)
-    if type(value) is not str:
-        raise _Fault(f'"{key}" must be a string')
-    return value
+class _Answer(Struct):
+    data: list[_VideoEntry]
 
 
-def _number(record: Any, key: str, most: float = math.inf) -> float:
-    value = _field(record, key)
-    try:
-        number = float(value) if type(value) in (int, float) else math.nan
-    except OverflowError:
-        number = math.inf
-    if not (0 <= number <= most and math.isfinite(number)):
-        span = "at least 0" if most == math.inf else f"from 0 to {most:g}"
-        raise _Fault(f'"{key}" must be a number {span}')
-    return number
+class _UncheckedAnswer(Struct):
+    data: list[Any]
 
 
-def _flag(record: Any, key: str) -> bool:
-    value = _field(record, key)
-    if type(value) is not bool:
-        raise _Fault(f'"{key}" must be true or false')
-    return value
+class _Thresholds(Struct):
+    min_video_score: Score
+    min_clip_score: Score
+    min_duration_ratio: Ratio
 
 
-def _list(record: Any, key: str, parse: Callable[[Any], T]) -> tuple[T, ...]:
-    return _each(_field(record, key), key, parse)
+class _Index(Struct):
+    id: str
+    name: str
 
 
-def _each(values: Any, where: str, parse: Callable[[Any], T]) -> tuple[T, ...]:
-    if type(values) is not list:
-        raise _Fault(f'"{where}" must be a list')
-    parsed = []
-    for place, value in enumerate(values):
-        try:
-            parsed.append(parse(value))
-        except _Fault as fault:
-            raise _Fault(f"{where}[{place}]: {fault}") from None
-    return tuple(parsed)
+class _RunFile(Struct):
+    classes: tuple[PromptClass, ...]
+    options: tuple[str, ...]
+    conversation_option: str
+    thresholds: _Thresholds
+    index: _Index
+    platform: RunPlatform
+    videos_dir: str
+    counts: dict[str, NonNegative]
+    refused: tuple[LeftOut, ...]
+    failed: tuple[LeftOut, ...]
+    started_at: str
+    finished_at: str
+    elapsed_s: Seconds
+    details: dict[str, Any] = {}
 
 
-def _string(value: Any) -> str:
-    if type(value) is not str:
-        raise _Fault("it must be a string")
-    return value
+# Joining the files
 
 
-def _table(record: Any, key: str, parse: Callable[[Any, str], T]) -> dict[str, T]:
-    table = _field(record, key)
-    if type(table) is not dict:
-        raise _Fault(f'"{key}" must be an object')
-    return {name: parse(table, name) for name in table}
+@dataclass(frozen=True)
+class _Entries(Generic[T]):
+    """What a file says of each video, by id, and the entries that break a rule."""
+
+    good: dict[str, T]
+    broken: list[LeftOut]
 
 
-def _run(value: Any) -> Run:
-    request, index = _request(value), _field(value, "index")
+_Classes = _Entries[tuple[ClassScore, ...]]
+_Rule = Callable[[_VideoEntry], str]  # which rule an entry breaks, or ""
+
+
+def _run_of(files: Mapping[str, StoredFile]) -> Run:
+    about = files[RUN].decode(_RunFile)
+    names = _names(files[NAMES])
+    details = _details(files[RUN], about.details)
+    rules = dict.fromkeys(CLASSIFIED, _listed_in(files[NAMES], names))
+    rules[ALL_CLIPS] = _described_by(about, details)
+    answers = {name: _classes(files[name], rule) for name, rule in rules.items() if name in files}
+    broken = [*names.broken, *details.broken]
+    broken += (entry for answer in answers.values() for entry in answer.broken)
+    unreadable = _once_each(broken, names.good)
+    readable = names.good.keys() - {entry.video_id for entry in unreadable}
+    return replace(
+        _described(about),
+        details=details.good,
+        videos=tuple(
+            VideoResult(video_id, name, _merged(video_id, (answers[each] for each in CLASSIFIED)))
+            for video_id, name in names.good.items()
+            if video_id in readable
+        ),
+        all_clips=_only(readable, answers[ALL_CLIPS]) if ALL_CLIPS in answers else None,
+        unreadable=unreadable,
+    )
+
+
+def _described(about: _RunFile) -> Run:
+    thresholds = Thresholds(**structs.asdict(about.thresholds))
     return Run(
-        request=request,
-        index_id=_text(index, "id"),
-        index_name=_text(index, "name"),
-        platform=_platform(_field(value, "platform")),
-        videos_dir=Path(_text(value, "videos_dir")),
-        counts=_table(value, "counts", lambda table, name: int(_number(table, name))),
-        refused=_list(value, "refused", _left_out),
-        failed=_list(value, "failed", _left_out),
-        started_at=_text(value, "started_at"),
-        finished_at=_text(value, "finished_at"),
-        elapsed_s=_number(value, "elapsed_s"),
-        details=_table(value, "details", _details) if "details" in value else {},
-    )
-
-
-def _request(value: Any) -> ClassifyRequest:
-    thresholds = _field(value, "thresholds")
-    return ClassifyRequest(
-        _list(
-            value,
-            "classes",
-            lambda entry: PromptClass(_text(entry, "name"), _list(entry, "prompts", _string)),
+        request=ClassifyRequest(
+            about.classes, about.options, about.conversation_option, thresholds
         ),
-        _list(value, "options", _string),
-        _text(value, "conversation_option"),
-        Thresholds(
-            _number(thresholds, "min_video_score", 100),
-            _number(thresholds, "min_clip_score", 100),
-            _number(thresholds, "min_duration_ratio", 1),
-        ),
+        index_id=about.index.id,
+        index_name=about.index.name,
+        platform=about.platform,
+        videos_dir=Path(about.videos_dir),
+        counts={what: int(count) for what, count in about.counts.items()},
+        refused=about.refused,
+        failed=about.failed,
+        started_at=about.started_at,
+        finished_at=about.finished_at,
+        elapsed_s=about.elapsed_s,
+        details={},
     )
 
 
-def _details(table: Any, video_id: str) -> VideoDetails:
-    entry = _field(table, video_id)
-    return VideoDetails(
-        _number(entry, "duration_s"),
-        _number(entry, "fps"),
-        # Results of an earlier version do not say.
-        _text(entry, "damage") if "damage" in entry else "",
-    )
+def _names(file: StoredFile) -> _Entries[str]:
+    """The names of the videos; an id that is there twice stands for no video."""
+    broken: list[LeftOut] = []
+    try:
+        entries = file.decode(list[_NameEntry])
+    except ResultsBroken:
+        entries, broken = _sort_out(file, file.decode(list[Any]), _NameEntry)
+    count = Counter(entry.video_id for entry in entries)
+    good = {}
+    for entry in entries:
+        if count[entry.video_id] == 1:
+            good[entry.video_id] = entry.video_name
+        else:
+            reason = f"{file.path.name}: video_id {entry.video_id!r} is there twice"
+            broken.append(LeftOut(entry.video_name, reason, entry.video_id))
+    return _Entries(good, broken)
 
 
-def _platform(value: Any) -> RunPlatform:
-    return RunPlatform(
-        _text(value, "name"),
-        _text(value, "url"),
-        _flag(value, "embedded"),
-        _table(value, "models", _text),
-        # Results of an earlier version do not say.
-        _text(value, "scores") if "scores" in value else "",
-    )
+def _details(file: StoredFile, by_video: Mapping[str, Any]) -> _Entries[VideoDetails]:
+    good: dict[str, VideoDetails] = {}
+    broken: list[LeftOut] = []
+    for video_id, entry in by_video.items():
+        try:
+            good[video_id] = msgspec.convert(entry, VideoDetails)
+        except ValueError as error:
+            rule = broken_rule(error, f"details.{video_id}")
+            broken.append(LeftOut("", f"{file.path.name}: {rule}", video_id))
+    return _Entries(good, broken)
 
 
-def _left_out(value: Any) -> LeftOut:
-    video_id = _text(value, "video_id") if "video_id" in value else ""
-    return LeftOut(_text(value, "video_name"), _text(value, "reason"), video_id)
+def _classes(file: StoredFile, rule_broken_by: _Rule) -> _Classes:
+    """The classes of each video of an answer of the platform."""
+    broken: list[LeftOut] = []
+    try:
+        entries = file.decode(_Answer).data
+    except ResultsBroken:
+        entries, broken = _sort_out(file, file.decode(_UncheckedAnswer).data, _VideoEntry, "data")
+    good = {}
+    for entry in entries:
+        if rule := rule_broken_by(entry):
+            broken.append(LeftOut("", f"{file.path.name}: {rule}", entry.video_id))
+        else:
+            good[entry.video_id] = tuple(found.class_score() for found in entry.classes)
+    return _Entries(good, broken)
 
 
-def _video_names(value: Any) -> dict[str, str]:
-    pairs = _each(
-        value,
-        "video_id_name_list",
-        lambda entry: (_text(entry, "video_id"), _text(entry, "video_name")),
-    )
-    names = dict(pairs)
-    if len(names) < len(pairs):
-        raise _Fault("a video_id is there twice")
-    return names
+def _sort_out(
+    file: StoredFile, values: Sequence[Any], kind: type[T], place: str = ""
+) -> tuple[list[T], list[LeftOut]]:
+    """The entries of a list that keep the rules, and those that do not."""
+    good: list[T] = []
+    broken: list[LeftOut] = []
+    for at, value in enumerate(values):
+        try:
+            good.append(msgspec.convert(value, kind))
+        except ValueError as error:
+            reason = f"{file.path.name}: {broken_rule(error, f'{place}[{at}]')}"
+            broken.append(LeftOut(_told(value, "video_name"), reason, _told(value, "video_id")))
+    return good, broken
 
 
-def _classes_by_video(value: Any) -> dict[str, tuple[ClassScore, ...]]:
-    return dict(
-        _list(
-            value,
-            "data",
-            lambda video: (_text(video, "video_id"), _list(video, "classes", _class_score)),
-        )
-    )
+def _told(entry: Any, key: str) -> str:
+    value = entry.get(key) if isinstance(entry, dict) else None
+    return value if isinstance(value, str) else ""
 
 
-def _class_score(value: Any) -> ClassScore:
-    name = _text(value, "name")
-    clips = _list(value, "clips", _clip) if "clips" in value else ()
-    scores = [clip.score for clip in clips]
-    details = value.get("detailed_scores") or {
-        "max_score": max(scores, default=0.0),
-        "avg_score": round(sum(scores) / len(scores), 2) if scores else 0.0,
-    }
-    return ClassScore(
-        name,
-        _number(value, "score", 100),
-        _number(value, "duration_ratio", 1),
-        clips,
-        _number(details, "max_score", 100),
-        _number(details, "avg_score", 100),
-    )
+def _listed_in(file: StoredFile, names: _Entries[str]) -> _Rule:
+    listed = names.good.keys() | {entry.video_id for entry in names.broken}
+
+    def rule_broken_by(entry: _VideoEntry) -> str:
+        if entry.video_id in listed:
+            return ""
+        return f"video_id {entry.video_id!r} is not in {file.path.name}"
+
+    return rule_broken_by
 
 
-def _clip(value: Any) -> Clip:
-    if type(value) is dict:
-        # The usual clip at a glance: results hold a hundred thousand of them.
-        start, end, score = value.get("start"), value.get("end"), value.get("score")
-        option, prompt = value.get("option"), value.get("prompt")
-        if (
-            type(start) is type(end) is type(score) is float
-            and type(option) is type(prompt) is str
-            and 0.0 <= start <= end < math.inf
-            and 0.0 <= score <= 100.0
-        ):
-            return Clip(start, end, score, option, prompt)
-    clip = Clip(
-        _number(value, "start"),
-        _number(value, "end"),
-        _number(value, "score", 100),
-        _text(value, "option"),
-        _text(value, "prompt"),
-    )
-    if clip.end < clip.start:
-        raise _Fault('"end" must not be before "start"')
-    return clip
+def _described_by(about: _RunFile, details: _Entries[VideoDetails]) -> _Rule:
+    names = {described.name for described in about.classes}
+
+    def rule_broken_by(entry: _VideoEntry) -> str:
+        if entry.video_id not in details.good:
+            return f"video_id {entry.video_id!r} is not in {RUN_FILE}"
+        unknown = [found.name for found in entry.classes if found.name not in names]
+        return f"class {unknown[0]!r} is not in {RUN_FILE}" if unknown else ""
+
+    return rule_broken_by
 
 
-def _merged(answers: Iterable[Iterable[ClassScore]]) -> tuple[ClassScore, ...]:
+def _once_each(broken: Iterable[LeftOut], names: Mapping[str, str]) -> tuple[LeftOut, ...]:
+    """Each video with a broken entry in some file, by name where that is known."""
+    found: dict[str, LeftOut] = {}
+    for entry in broken:
+        name = names.get(entry.video_id) or entry.video_name or entry.video_id or "unknown video"
+        found.setdefault(entry.video_id or entry.reason, replace(entry, video_name=name))
+    return tuple(found.values())
+
+
+def _merged(video_id: str, answers: Iterable[_Classes]) -> tuple[ClassScore, ...]:
     """One video's classes from several answers, best first; a later answer knows more."""
-    by_name = {found.name: found for answer in answers for found in answer}
+    by_name = {found.name: found for each in answers for found in each.good.get(video_id, ())}
     return tuple(sorted(by_name.values(), key=lambda found: (-found.score, found.name)))
+
+
+def _only(video_ids: Container[str], answer: _Classes) -> dict[str, tuple[ClassScore, ...]]:
+    return {video_id: found for video_id, found in answer.good.items() if video_id in video_ids}

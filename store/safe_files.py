@@ -1,24 +1,36 @@
-"""Plain files: JSON and pickles of plain data, read with suspicion.
+"""Results files: JSON and pickles of plain data, read with suspicion and held to types.
 
-ResultsError
-+-- ResultsMissing   a file is not there: the pipeline has not run, or not into this folder
-+-- ResultsBroken    a file is there and breaks a rule; the message names both
+UserError
++-- ResultsError
+    +-- ResultsMissing   a file is not there: the pipeline has not run, or not into this folder
+    +-- ResultsBroken    a file is there and breaks a rule; the message names file, field and rule
+    +-- ResultsRefused   what was to be written breaks a rule, and nothing was written
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
 import pickle
 import pickletools
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
 
 from core.errors import UserError
 
+T = TypeVar("T")
+
 
 class ResultsError(UserError):
-    """The results cannot be shown; `path` is the file in question."""
+    """The results cannot be used; `path` is the file in question."""
 
     def __init__(self, path: Path, message: str) -> None:
         super().__init__(f"{path}: {message}")
@@ -31,42 +43,137 @@ class ResultsMissing(ResultsError):
     title = "No results yet"
     page_status = 404
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "there is no such file: run pipeline.py first")
+
 
 class ResultsBroken(ResultsError):
-    """A results file cannot be read, or its content breaks a rule."""
+    """A results file cannot be read, or its content breaks a rule: `rule`, with the field."""
 
     title = "The results cannot be read"
     page_status = 500
+
+    def __init__(self, path: Path, rule: str) -> None:
+        super().__init__(path, f"{rule}: run pipeline.py again")
+        self.rule = rule
+
+
+class ResultsRefused(ResultsError):
+    """Results that break a rule of the reader are not written; earlier ones stay as they are."""
+
+    title = "The results cannot be written"
+    page_status = 500
+
+    def __init__(self, path: Path, rule: str) -> None:
+        super().__init__(path, f"{rule}: nothing was written, and earlier results are kept")
 
 
 # Writing
 
 
-def json_bytes(data: Any) -> bytes:
-    """Data as the text of a JSON file."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+def both_forms(folder: Path, name: str, data: Any) -> dict[Path, bytes]:
+    """The content of `name.json` and `name.pickle`; raises ResultsRefused."""
+    path = folder / f"{name}.json"
+    text = json_bytes(path, data)
+    # Pickled from the JSON and not from `data`, so that both files give the same to a reader even
+    # where `data` has tuples, enumerations or keys that are not strings.
+    return {path: text, path.with_suffix(".pickle"): pickle.dumps(json.loads(text), protocol=4)}
+
+
+def json_bytes(path: Path, data: Any) -> bytes:
+    """The content of a JSON file; raises ResultsRefused where a number is not finite."""
+    try:
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    except ValueError:
+        for place in _not_finite(data):
+            raise ResultsRefused(path, f"{place.lstrip('.')}: expected a finite number") from None
+        raise
     # A file name that is not valid Unicode carries lone surrogates; backslashreplace writes them
     # as \udcXX, which is what JSON wants.
     return text.encode("utf-8", errors="backslashreplace")
 
 
+def _not_finite(value: Any, place: str = "") -> Iterator[str]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield place
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _not_finite(inner, f"{place}.{key}")
+    elif isinstance(value, list | tuple):
+        for at, inner in enumerate(value):
+            yield from _not_finite(inner, f"{place}[{at}]")
+
+
 # Reading
 
 
+@dataclass(frozen=True)
+class StoredFile:
+    """The content of a results file, JSON or pickle by its name."""
+
+    path: Path
+    content: bytes
+
+    @staticmethod
+    def read(path: Path) -> StoredFile:
+        """Read a file; raises ResultsMissing or ResultsBroken."""
+        try:
+            return StoredFile(path, path.read_bytes())
+        except FileNotFoundError:
+            raise ResultsMissing(path) from None
+        except OSError as error:
+            raise ResultsBroken(path, f"it cannot be read: {error.strerror}") from error
+
+    def plain(self) -> Any:
+        """Lists, dictionaries, strings and numbers, unchecked; raises ResultsBroken."""
+        if self.path.suffix == ".pickle":
+            return _unpickle(self.path, self.content)
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError) as error:
+            raise ResultsBroken(self.path, f"it is not valid JSON: {error}") from error
+
+    def decode(self, kind: type[T]) -> T:
+        """The content as a type whose annotations are the rules; raises ResultsBroken."""
+        if self.path.suffix != ".pickle":
+            with suppress(ValueError, RecursionError):
+                return msgspec.json.decode(self.content, type=kind)
+        # Slower, names the field as well, and takes what msgspec does not: lone surrogates.
+        try:
+            return msgspec.convert(self.plain(), kind)
+        except ValueError as error:
+            raise ResultsBroken(self.path, broken_rule(error)) from error
+
+
 def read_plain(path: Path) -> Any:
-    """The content of a JSON file or a pickle; raises ResultsMissing or ResultsBroken."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise ResultsMissing(path, "there is no such file: run pipeline.py first") from None
-    except OSError as error:
-        raise ResultsBroken(path, f"it cannot be read: {error.strerror}") from error
-    if path.suffix == ".pickle":
-        return _unpickle(path, content)
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ResultsBroken(path, f"it is not valid JSON: {error}") from error
+    """The content of a JSON file or a pickle, unchecked; raises ResultsMissing or ResultsBroken."""
+    return StoredFile.read(path).plain()
+
+
+# What msgspec calls the kinds of JSON values.
+_KINDS = {
+    "float": "a number",
+    "int": "a number",
+    "str": "a string",
+    "bool": "a boolean",
+    "array": "a list",
+    "object": "an object",
+}
+_FINITE = f"a number <= {sys.float_info.max}"
+
+
+def broken_rule(error: ValueError, place: str = "") -> str:
+    """What msgspec found wrong, in plain words behind the place, which lies within `place`."""
+    rule, _, path = str(error).partition(" - at `$")
+    where = (place + path.rstrip("`")).lstrip(".")
+    rule = re.sub(r"Object missing required field `(.*)`", r'"\1" is missing', rule)
+    rule = re.sub(r"`([\w |]+)`", lambda found: _in_words(found[1]), rule)
+    rule = (rule[:1].lower() + rule[1:]).replace(_FINITE, "a finite number")
+    return f"{where}: {rule}" if where else rule
+
+
+def _in_words(kinds: str) -> str:
+    return " or ".join(_KINDS.get(kind, kind) for kind in kinds.split(" | "))
 
 
 _STRINGS = frozenset(("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"))

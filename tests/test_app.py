@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -278,7 +279,7 @@ def test_programs_are_told_in_json_that_there_are_no_results(
     assert (missing.status_code, missing.json["error"]) == (404, "No results yet")
     assert "later" in missing.json["explanation"]
     assert missing.vary.as_set() == {"accept"}
-    (folder / "clips_data.json").write_text('{"data": [{"video_id": 1}]}')
+    (folder / "clips_data.json").write_text('{"data": {"video_id": 1}}')
     broken = client.get("/api/videos/id0/clips")
     assert (broken.status_code, broken.json["error"]) == (500, "The results cannot be read")
     assert "clips_data.json" in broken.json["explanation"]
@@ -288,15 +289,28 @@ def test_broken_results_name_the_file_until_they_are_whole(
     client: FlaskClient, folder: Path, videos: Path
 ) -> None:
     client.get("/")
-    (folder / "clips_data.json").write_text('{"data": [{"video_id": 1}]}')
+    (folder / "clips_data.json").write_text('{"data": {"video_id": 1}}')
     answer = client.get("/")
     assert answer.status_code == 500
     words = text_of(answer.text)
     assert "The results cannot be read" in words
-    assert 'clips_data.json: data[0]: "video_id" must be a string' in words
+    assert "clips_data.json: data: expected a list, got an object" in words
     assert client.get("/videos/dogs.mp4").status_code == 500
     write_run(folder, videos, {"dogs.mp4": []})
     assert client.get("/").status_code == 200
+
+
+def test_a_broken_entry_is_told_beside_the_good_videos(client: FlaskClient, folder: Path) -> None:
+    path = folder / "clips_data.json"
+    answer = json.loads(path.read_text())
+    answer["data"][0]["classes"][0]["clips"][0]["end"] = -1
+    path.write_text(json.dumps(answer))
+    page = client.get("/")
+    words = text_of(page.text)
+    assert page.status_code == 200
+    assert "clips_data.json: data[0].classes[0].clips[0].end: expected a number >= 0" in words
+    assert "Unreadable" in words
+    assert "1 unreadable" in words
 
 
 # Videos

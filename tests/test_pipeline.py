@@ -35,7 +35,8 @@ from steps.index import create_index
 from steps.job import Job
 from steps.sample_videos import Sample, Shot, compose_missing
 from store.media import Media
-from store.results import RESULT_NAMES, LeftOut, load_run, read_result
+from store.records import LeftOut
+from store.results import RESULT_NAMES, load_run, read_result
 from tests.support.jobs import job_on, rows_of
 from tests.support.media import cut, damage, write_video
 from tests.support.paths import FIXTURES, ROOT

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.classification import ClassScore, Clip
 from store.judged_run import JudgedRun
-from store.results import VideoResult
+from store.records import VideoResult
 
 # A prompt of at most this many words is short, or medium; a longer one is long.
 SHORT_WORDS, MEDIUM_WORDS = 2, 5

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from core.types import ClassifyRequest
 from platforms.request import run_request
 from store import results
 from store.judged_run import JudgedRun, load_judged_run
+from store.records import Run
 from store.safe_files import read_plain
 from twelvelabs_client import NotFound, TwelveLabsClient
 
@@ -56,18 +58,20 @@ def run_draft(results_dir: Path, client: TwelveLabsClient, request: ClassifyRequ
     """
     started, begun = datetime.now(timezone.utc), time.monotonic()
     run = dict(read_plain(results_dir / results.RUN_FILE))
-    names = results.read_result(results_dir, "video_id_name_list")
+    current = results.load_run(results_dir)
+    names = [{"video_id": each.video_id, "video_name": each.name} for each in current.videos]
     index, ids = run["index"], {each["video_id"] for each in names}
     held = ids & held_ids(client, index)
     responses = run_request(client, index["id"], request, held) if held else {}
     names, left_out = split(names, {**dict.fromkeys(ids - held, GONE), **client.unclassified})
     if not names:
         raise LabError(f"{none_classified(left_out)}: run pipeline.py again, then try again")
-    failed = [*run["failed"], *left_out]
+    failed = [*run["failed"], *(asdict(entry) for entry in current.unreadable), *left_out]
     report = {
         **run,
         **request.as_json(),
         "failed": failed,
+        "details": {video_id: asdict(found) for video_id, found in current.details.items()},
         "counts": {**run["counts"], "classified": len(names), "failed": len(failed)},
         "started_at": started.isoformat(timespec="milliseconds"),
         "finished_at": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
@@ -134,13 +138,13 @@ def drafts(results_dir: Path) -> list[str]:
     return sorted((name for name in found if DRAFT_ID.fullmatch(name)), reverse=True)
 
 
-def video_ids(run: results.Run) -> set[str]:
+def video_ids(run: Run) -> set[str]:
     """The ids of all videos of a version, also of those that could not be classified."""
     ids = {video.video_id for video in run.videos}
-    return ids | {entry.video_id for entry in run.failed if entry.video_id}
+    return ids | {entry.video_id for entry in (*run.failed, *run.unreadable) if entry.video_id}
 
 
-def is_outdated(version: results.Run, current: results.Run) -> bool:
+def is_outdated(version: Run, current: Run) -> bool:
     """Whether a version has other videos than the results have now."""
     return video_ids(version) != video_ids(current)
 
@@ -162,21 +166,11 @@ def promote(results_dir: Path, draft_id: str) -> str:
         raise LabError(
             "the videos have changed since this draft was made: edit and run it again, or delete it"
         )
-    promoted, before = read_version(folder), read_version(results_dir)
     saved_id = new_id(datetime.now(timezone.utc))
-    results.write_results(results_dir / FOLDER / saved_id, *before)
-    results.write_results(results_dir, *promoted)
+    results.copy_results(results_dir, results_dir / FOLDER / saved_id)
+    results.copy_results(folder, results_dir)
     shutil.rmtree(folder)
     return saved_id
-
-
-def read_version(folder: Path) -> tuple[dict[str, Any], Any]:
-    """All results of a folder by name, and its run, as plain JSON."""
-    names = [*results.RESULT_NAMES]
-    if (folder / f"{results.ALL_CLIPS}.json").exists():
-        names.append(results.ALL_CLIPS)
-    found = {name: results.read_result(folder, name) for name in names}
-    return found, read_plain(folder / results.RUN_FILE)
 
 
 def delete(results_dir: Path, draft_id: str) -> None:

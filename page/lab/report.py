@@ -13,7 +13,7 @@ from page.query import ViewQuery, matching_videos
 from page.summary import class_hues, run_summary
 from store.judged_run import JudgedRun
 from store.media import Media
-from store.results import VideoResult
+from store.records import VideoResult
 
 
 @dataclass(frozen=True)

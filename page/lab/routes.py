@@ -26,7 +26,7 @@ from page.security import csrf_token, require_token
 from platforms.connect import open_platform
 from platforms.errors import PlatformUnavailable
 from store.judged_run import JudgedRun
-from store.results import Run
+from store.records import Run
 
 RUNNING = "lab.running"
 
@@ -148,7 +148,7 @@ def side(judged_run: JudgedRun, current: Run) -> dict[str, Any]:
         "options": ", ".join(evidence_word(option) for option in found.request.options),
         "outdated": lab.is_outdated(found, current),
         "videos": counted(len(lab.video_ids(found)), "video"),
-        "left_out": [entry for entry in found.failed if entry.video_id],
+        "left_out": [entry for entry in (*found.failed, *found.unreadable) if entry.video_id],
     }
 
 

@@ -29,6 +29,7 @@ from page.lab.form import ClassRow, LabForm, edit, imported, read_form
 from store import results
 from store.judged_run import load_judged_run
 from store.media import Media
+from store.records import LeftOut, VideoDetails
 from tests.support.media import write_video
 from tests.support.pages import clip, found, write_run
 from twelvelabs_client import TwelveLabsClient
@@ -132,10 +133,26 @@ def test_videos_that_cannot_be_classified_are_left_out_by_name(
     write_run(tmp_path, tmp_path, {"a.mp4": [], "b.mp4": []}, failed=before)
     draft = lab.run_draft(tmp_path, platform, FORM.request())
     run = lab.load_version(tmp_path, draft).run
-    missing = [results.LeftOut(*entry) for entry in left_out]
-    assert run.failed == (results.LeftOut("tape.mp4", "broken"), *missing)
+    missing = [LeftOut(*entry) for entry in left_out]
+    assert run.failed == (LeftOut("tape.mp4", "broken"), *missing)
     assert len(run.videos) == run.counts["classified"] == 2 - len(left_out)
     assert lab.video_ids(run) == {"id0", "id1"}
+
+
+def test_a_video_whose_results_cannot_be_read_is_left_out_and_never_lost(tmp_path: Path) -> None:
+    write_run(tmp_path, tmp_path, {"a.mp4": [], "b.mp4": []}, durations={"a.mp4": 5, "b.mp4": 5})
+    path = tmp_path / "run.json"
+    run = json.loads(path.read_text())
+    run["details"]["id1"]["fps"] = -1
+    path.write_text(json.dumps(run))
+    broken = path.read_bytes()
+    draft = lab.run_draft(tmp_path, Platform("id0", "id1"), FORM.request())
+    found = lab.load_version(tmp_path, draft).run
+    reason = "run.json: details.id1.fps: expected a number >= 0.0"
+    assert found.failed == (LeftOut("b.mp4", reason, "id1"),)
+    assert [video.video_id for video in found.videos] == ["id0"]
+    saved = lab.promote(tmp_path, draft)
+    assert (tmp_path / "lab" / saved / "run.json").read_bytes() == broken
 
 
 @pytest.mark.parametrize(
@@ -291,7 +308,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pipeline_keeps_pictures_and_every_clip(indexed: Path) -> None:
     judged_run = load_judged_run(indexed / "results")
     (video,) = judged_run.run.videos
-    assert judged_run.run.details[video.video_id] == results.VideoDetails(5.0, 5.0)
+    assert judged_run.run.details[video.video_id] == VideoDetails(5.0, 5.0)
     assert judged_run.has_all_clips
     picture = Media(indexed / "results").picture(video.video_id, 2)
     assert picture

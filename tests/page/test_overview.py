@@ -15,9 +15,9 @@ from page import formatting, overview
 from page.links import ServedVideos
 from page.query import ViewQuery
 from page.summary import HUES
-from store import results
 from store.judged_run import JudgedRun
 from store.media import Media
+from store.records import LeftOut, Run, RunPlatform, VideoResult
 from tests.support.paths import ROOT
 
 STYLESHEET = ROOT / "static" / "page.css"
@@ -43,7 +43,7 @@ PETS = ClassScore(
 )
 HOME = ClassScore("Home", 80, 0.5, (clip(1, 2, 85, "a pet"), clip(1, 2, 70, "a sofa")), 85, 77.5)
 
-RUN = results.Run(
+RUN = Run(
     request=ClassifyRequest(
         (
             PromptClass("Pets", ("a dog", "a cat", "a pet", "fur")),
@@ -55,29 +55,29 @@ RUN = results.Run(
     ),
     index_id="64f0",
     index_name="mine",
-    platform=results.RunPlatform("Embedded engine", "http://127.0.0.1:1", True, {"visual": "net"}),
+    platform=RunPlatform("Embedded engine", "http://127.0.0.1:1", True, {"visual": "net"}),
     videos_dir=Path("classify"),
     counts={"videos": 4, "uploaded": 3, "already_indexed": 1},
-    refused=(results.LeftOut("notes.mp4", "not a video"),),
-    failed=(results.LeftOut("old/tape.avi", "broken"),),
+    refused=(LeftOut("notes.mp4", "not a video"),),
+    failed=(LeftOut("old/tape.avi", "broken"),),
     started_at="2026-01-02T03:04:05Z",
     finished_at="2026-01-02T03:05:17Z",
     elapsed_s=72.4,
     details={},
     videos=(
-        results.VideoResult("1", "none b.mp4", ()),
-        results.VideoResult("2", "none a.mp4", ()),
-        results.VideoResult("3", "home.mp4", (HOME,)),
-        results.VideoResult("4", "a/b/pets.mp4", (PETS, HOME)),
+        VideoResult("1", "none b.mp4", ()),
+        VideoResult("2", "none a.mp4", ()),
+        VideoResult("3", "home.mp4", (HOME,)),
+        VideoResult("4", "a/b/pets.mp4", (PETS, HOME)),
     ),
 )
 
 
-def view(run: results.Run = RUN) -> overview.PageView:
+def view(run: Run = RUN) -> overview.PageView:
     app = create_app({"RESULTS_DIR": "nowhere"})
     videos = ServedVideos(Path("nowhere"), Media(Path("nowhere")))
     with app.test_request_context():
-        return overview.page_view(JudgedRun(run, None), ViewQuery(run.request.thresholds), videos)
+        return overview.page_view(JudgedRun(run), ViewQuery(run.request.thresholds), videos)
 
 
 def test_videos_with_the_best_class_come_first_those_without_one_last() -> None:
@@ -109,6 +109,13 @@ def test_headline_classes_and_counts() -> None:
     )
 
 
+def test_videos_whose_results_cannot_be_read_are_left_out_with_the_repair() -> None:
+    lost = LeftOut("lost.mp4", "clips_data.json: data[0].classes: expected a list, got null", "9")
+    run = view(replace(RUN, unreadable=(lost,))).run
+    assert run.counts[-1] == (1, "unreadable")
+    assert run.left_out[-1] == ("lost.mp4", "Unreadable", f"{lost.reason}: run pipeline.py again")
+
+
 def test_facts_say_how_the_videos_were_judged() -> None:
     assert dict(view().run.facts) == {
         "Evidence": ("picture, speech (by exact words), text on screen",),
@@ -127,7 +134,7 @@ def test_facts_say_how_the_videos_were_judged() -> None:
 
 
 def test_hosted_platform_is_shown_with_its_address() -> None:
-    hosted = results.RunPlatform("Twelve Labs", "https://api.example/v1.2", False, {})
+    hosted = RunPlatform("Twelve Labs", "https://api.example/v1.2", False, {})
     facts = dict(view(replace(RUN, platform=hosted)).run.facts)
     assert facts["Platform"][0] == "Twelve Labs, https://api.example/v1.2"
     assert "Models" not in facts
@@ -135,7 +142,7 @@ def test_hosted_platform_is_shown_with_its_address() -> None:
 
 
 def test_scores_that_are_not_the_platforms_own_are_labelled() -> None:
-    derived = results.RunPlatform("T", "https://api.example/v1.3", False, {}, "self-rated")
+    derived = RunPlatform("T", "https://api.example/v1.3", False, {}, "self-rated")
     facts = dict(view(replace(RUN, platform=derived)).run.facts)
     assert facts["Scores"] == ("self-rated",)
 
@@ -289,7 +296,7 @@ def test_unknown_option_is_said_as_it_is() -> None:
     ],
 )
 def test_page_of_the_linked_video_is_shown(linked: str, asked: int, shown: int) -> None:
-    videos = [results.VideoResult(f"id{place}", f"{place:02}.mp4", ()) for place in range(25)]
+    videos = [VideoResult(f"id{place}", f"{place:02}.mp4", ()) for place in range(25)]
     query = ViewQuery(Thresholds(75, 65, 0.5), video_id=linked, page=asked)
     assert overview.PER_PAGE["video"] == 12
     assert overview.find_page(videos, query) == (shown, 3)

@@ -16,7 +16,7 @@ from page.query import (
     read_clip_query,
     read_view_query,
 )
-from store.results import VideoResult
+from store.records import VideoResult
 
 RUN = Thresholds()
 SEEN = Clip(0, 4, 90, "visual", "a dog")

@@ -13,7 +13,7 @@ from engine.media import MediaInfo
 from platforms.limits import ENGINE, HOSTED, Limits
 from steps.folder import STILL_CHANGING, VideoFile, find_videos
 from steps.preflight import check, check_all
-from store.results import LeftOut
+from store.records import LeftOut
 from tests.support.media import cut, write_video
 
 

@@ -6,7 +6,7 @@ import io
 
 from steps.console import Console
 from steps.report import print_counts, print_left_out, print_summary
-from store.results import LeftOut
+from store.records import LeftOut
 
 
 def test_the_summary_says_in_words_when_no_class_applies() -> None:

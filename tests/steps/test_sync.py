@@ -10,7 +10,7 @@ import pytest
 from core.types import Video
 from steps.folder import VideoFile
 from steps.sync import SyncPlan, compare, is_made_of
-from store.results import LeftOut
+from store.records import LeftOut
 
 DAY_NS = 24 * 3600 * 10**9
 TODAY = datetime(2026, 1, 2, tzinfo=timezone.utc)

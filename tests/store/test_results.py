@@ -1,4 +1,4 @@
-"""Results folder: whole or not at all, equal in both forms, and nothing but plain data."""
+"""The results folder: written whole or not at all, and never what a reader would refuse."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import json
 import math
 import os
 import pickle
-import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from core.classes import PromptClass
 from core.classification import ClassScore, Clip
 from store import results
+from store.records import LeftOut, VideoDetails
+from store.safe_files import ResultsBroken, ResultsMissing, ResultsRefused
 
 RUN: dict[str, Any] = {
     "classes": [{"name": "Pets", "prompts": ["dog", "cat"]}],
@@ -85,7 +84,7 @@ def test_load_run_joins_both_answers_with_the_names(folder: Path) -> None:
     assert run.request.classes == (PromptClass("Pets", ("dog", "cat")),)
     assert run.request.thresholds.min_clip_score == 65
     assert run.platform.models == {"visual": "net"}
-    assert run.refused == (results.LeftOut("notes.mp4", "not a video"),)
+    assert run.refused == (LeftOut("notes.mp4", "not a video"),)
     first, second = run.videos
     assert (first.name, second.name, second.classes) == ("sub/é.mp4", "b.mp4", ())
     food, pets = first.classes
@@ -108,47 +107,6 @@ def test_the_pickles_alone_give_the_same_run(folder: Path) -> None:
     for name in results.RESULT_NAMES:
         (folder / f"{name}.json").unlink()
     assert results.load_run(folder) == from_json
-
-
-PLAIN = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=())),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=20,
-)
-
-
-def adjacent_surrogates(value: Any) -> bool:
-    """A high surrogate before a low one is one character in JSON."""
-    text = json.dumps(value)
-    return any(f"\\ud{high}" in text for high in "89ab")
-
-
-@given(data=PLAIN)
-def test_json_and_pickle_give_the_same(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
-    folder = tmp_path_factory.mktemp("results")
-    results.write_results(folder, {"any": data}, RUN)
-    from_json = results.read_result(folder, "any")
-    (folder / "any.json").unlink()
-    assert repr(results.read_result(folder, "any")) == repr(from_json)
-    if not adjacent_surrogates(data):
-        assert from_json == data
-
-
-def test_undecodable_file_name_survives(tmp_path: Path) -> None:
-    name = os.fsdecode(b"caf\xe9.mp4")
-    results.write_results(tmp_path, {"any": [name]}, RUN)
-    assert results.read_result(tmp_path, "any") == [name]
-
-
-@pytest.mark.parametrize("data", [math.nan, math.inf, {1, 2}, object(), b"bytes"])
-def test_what_json_cannot_say_is_not_written(tmp_path: Path, data: Any) -> None:
-    with pytest.raises((TypeError, ValueError)):
-        results.write_results(tmp_path, {"any": [data]}, RUN)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_failure_while_writing_leaves_the_previous_results(
@@ -205,162 +163,299 @@ def test_fingerprint_changes_with_any_file(folder: Path) -> None:
 def test_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     (folder / name).with_suffix(".pickle").unlink(missing_ok=True)
-    with pytest.raises(results.ResultsMissing, match=name) as caught:
+    with pytest.raises(ResultsMissing, match=name) as caught:
         results.load_run(folder)
     assert caught.value.path.name == name
     assert "pipeline.py" in str(caught.value)
 
 
-BROKEN = [
-    ("run", [], "it must be an object"),
-    ("run", {}, '"thresholds" is missing'),
-    ("run", {**RUN, "classes": {}}, '"classes" must be a list'),
-    ("run", {**RUN, "classes": [{"name": "a", "prompts": ["b", 1]}]}, r"prompts\[1\]: .* string"),
-    ("run", {**RUN, "options": "visual"}, '"options" must be a list'),
-    ("run", {**RUN, "thresholds": {}}, '"min_video_score" is missing'),
-    ("run", {**RUN, "thresholds": {**RUN["thresholds"], "min_duration_ratio": 2}}, "from 0 to 1"),
-    ("run", {**RUN, "platform": {**RUN["platform"], "embedded": 1}}, "true or false"),
-    ("run", {**RUN, "platform": {**RUN["platform"], "models": []}}, '"models" must be an object'),
-    ("run", {**RUN, "counts": {"videos": -1}}, '"videos" must be a number at least 0'),
-    ("run", {**RUN, "failed": [{"video_name": "a"}]}, r'failed\[0\]: "reason" is missing'),
-    ("run", {**RUN, "elapsed_s": True}, '"elapsed_s" must be a number'),
-    ("video_id_name_list", {}, "must be a list"),
-    ("video_id_name_list", [NAMES[0], NAMES[0]], "twice"),
-    ("video_id_name_list", [{"video_id": 7, "video_name": "a"}], '"video_id" must be a string'),
-    ("video_id_name_list", NAMES[1:], "video_id 'a1' is not in video_id_name_list"),
-    ("duration_data", {"data": None}, '"data" must be a list'),
-    ("duration_data", {"data": [None]}, r"data\[0\]: it must be an object"),
-    ("duration_data", {"data": [{"video_id": "a1"}]}, r'data\[0\]: "classes" is missing'),
-    ("clips_data", {"data": [{"video_id": "a1", "classes": [None]}]}, r"classes\[0\]: it must"),
+BROKEN_FILES = [
+    ("run", [], "expected an object, got a list"),
+    ("run", {}, '"classes" is missing'),
+    ("run", {**RUN, "classes": {}}, "classes: expected a list, got an object"),
+    (
+        "run",
+        {**RUN, "classes": [{"name": "a", "prompts": ["b", 1]}]},
+        "classes[0].prompts[1]: expected a string, got a number",
+    ),
+    ("run", {**RUN, "options": "visual"}, "options: expected a list, got a string"),
+    ("run", {**RUN, "thresholds": {}}, 'thresholds: "min_video_score" is missing'),
+    (
+        "run",
+        {**RUN, "thresholds": {**RUN["thresholds"], "min_duration_ratio": 2}},
+        "thresholds.min_duration_ratio: expected a number <= 1.0",
+    ),
+    (
+        "run",
+        {**RUN, "platform": {**RUN["platform"], "embedded": 1}},
+        "platform.embedded: expected a boolean, got a number",
+    ),
+    (
+        "run",
+        {**RUN, "platform": {**RUN["platform"], "models": []}},
+        "platform.models: expected an object, got a list",
+    ),
+    ("run", {**RUN, "counts": {"videos": -1}}, "counts[...]: expected a number >= 0.0"),
+    ("run", {**RUN, "failed": [{"video_name": "a"}]}, 'failed[0]: "reason" is missing'),
+    ("run", {**RUN, "elapsed_s": True}, "elapsed_s: expected a number, got a boolean"),
+    ("run", {**RUN, "details": []}, "details: expected an object, got a list"),
+    ("video_id_name_list", {}, "expected a list, got an object"),
+    ("duration_data", {"data": None}, "data: expected a list, got null"),
+    ("clips_data", [], "expected an object, got a list"),
+    ("all_clips", {}, '"data" is missing'),
+]
+# The file, its content, what is told of which video, and the videos that can be shown all the same.
+BROKEN_ENTRIES: list[tuple[str, Any, str, tuple[str, str], list[str]]] = [
+    (
+        "video_id_name_list",
+        [NAMES[0], *NAMES],
+        "video_id 'a1' is there twice",
+        ("sub/é.mp4", "a1"),
+        ["b2"],
+    ),
+    (
+        "video_id_name_list",
+        [*NAMES, {"video_id": 7, "video_name": "c.mp4"}],
+        "[2].video_id: expected a string, got a number",
+        ("c.mp4", ""),
+        ["a1", "b2"],
+    ),
+    (
+        "video_id_name_list",
+        [NAMES[0], {"video_id": "b2"}],
+        '[1]: "video_name" is missing',
+        ("b2", "b2"),
+        ["a1"],
+    ),
+    (
+        "duration_data",
+        {"data": [None, *DURATION["data"]]},
+        "data[0]: expected an object, got null",
+        ("unknown video", ""),
+        ["a1", "b2"],
+    ),
+    (
+        "duration_data",
+        {"data": [{"video_id": "a1"}]},
+        'data[0]: "classes" is missing',
+        ("sub/é.mp4", "a1"),
+        ["b2"],
+    ),
+    (
+        "clips_data",
+        {"data": [{"video_id": "a1", "classes": [None]}]},
+        "data[0].classes[0]: expected an object, got null",
+        ("sub/é.mp4", "a1"),
+        ["b2"],
+    ),
+    (
+        "clips_data",
+        {"data": [{"video_id": ["b2"], "classes": []}, *CLIPS["data"]]},
+        "data[0].video_id: expected a string, got a list",
+        ("unknown video", ""),
+        ["a1", "b2"],
+    ),
+    (
+        "clips_data",
+        {"data": [{"video_id": "c3", "classes": []}, *CLIPS["data"]]},
+        "video_id 'c3' is not in video_id_name_list.json",
+        ("c3", "c3"),
+        ["a1", "b2"],
+    ),
+    (
+        "run",
+        {**RUN, "details": {"b2": {"fps": 25}}},
+        'details.b2: "duration_s" is missing',
+        ("b.mp4", "b2"),
+        ["a1"],
+    ),
+    (
+        "run",
+        {**RUN, "details": {"a1": {"duration_s": 9, "fps": -1}}},
+        "details.a1.fps: expected a number >= 0.0",
+        ("sub/é.mp4", "a1"),
+        ["b2"],
+    ),
+    ("all_clips", CLIPS, "video_id 'a1' is not in run.json", ("sub/é.mp4", "a1"), ["b2"]),
 ]
 BROKEN_CLIPS = [
-    ({}, '"start" is missing'),
-    ({**CLIP, "start": "0"}, '"start" must be a number at least 0'),
-    ({**CLIP, "start": -1}, '"start" must be a number at least 0'),
-    ({**CLIP, "end": 10**400}, '"end" must be a number'),
-    ({**CLIP, "start": 5}, '"end" must not be before "start"'),
-    ({**CLIP, "score": 100.5}, '"score" must be a number from 0 to 100'),
-    ({**CLIP, "prompt": None}, '"prompt" must be a string'),
-    ({**CLIP, "option": ["visual"]}, '"option" must be a string'),
+    ({}, 'classes[0].clips[1]: "start" is missing'),
+    ({**CLIP, "start": "0"}, "classes[0].clips[1].start: expected a number, got a string"),
+    ({**CLIP, "start": -1}, "classes[0].clips[1].start: expected a number >= 0.0"),
+    ({**CLIP, "end": 10**400}, "classes[0].clips[1].end: number out of range"),
+    ({**CLIP, "start": 5}, 'classes[0]: clips[1]: "end" must not be before "start"'),
+    ({**CLIP, "score": 100.5}, "classes[0].clips[1].score: expected a number <= 100.0"),
+    ({**CLIP, "prompt": None}, "classes[0].clips[1].prompt: expected a string, got null"),
+    ({**CLIP, "option": ["visual"]}, "classes[0].clips[1].option: expected a string, got a list"),
 ]
 
 
-@pytest.mark.parametrize(("name", "data", "rule"), BROKEN)
-def test_broken_rule_is_named_with_its_file(folder: Path, name: str, data: Any, rule: str) -> None:
-    (folder / f"{name}.json").write_text(json.dumps(data))
-    with pytest.raises(results.ResultsBroken, match=rule) as caught:
+def with_clip(broken: Any) -> dict[str, Any]:
+    """An answer about both videos; the second clip of the second one is broken."""
+    answer = copy.deepcopy(CLIPS)
+    other = copy.deepcopy(CLIPS["data"][0])
+    other["video_id"] = "b2"
+    other["classes"][0]["clips"][1] = broken
+    answer["data"].append(other)
+    return answer
+
+
+@pytest.mark.parametrize(("name", "data", "rule"), BROKEN_FILES)
+def test_file_of_no_use_is_named_with_the_rule_and_the_repair(
+    folder: Path, name: str, data: Any, rule: str
+) -> None:
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(ResultsBroken) as caught:
         results.load_run(folder)
-    assert isinstance(caught.value.path, Path)
+    assert caught.value.path == path
+    assert str(caught.value) == f"{path}: {rule}: run pipeline.py again"
+
+
+@pytest.mark.parametrize("form", ["json", "pickle"])
+@pytest.mark.parametrize(("name", "data", "rule", "video", "readable"), BROKEN_ENTRIES)
+def test_broken_entry_is_told_beside_the_good_ones(
+    folder: Path,
+    form: str,
+    name: str,
+    data: Any,
+    rule: str,
+    video: tuple[str, str],
+    readable: list[str],
+) -> None:
+    path = folder / f"{name}.json"
+    if form == "pickle" and name != "run":
+        path.unlink(missing_ok=True)
+        path = path.with_suffix(".pickle")
+    text = json.dumps(data)
+    path.write_bytes(text.encode() if path.suffix == ".json" else pickle.dumps(json.loads(text)))
+    run = results.load_run(folder)
+    assert run.unreadable == (LeftOut(video[0], f"{path.name}: {rule}", video[1]),)
+    assert [each.video_id for each in run.videos] == readable
+    if "a1" in readable:
+        assert {found.name for found in run.videos[0].classes} == {"Pets", "Food"}
+
+
+def test_a_video_that_is_not_listed_is_told_once(folder: Path) -> None:
+    (folder / "video_id_name_list.json").write_text(json.dumps(NAMES[1:]))
+    run = results.load_run(folder)
+    reason = "duration_data.json: video_id 'a1' is not in video_id_name_list.json"
+    assert run.unreadable == (LeftOut("a1", reason, "a1"),)
+    assert [each.video_id for each in run.videos] == ["b2"]
 
 
 @pytest.mark.parametrize(("broken", "rule"), BROKEN_CLIPS)
 def test_broken_clip_is_found_by_its_place(folder: Path, broken: Any, rule: str) -> None:
-    answer = copy.deepcopy(CLIPS)
-    answer["data"][0]["classes"][0]["clips"][1] = broken
-    (folder / "clips_data.json").write_text(json.dumps(answer))
-    with pytest.raises(results.ResultsBroken, match=rule) as caught:
-        results.load_run(folder)
-    assert "clips_data.json: data[0]: classes[0]: clips[1]: " in str(caught.value)
+    (folder / "clips_data.json").write_text(json.dumps(with_clip(broken)))
+    run = results.load_run(folder)
+    assert run.unreadable == (LeftOut("b.mp4", f"clips_data.json: data[1].{rule}", "b2"),)
+    (video,) = run.videos
+    assert (video.video_id, len(video.classes[1].clips)) == ("a1", 2)
+
+
+@pytest.mark.parametrize(("name", "data", "rule"), BROKEN_FILES)
+def test_what_would_not_be_read_is_not_written(
+    folder: Path, name: str, data: Any, rule: str
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    run, answers = (data, ALL) if name == "run" else (RUN, {**ALL, name: data})
+    with pytest.raises(ResultsRefused) as caught:
+        results.write_results(folder, answers, run)
+    told = f"{folder / name}.json: {rule}: nothing was written, and earlier results are kept"
+    assert str(caught.value) == told
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"{", b"\xff\xfe\x00", b"[" * 200_000, b"9" * 5_000, '{"data": [}'.encode("utf-16")],
-    ids=["empty", "cut", "not text", "too deep", "too long a number", "utf-16 and broken"],
+    ("name", "data", "rule"),
+    [
+        *(row[:3] for row in BROKEN_ENTRIES),
+        *(("clips_data", with_clip(broken), f"data[1].{rule}") for broken, rule in BROKEN_CLIPS),
+        (
+            "clips_data",
+            with_clip({**CLIP, "end": math.nan}),
+            "data[1].classes[0].clips[1].end: expected a finite number",
+        ),
+    ],
 )
-def test_broken_json(folder: Path, content: bytes) -> None:
-    (folder / "clips_data.json").write_bytes(content)
-    with pytest.raises(results.ResultsBroken, match=r"clips_data\.json: it is not valid JSON"):
-        results.load_run(folder)
+def test_an_entry_that_would_not_be_read_is_not_written(
+    folder: Path, name: str, data: Any, rule: str
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    run, answers = (data, ALL) if name == "run" else (RUN, {**ALL, name: data})
+    with pytest.raises(ResultsRefused) as caught:
+        results.write_results(folder, answers, run)
+    assert f"{name}.json: {rule}: nothing was written" in str(caught.value)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_not_a_number_in_json_is_refused(folder: Path) -> None:
-    text = (folder / "duration_data.json").read_text().replace("91.5", "NaN")
-    (folder / "duration_data.json").write_text(text)
-    with pytest.raises(results.ResultsBroken, match=r'"score" must be a number'):
-        results.load_run(folder)
+def test_results_of_an_early_version_are_read(folder: Path) -> None:
+    run = results.load_run(folder)
+    assert (run.details, run.platform.scores, run.all_clips) == ({}, "", None)
+    newer = {
+        **RUN,
+        "details": {"a1": {"duration_s": 9, "fps": 25.0}},
+        "counts": {"videos": 2.0},
+        "note": None,
+    }
+    answer = copy.deepcopy(CLIPS)
+    answer["data"][0]["classes"][0]["detailed_scores"] = None
+    results.write_results(folder, {**ALL, "clips_data": answer, "all_clips": CLIPS}, newer)
+    run = results.load_run(folder)
+    assert run.details == {"a1": VideoDetails(9.0, 25.0)}
+    assert run.counts == {"videos": 2}
+    assert run.all_clips is not None
+    assert run.all_clips["a1"] == run.videos[0].classes[1:]
+
+
+def test_half_characters_are_read_wherever_they_stand(folder: Path) -> None:
+    half = os.fsdecode(b"caf\xe9")
+    run = {
+        **RUN,
+        "videos_dir": half,
+        "refused": [{"video_name": half, "reason": half}],
+        "details": {half: {"duration_s": 9, "fps": 25, "damage": half}},
+    }
+    names = [{"video_id": half, "video_name": f"{half}.mp4"}]
+    data = {"data": [{**CLIPS["data"][0], "video_id": half}]}
+    answers = {"video_id_name_list": names, "duration_data": data, "clips_data": data}
+    results.write_results(folder, {**answers, "all_clips": data}, run)
+    for name in ("json", *answers):
+        (folder / f"{name}.json").unlink(missing_ok=True)
+        found = results.load_run(folder)
+        assert found.videos[0].name == f"{half}.mp4"
+        assert (found.videos_dir, found.refused) == (Path(half), (LeftOut(half, half),))
+        assert found.details[half].damage == half
+        assert found.unreadable == ()
+
+
+def test_results_are_copied_as_they_are(folder: Path, tmp_path: Path) -> None:
+    (folder / "clips_data.json").write_text(json.dumps(with_clip({})))
+    (folder / "duration_data.json").unlink()
+    (folder / "notes.txt").touch()
+    target = tmp_path / "copy"
+    results.write_results(target, {**ALL, "all_clips": {"data": []}}, RUN)
+    results.copy_results(folder, target)
+    ours = {path for path in folder.iterdir() if path.is_file() and path.name != "notes.txt"}
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == {
+        path.name: path.read_bytes() for path in ours
+    }
+    assert results.load_run(target) == results.load_run(folder)
+
+
+def test_what_killed_runs_left_is_swept(folder: Path) -> None:
+    orphan = folder / ".run.json.0123abcd.part"
+    orphan.touch()
+    os.utime(orphan, (0, 0))
+    results.write_results(folder, ALL, RUN)
+    assert not orphan.exists()
 
 
 def test_folder_in_the_place_of_a_file(folder: Path) -> None:
     (folder / "run.json").unlink()
     (folder / "run.json").mkdir()
-    with pytest.raises(results.ResultsBroken, match="it cannot be read"):
+    with pytest.raises(ResultsBroken, match="it cannot be read"):
         results.load_run(folder)
-
-
-class Runs:
-    """A pickle that runs a command when it is read by the usual unpickler."""
-
-    def __init__(self, command: str) -> None:
-        self.command = command
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (self.command,)
-
-
-SHARED: list[Any] = []
-CYCLE: list[Any] = []
-CYCLE.append(CYCLE)
-LAUGHS: list[Any] = ["ha"]
-for _ in range(40):
-    LAUGHS = [LAUGHS, LAUGHS]
-
-HOSTILE = {
-    "class": pickle.dumps(Clip(0, 1, 2, "visual", "dog")),
-    "path": pickle.dumps(Path("x")),
-    "builtin": pickle.dumps(len),
-    "tuple": pickle.dumps((1, 2)),
-    "set": pickle.dumps({1}),
-    "bytes": pickle.dumps(b"x"),
-    "bytearray": pickle.dumps(bytearray(4), protocol=5),
-    "text protocol": pickle.dumps(["a"], protocol=0),
-    "stack global": b"\x80\x04\x8c\x02os\x8c\x06system\x93.",
-    "extension": b"\x80\x02\x82\x01.",
-    "persistent id": b"\x80\x02X\x01\x00\x00\x00aQ.",
-    "shared list": pickle.dumps([SHARED, SHARED]),
-    "shared dictionary": pickle.dumps([d := {"a": 1}, d]),
-    "cycle": pickle.dumps(CYCLE),
-    "billion laughs": pickle.dumps(LAUGHS),
-    "memo place stored again": (
-        b"\x80\x04X\x01\x00\x00\x00aq\x00X\x01\x00\x00\x00aq\x00" + b"]\x94h\x01a."
-    ),
-    "far memo place": b"\x80\x02]r" + struct.pack("<I", 2**32 - 1) + b".",
-    "promised gigabytes": b"\x80\x04\x8d" + struct.pack("<Q", 2**40) + b"x.",
-    "promised frame": b"\x80\x04\x95" + struct.pack("<Q", 2**62) + b"].",
-    "list as a key": b"\x80\x02}]K\x01s.",
-    "nothing on the stack": b"\x80\x02.",
-    "items into a string": b"\x80\x02X\x01\x00\x00\x00aK\x01K\x02s.",
-    "newer protocol": b"\x80\x63].",
-    "cut": pickle.dumps({"data": [1, 2, 3]})[:-4],
-    "empty": b"",
-    "text": b'{"data": []}',
-}
-
-
-@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
-def test_unpickler_refuses_all_but_plain_data(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "any.pickle").write_bytes(content)
-    with pytest.raises(results.ResultsBroken, match=r"any\.pickle: it is not a pickle of plain"):
-        results.read_result(tmp_path, "any")
-
-
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_hostile_pickle_is_not_run(tmp_path: Path, protocol: int) -> None:
-    mark = tmp_path / "ran"
-    hostile = pickle.dumps({"data": [Runs(f"touch '{mark}'")]}, protocol=protocol)
-    (tmp_path / "any.pickle").write_bytes(hostile)
-    with pytest.raises(results.ResultsBroken):
-        results.read_result(tmp_path, "any")
-    assert not mark.exists()
-    pickle.loads(hostile)
-    assert mark.exists(), "the pickle is really hostile"
-
-
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_pickles_of_other_programs_are_read(tmp_path: Path, protocol: int) -> None:
-    data = {"data": [{"name": "é", "n": [1, -2, 70_000, 2**80, 0.5, None]}, {"name": "é"}]}
-    (tmp_path / "any.pickle").write_bytes(pickle.dumps(data, protocol=protocol))
-    assert results.read_result(tmp_path, "any") == data
 
 
 def test_json_is_preferred_to_the_pickle(folder: Path) -> None:
