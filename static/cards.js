@@ -6,7 +6,9 @@ import { enhanceTimelines } from "./timeline.js";
 
 /** Makes what is new in a part of the page work; what works already stays as it is. */
 export function enhance(root) {
-  for (const clip of root.querySelectorAll("a.clip:not([role])")) clip.setAttribute("role", "button");
+  for (const clip of root.querySelectorAll("a.clip:not([role])")) {
+    clip.setAttribute("role", "button");
+  }
   for (const video of root.querySelectorAll(".screen video:not([data-seen])")) enhancePlayer(video);
   for (const actions of root.querySelectorAll(".actions:not(:has(.loop))")) addLoopButton(actions);
   enhanceTimelines(root);
@@ -34,10 +36,11 @@ function addLoopButton(actions) {
 }
 
 function playClip(event) {
+  // With a modifier the link opens in another tab, as links do.
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   const clip = event.target.closest("a.clip");
   const video = clip && document.getElementById(clip.dataset.player);
-  // With a modifier the link opens in another tab, as links do.
-  if (!video || video.hidden || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  if (!video || video.hidden) return;
   event.preventDefault();
   video.scrollIntoView({ block: "nearest" });
   loopOver(video, Number(clip.dataset.start), Number(clip.dataset.end));

@@ -1,7 +1,8 @@
-// Keyboard shortcuts of the whole page; they rest where somebody types or a control uses keys itself.
+// Keyboard shortcuts of the whole page; they rest where somebody types.
 import { playNext, playPrevious } from "./clips.js";
 import { moveBy, toggle } from "./player.js";
 
+// What uses keys itself.
 const OWN_KEYS = "input, select, textarea, video, [contenteditable], dialog[open] *";
 
 let lastUsed = null;
@@ -15,7 +16,7 @@ function focusedCard() {
   return document.activeElement.closest("article.card");
 }
 
-/** The card that shortcuts act on: the focused one, else the one used last, else the first in view. */
+/** The card for shortcuts: the focused one, else the one used last, else the first in view. */
 function currentCard() {
   if (focusedCard()) return focusedCard();
   if (lastUsed?.isConnected) return lastUsed.closest("article");
@@ -23,7 +24,7 @@ function currentCard() {
   return cards.find((card) => card.getBoundingClientRect().bottom > 80) ?? null;
 }
 
-/** Moves the focus to the card after (1) or before (-1) the focused one; without one, to the current. */
+/** Moves the focus to the next (1) or previous (-1) card; from none, to the current one. */
 function focusCard(direction) {
   const cards = [...document.querySelectorAll("article.card")];
   const current = cards.indexOf(currentCard());

@@ -1,4 +1,4 @@
-// Swaps what the page shows for what a newly fetched page shows; players of videos that stay play on.
+// Swaps what is shown for what a fetched page shows; players of videos that stay play on.
 
 /** Gives a card the content of a fresh one, but keeps its player. */
 function swapCard(card, fresh) {

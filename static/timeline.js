@@ -1,4 +1,4 @@
-// The lanes under a player: clicks and arrow keys seek, a playhead follows, a hint describes a clip.
+// The lanes under a player: clicks and keys seek, a playhead follows, a hint describes a clip.
 import { playFrom, seek } from "./player.js";
 
 const STEP_S = 5;
@@ -98,6 +98,10 @@ function onKey(event) {
   showTime(video);
 }
 
+function hideHint() {
+  document.getElementById("hint").hidden = true;
+}
+
 function showHint(event) {
   const hint = document.getElementById("hint");
   const clip = event.target.closest(".lane a");
@@ -126,5 +130,5 @@ export function listenToTimelines() {
   document.addEventListener("click", onClick);
   document.addEventListener("keydown", onKey, true);
   document.addEventListener("pointerover", showHint);
-  document.addEventListener("scroll", () => { document.getElementById("hint").hidden = true; }, true);
+  document.addEventListener("scroll", hideHint, true);
 }

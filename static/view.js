@@ -7,6 +7,8 @@ import { swapPage } from "./swap.js";
 
 const TYPING_PAUSE_MS = 60;
 
+const VIEW_LINKS = "#chips a, #groups a, .summary a, .heat a, .tile, .group > p a";
+
 let shownQuery = window.location.search;
 let pendingFetch = null;
 let timer = 0;
@@ -19,7 +21,7 @@ function replaceAddress(address) {
   window.history.replaceState(null, "", address);
 }
 
-/** Shows the page at an address in place of this one; `record` puts the address into the history. */
+/** Shows the page at an address in place of this one; `record` adds it to the history. */
 async function show(address, record) {
   pendingFetch?.abort();
   const abort = new AbortController();
@@ -90,7 +92,7 @@ export function listenToView() {
   });
   form.addEventListener("input", () => showForm(TYPING_PAUSE_MS, replaceAddress));
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("#chips a, #groups a, .summary a, .heat a, .tile, .group > p a");
+    const link = event.target.closest(VIEW_LINKS);
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     show(link.href, pushAddress).then(goToLinkedVideo);

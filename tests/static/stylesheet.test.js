@@ -1,7 +1,8 @@
 import { equal } from "./made_up.js";
 
 function backgroundOf(level) {
-  document.body.innerHTML = `<table class="heat"><tr><td class="hue-0 heat-${level}">50</td></tr></table>`;
+  const cell = `<td class="hue-0 heat-${level}">50</td>`;
+  document.body.innerHTML = `<table class="heat"><tr>${cell}</tr></table>`;
   return getComputedStyle(document.querySelector("td")).backgroundColor;
 }
 

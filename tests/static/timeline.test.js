@@ -57,7 +57,8 @@ export function keysSeekOnAFocusedTimeline() {
   const video = addListeningCard({ time: 10 });
   const timeline = document.querySelector(".timeline");
   const times = {
-    ArrowRight: 15, ArrowUp: 20, ArrowLeft: 15, ArrowDown: 10, PageUp: 18, PageDown: 10, End: 80, Home: 0,
+    ArrowRight: 15, ArrowUp: 20, ArrowLeft: 15, ArrowDown: 10,
+    PageUp: 18, PageDown: 10, End: 80, Home: 0,
   };
   for (const [key, time] of Object.entries(times)) {
     equal([press(key, timeline).defaultPrevented, key, video.currentTime], [true, key, time]);
