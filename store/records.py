@@ -1,4 +1,4 @@
-"""What a results folder holds, as values; annotations say what a field may be."""
+"""The contents of a results folder as records; annotations say which values are valid."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from core.types import ClassifyRequest
 
 @dataclass(frozen=True)
 class RunPlatform:
-    """What classified the videos; `models` is kind of evidence to model name.
+    """The platform that classified the videos; `models` names the model for each kind of evidence.
 
-    `scores` says how scores are made, "" where they are the platform's own.
+    `scores` says how scores are made, "" if they are the platform's own.
     """
 
     name: str
@@ -26,7 +26,7 @@ class RunPlatform:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A video without results, and why; `video_id` is "" where no index held it."""
+    """A video without results, and why; `video_id` is "" if it is in no index."""
 
     video_name: str
     reason: str
@@ -35,9 +35,9 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class VideoDetails:
-    """What the platform knows of a video file; `fps` is 0 where it does not know the frame rate.
+    """What the platform knows of a video file; `fps` is 0 if it does not know the frame rate.
 
-    `damage` says what of the file could not be used, in words that follow its name.
+    `damage` says how the file is damaged, in words that can follow its name, "" if it is not.
     """
 
     duration_s: Seconds
@@ -47,7 +47,7 @@ class VideoDetails:
 
 @dataclass(frozen=True)
 class VideoResult:
-    """One classified video; `classes` are those that apply, best first, and may be none.
+    """One classified video; `classes` are those that apply, best first, if any.
 
     `name` is the path relative to the videos folder, with "/" on every system.
     """
@@ -59,11 +59,11 @@ class VideoResult:
 
 @dataclass(frozen=True)
 class Run:
-    """A results folder as one value: what was asked, how the run went, and every video.
+    """A results folder as one record: the request, how the run went, and every video.
 
-    `details` are by video id; results of an earlier version have none. `all_clips` holds every
-    class of every video with every clip, by video id, whether the class applies or not; None where
-    the results do not keep them. `unreadable` are videos whose entries in the files break a rule.
+    `details` are by video id; results of earlier versions have none. `all_clips` has all classes of
+    each video with all clips, by video id, whether they apply or not; None if the results lack
+    them. `unreadable` are videos with an invalid entry in a file.
     """
 
     request: ClassifyRequest

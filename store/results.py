@@ -1,6 +1,6 @@
-"""The results folder: written whole or not at all, and held to the same rules by writer and reader.
+"""The results folder: written whole or not at all, and checked by the same types when it is read.
 
-`video_id_name_list`, `duration_data`, `clips_data` and `all_clips` are kept as `.json` and
+`video_id_name_list`, `duration_data`, `clips_data` and `all_clips` are stored as `.json` and
 `.pickle` with equal content; `run.json` says how they were made. The errors are those of
 `store.safe_files`.
 """
@@ -37,7 +37,7 @@ RUN = "run"
 NAMES = "video_id_name_list"
 CLASSIFIED = ("duration_data", "clips_data")
 RESULT_NAMES = (NAMES, *CLASSIFIED)
-ALL_CLIPS = "all_clips"  # not there in results of an early version
+ALL_CLIPS = "all_clips"  # results of early versions lack it
 RUN_FILE = f"{RUN}.json"
 
 
@@ -45,11 +45,11 @@ RUN_FILE = f"{RUN}.json"
 
 
 def write_results(folder: Path, results: Mapping[str, Any], run: Any) -> None:
-    """Write every result in both forms and `run.json`.
+    """Write every result as JSON and as a pickle, and `run.json`.
 
-    `results` are plain data by name, RESULT_NAMES at least. No file of the previous run is touched
-    before all new ones are on the disk, so a failure leaves the previous results whole. `run.json`
-    is replaced last. Raises ResultsRefused for what `load_run` would not read.
+    `results` are plain data by name, with all of RESULT_NAMES. No file of the previous run is
+    touched before all new ones are on the disk, so a failure leaves the previous results whole.
+    `run.json` is replaced last. Raises ResultsRefused for what `load_run` would not read.
     """
     contents: dict[Path, bytes] = {}
     for name, data in results.items():
@@ -63,7 +63,7 @@ def write_results(folder: Path, results: Mapping[str, Any], run: Any) -> None:
 
 
 def copy_results(source: Path, target: Path) -> None:
-    """Replace the results in one folder by those in another, as they are."""
+    """Replace the results in `target` with those in `source`, unchecked."""
     paths = [path for path in _result_paths(source) if path.exists()]
     _replace_all(target, {target / path.name: path.read_bytes() for path in paths})
 
@@ -77,7 +77,7 @@ def _replace_all(folder: Path, contents: Mapping[Path, bytes]) -> None:
 
 
 def _result_paths(folder: Path) -> list[Path]:
-    """Every file that results may have, `run.json` last."""
+    """Every file that results can have, `run.json` last."""
     names = (*RESULT_NAMES, ALL_CLIPS)
     both = [folder / f"{name}.{form}" for name in names for form in ("json", "pickle")]
     return [*both, folder / RUN_FILE]
@@ -96,7 +96,7 @@ def _require_readable(files: Mapping[str, StoredFile]) -> None:
 
 
 def read_result(folder: Path, name: str) -> Any:
-    """Read `name.json`, or `name.pickle` where only that is there, unchecked.
+    """Read `name.json`, or `name.pickle` if there is no JSON file, unchecked.
 
     Raises ResultsMissing or ResultsBroken.
     """
@@ -104,7 +104,7 @@ def read_result(folder: Path, name: str) -> Any:
 
 
 def fingerprint(folder: Path) -> tuple[tuple[str | int, ...], ...]:
-    """Name, inode, time of change and size of each results file: differs when one is replaced."""
+    """Name, inode, modification time and size of each results file: changes with any of them."""
     found = []
     names = (*RESULT_NAMES, ALL_CLIPS)
     for path in (folder / RUN_FILE, *(_result_path(folder, name) for name in names)):
@@ -119,8 +119,8 @@ def fingerprint(folder: Path) -> tuple[tuple[str | int, ...], ...]:
 def load_run(folder: Path) -> Run:
     """Read a whole results folder.
 
-    A video whose entry in some file breaks a rule is set aside as unreadable. Raises
-    ResultsMissing, or ResultsBroken where a file as a whole is of no use.
+    A video with an invalid entry in any file is listed as unreadable, and the others are read.
+    Raises ResultsMissing, or ResultsBroken if a whole file is of no use.
     """
     paths = {RUN: folder / RUN_FILE} | {name: _result_path(folder, name) for name in RESULT_NAMES}
     all_clips = _result_path(folder, ALL_CLIPS)
@@ -134,8 +134,8 @@ def _result_path(folder: Path, name: str) -> Path:
     return as_pickle if as_pickle.exists() and not as_json.exists() else as_json
 
 
-# The shapes of the files. Unknown fields are ignored; those with a default are not there in results
-# of an earlier version.
+# The shapes of the files. Unknown fields are ignored; fields with a default are missing in results
+# of earlier versions.
 
 
 class _NameEntry(Struct):
@@ -161,7 +161,7 @@ class _ClassEntry(Struct):
                 raise ValueError(f'clips[{at}]: "end" must not be before "start"')
 
     def class_score(self) -> ClassScore:
-        """The class with its scores; those of its clips are worked out where they are not given."""
+        """The class; if the platform gave no detailed scores, they come from the clips."""
         given = self.detailed_scores or _DetailedScores()
         scores = [clip.score for clip in self.clips]
         best, mean = given.max_score, given.avg_score
@@ -177,11 +177,11 @@ class _VideoEntry(Struct):
     classes: tuple[_ClassEntry, ...]
 
 
-class _Answer(Struct):
+class _Response(Struct):
     data: list[_VideoEntry]
 
 
-class _UncheckedAnswer(Struct):
+class _UncheckedResponse(Struct):
     data: list[Any]
 
 
@@ -218,7 +218,7 @@ class _RunFile(Struct):
 
 @dataclass(frozen=True)
 class _Entries(Generic[T]):
-    """What a file says of each video, by id, and the entries that break a rule."""
+    """The valid entries of a file, by video id, and the invalid ones."""
 
     good: dict[str, T]
     broken: list[LeftOut]
@@ -229,63 +229,63 @@ _Rule = Callable[[_VideoEntry], str]  # which rule an entry breaks, or ""
 
 
 def _run_of(files: Mapping[str, StoredFile]) -> Run:
-    about = files[RUN].decode(_RunFile)
+    run_file = files[RUN].decode(_RunFile)
     names = _names(files[NAMES])
-    details = _details(files[RUN], about.details)
+    details = _details(files[RUN], run_file.details)
     rules = dict.fromkeys(CLASSIFIED, _listed_in(files[NAMES], names))
-    rules[ALL_CLIPS] = _described_by(about, details)
-    answers = {name: _classes(files[name], rule) for name, rule in rules.items() if name in files}
+    rules[ALL_CLIPS] = _described_by(run_file, details)
+    responses = {name: _classes(files[name], rule) for name, rule in rules.items() if name in files}
     broken = [*names.broken, *details.broken]
-    broken += (entry for answer in answers.values() for entry in answer.broken)
+    broken += (entry for response in responses.values() for entry in response.broken)
     unreadable = _once_each(broken, names.good)
     readable = names.good.keys() - {entry.video_id for entry in unreadable}
     return replace(
-        _described(about),
+        _described(run_file),
         details=details.good,
         videos=tuple(
-            VideoResult(video_id, name, _merged(video_id, (answers[each] for each in CLASSIFIED)))
+            VideoResult(video_id, name, _merged(video_id, (responses[each] for each in CLASSIFIED)))
             for video_id, name in names.good.items()
             if video_id in readable
         ),
-        all_clips=_only(readable, answers[ALL_CLIPS]) if ALL_CLIPS in answers else None,
+        all_clips=_only(readable, responses[ALL_CLIPS]) if ALL_CLIPS in responses else None,
         unreadable=unreadable,
     )
 
 
-def _described(about: _RunFile) -> Run:
-    thresholds = Thresholds(**structs.asdict(about.thresholds))
+def _described(run_file: _RunFile) -> Run:
+    thresholds = Thresholds(**structs.asdict(run_file.thresholds))
     return Run(
         request=ClassifyRequest(
-            about.classes, about.options, about.conversation_option, thresholds
+            run_file.classes, run_file.options, run_file.conversation_option, thresholds
         ),
-        index_id=about.index.id,
-        index_name=about.index.name,
-        platform=about.platform,
-        videos_dir=Path(about.videos_dir),
-        counts={what: int(count) for what, count in about.counts.items()},
-        refused=about.refused,
-        failed=about.failed,
-        started_at=about.started_at,
-        finished_at=about.finished_at,
-        elapsed_s=about.elapsed_s,
+        index_id=run_file.index.id,
+        index_name=run_file.index.name,
+        platform=run_file.platform,
+        videos_dir=Path(run_file.videos_dir),
+        counts={what: int(count) for what, count in run_file.counts.items()},
+        refused=run_file.refused,
+        failed=run_file.failed,
+        started_at=run_file.started_at,
+        finished_at=run_file.finished_at,
+        elapsed_s=run_file.elapsed_s,
         details={},
     )
 
 
 def _names(file: StoredFile) -> _Entries[str]:
-    """The names of the videos; an id that is there twice stands for no video."""
+    """The names of the videos; an id that occurs more than once stands for none of them."""
     broken: list[LeftOut] = []
     try:
         entries = file.decode(list[_NameEntry])
     except ResultsBroken:
-        entries, broken = _sort_out(file, file.decode(list[Any]), _NameEntry)
+        entries, broken = _valid_entries(file, file.decode(list[Any]), _NameEntry)
     count = Counter(entry.video_id for entry in entries)
     good = {}
     for entry in entries:
         if count[entry.video_id] == 1:
             good[entry.video_id] = entry.video_name
         else:
-            reason = f"{file.path.name}: video_id {entry.video_id!r} is there twice"
+            reason = f"{file.path.name}: video_id {entry.video_id!r} occurs more than once"
             broken.append(LeftOut(entry.video_name, reason, entry.video_id))
     return _Entries(good, broken)
 
@@ -303,12 +303,14 @@ def _details(file: StoredFile, by_video: Mapping[str, Any]) -> _Entries[VideoDet
 
 
 def _classes(file: StoredFile, rule_broken_by: _Rule) -> _Classes:
-    """The classes of each video of an answer of the platform."""
+    """The classes of each video in a response of the platform."""
     broken: list[LeftOut] = []
     try:
-        entries = file.decode(_Answer).data
+        entries = file.decode(_Response).data
     except ResultsBroken:
-        entries, broken = _sort_out(file, file.decode(_UncheckedAnswer).data, _VideoEntry, "data")
+        entries, broken = _valid_entries(
+            file, file.decode(_UncheckedResponse).data, _VideoEntry, "data"
+        )
     good = {}
     for entry in entries:
         if rule := rule_broken_by(entry):
@@ -318,10 +320,10 @@ def _classes(file: StoredFile, rule_broken_by: _Rule) -> _Classes:
     return _Entries(good, broken)
 
 
-def _sort_out(
+def _valid_entries(
     file: StoredFile, values: Sequence[Any], kind: type[T], place: str = ""
 ) -> tuple[list[T], list[LeftOut]]:
-    """The entries of a list that keep the rules, and those that do not."""
+    """The valid entries of a list, and the others with the reason."""
     good: list[T] = []
     broken: list[LeftOut] = []
     for at, value in enumerate(values):
@@ -329,11 +331,13 @@ def _sort_out(
             good.append(msgspec.convert(value, kind))
         except ValueError as error:
             reason = f"{file.path.name}: {broken_rule(error, f'{place}[{at}]')}"
-            broken.append(LeftOut(_told(value, "video_name"), reason, _told(value, "video_id")))
+            broken.append(
+                LeftOut(_text_of(value, "video_name"), reason, _text_of(value, "video_id"))
+            )
     return good, broken
 
 
-def _told(entry: Any, key: str) -> str:
+def _text_of(entry: Any, key: str) -> str:
     value = entry.get(key) if isinstance(entry, dict) else None
     return value if isinstance(value, str) else ""
 
@@ -349,8 +353,8 @@ def _listed_in(file: StoredFile, names: _Entries[str]) -> _Rule:
     return rule_broken_by
 
 
-def _described_by(about: _RunFile, details: _Entries[VideoDetails]) -> _Rule:
-    names = {described.name for described in about.classes}
+def _described_by(run_file: _RunFile, details: _Entries[VideoDetails]) -> _Rule:
+    names = {described.name for described in run_file.classes}
 
     def rule_broken_by(entry: _VideoEntry) -> str:
         if entry.video_id not in details.good:
@@ -362,7 +366,7 @@ def _described_by(about: _RunFile, details: _Entries[VideoDetails]) -> _Rule:
 
 
 def _once_each(broken: Iterable[LeftOut], names: Mapping[str, str]) -> tuple[LeftOut, ...]:
-    """Each video with a broken entry in some file, by name where that is known."""
+    """Each video with an invalid entry once, with its name if that is known."""
     found: dict[str, LeftOut] = {}
     for entry in broken:
         name = names.get(entry.video_id) or entry.video_name or entry.video_id or "unknown video"
@@ -370,11 +374,11 @@ def _once_each(broken: Iterable[LeftOut], names: Mapping[str, str]) -> tuple[Lef
     return tuple(found.values())
 
 
-def _merged(video_id: str, answers: Iterable[_Classes]) -> tuple[ClassScore, ...]:
-    """One video's classes from several answers, best first; a later answer knows more."""
-    by_name = {found.name: found for each in answers for found in each.good.get(video_id, ())}
+def _merged(video_id: str, responses: Iterable[_Classes]) -> tuple[ClassScore, ...]:
+    """One video's classes from several responses, best first; the later one has the clips."""
+    by_name = {found.name: found for each in responses for found in each.good.get(video_id, ())}
     return tuple(sorted(by_name.values(), key=lambda found: (-found.score, found.name)))
 
 
-def _only(video_ids: Container[str], answer: _Classes) -> dict[str, tuple[ClassScore, ...]]:
-    return {video_id: found for video_id, found in answer.good.items() if video_id in video_ids}
+def _only(video_ids: Container[str], response: _Classes) -> dict[str, tuple[ClassScore, ...]]:
+    return {video_id: found for video_id, found in response.good.items() if video_id in video_ids}

@@ -1,4 +1,4 @@
-"""Results files: JSON and pickles of plain data, read with suspicion and held to types.
+"""Results files: JSON and pickles that hold plain data only, checked by types when they are read.
 
 UserError
 +-- ResultsError
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class ResultsError(UserError):
-    """The results cannot be used; `path` is the file in question."""
+    """The results cannot be used; `path` is the file at fault."""
 
     def __init__(self, path: Path, message: str) -> None:
         super().__init__(f"{path}: {message}")
@@ -48,7 +48,7 @@ class ResultsMissing(ResultsError):
 
 
 class ResultsBroken(ResultsError):
-    """A results file cannot be read, or its content breaks a rule: `rule`, with the field."""
+    """A results file cannot be read, or its content is not valid; `rule` says where and why."""
 
     title = "The results cannot be read"
     page_status = 500
@@ -59,7 +59,7 @@ class ResultsBroken(ResultsError):
 
 
 class ResultsRefused(ResultsError):
-    """Results that break a rule of the reader are not written; earlier ones stay as they are."""
+    """The results to write are not valid; nothing was written, and earlier ones are unchanged."""
 
     title = "The results cannot be written"
     page_status = 500
@@ -75,21 +75,21 @@ def both_forms(folder: Path, name: str, data: Any) -> dict[Path, bytes]:
     """The content of `name.json` and `name.pickle`; raises ResultsRefused."""
     path = folder / f"{name}.json"
     text = json_bytes(path, data)
-    # Pickled from the JSON and not from `data`, so that both files give the same to a reader even
-    # where `data` has tuples, enumerations or keys that are not strings.
+    # Pickled from the JSON and not from `data`, so that both files read the same even if `data` has
+    # tuples, enumerations or keys that are not strings.
     return {path: text, path.with_suffix(".pickle"): pickle.dumps(json.loads(text), protocol=4)}
 
 
 def json_bytes(path: Path, data: Any) -> bytes:
-    """The content of a JSON file; raises ResultsRefused where a number is not finite."""
+    """The content of a JSON file; raises ResultsRefused for a number that is not finite."""
     try:
         text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     except ValueError:
         for place in _not_finite(data):
             raise ResultsRefused(path, f"{place.lstrip('.')}: expected a finite number") from None
         raise
-    # A file name that is not valid Unicode carries lone surrogates; backslashreplace writes them
-    # as \udcXX, which is what JSON wants.
+    # A file name that is not valid Unicode holds lone surrogates; backslashreplace writes them as
+    # \udcXX, which is how JSON has them.
     return text.encode("utf-8", errors="backslashreplace")
 
 
@@ -134,11 +134,11 @@ class StoredFile:
             raise ResultsBroken(self.path, f"it is not valid JSON: {error}") from error
 
     def decode(self, kind: type[T]) -> T:
-        """The content as a type whose annotations are the rules; raises ResultsBroken."""
+        """The content as a type, whose annotations are the rules; raises ResultsBroken."""
         if self.path.suffix != ".pickle":
             with suppress(ValueError, RecursionError):
                 return msgspec.json.decode(self.content, type=kind)
-        # Slower, names the field as well, and takes what msgspec does not: lone surrogates.
+        # Slower, but takes pickles, and what msgspec's JSON does not: lone surrogates, NaN, UTF-16.
         try:
             return msgspec.convert(self.plain(), kind)
         except ValueError as error:
@@ -163,7 +163,7 @@ _FINITE = f"a number <= {sys.float_info.max}"
 
 
 def broken_rule(error: ValueError, place: str = "") -> str:
-    """What msgspec found wrong, in plain words behind the place, which lies within `place`."""
+    """What msgspec found wrong, in plain words after the place, a part of `place`."""
     rule, _, path = str(error).partition(" - at `$")
     where = (place + path.rstrip("`")).lstrip(".")
     rule = re.sub(r"Object missing required field `(.*)`", r'"\1" is missing', rule)

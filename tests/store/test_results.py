@@ -209,7 +209,7 @@ BROKEN_ENTRIES: list[tuple[str, Any, str, tuple[str, str], list[str]]] = [
     (
         "video_id_name_list",
         [NAMES[0], *NAMES],
-        "video_id 'a1' is there twice",
+        "video_id 'a1' occurs more than once",
         ("sub/é.mp4", "a1"),
         ["b2"],
     ),
