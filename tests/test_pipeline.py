@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from safetensors.numpy import save
@@ -250,6 +251,30 @@ def test_nothing_to_classify_leaves_earlier_results_untouched(
     done = run()
     assert (done.code, done.out) == (2, "")
     assert "Refused a.mp4: cannot be read as a video" in done.err
+    assert contents(place / "results") == before
+
+
+def test_a_response_that_the_page_could_not_read_leaves_earlier_results_untouched(
+    place: Path, run: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip(place / "videos" / "a.mp4")
+    assert run().code == 0
+    before = contents(place / "results")
+    run_request = pipeline.run_request
+
+    def invalid(*arguments: Any) -> dict[str, Any]:
+        responses = run_request(*arguments)
+        found = {"start": 4.0, "end": 3.0, "score": 90, "option": "visual", "prompt": "a dog"}
+        pets = {"name": "Pets", "score": 90, "duration_ratio": 1, "clips": [found]}
+        (video_id,) = arguments[-1]
+        return {**responses, "clips_data": {"data": [{"video_id": video_id, "classes": [pets]}]}}
+
+    monkeypatch.setattr(pipeline, "run_request", invalid)
+    done = run()
+    assert done.code == 2
+    assert "No new results: " in done.err
+    assert 'clips_data.json: data[0].classes[0]: clips[0]: "end" must not be before' in done.err
+    assert "earlier results are kept" in done.err
     assert contents(place / "results") == before
 
 
