@@ -89,7 +89,7 @@ def run_facts(run: Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
         "Platform": (
             f"{platform.name}, {where}",
             f"index {run.index_name}",
-            *([f"{counted(others, 'other video')} in it left out"] if others else []),
+            *([f"{counted(others, 'other video')} in it not shown"] if others else []),
         ),
         "Models": tuple(f"{evidence_word(kind)}: {name}" for kind, name in platform.models.items()),
         "Scores": (platform.scores,) if platform.scores else (),
@@ -97,18 +97,18 @@ def run_facts(run: Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
             f"finished {readable_time(run.finished_at)}",
             f"took {readable_duration(run.elapsed_s)}",
             f"{run.counts.get('uploaded', 0)} uploaded, "
-            f"{run.counts.get('already_indexed', 0)} indexed before",
+            f"{run.counts.get('already_indexed', 0)} already indexed",
         ),
     }
     return tuple((term, lines) for term, lines in facts.items() if lines)
 
 
 def threshold_lines(thresholds: Thresholds) -> tuple[str, ...]:
-    """The thresholds as sentences."""
+    """The thresholds in words."""
     return (
-        f"a class applies from score {thresholds.min_video_score:g} "
-        f"and {thresholds.min_duration_ratio:.0%} of the video",
-        f"a clip counts from score {thresholds.min_clip_score:g}",
+        f"class score at least {thresholds.min_video_score:g}, "
+        f"coverage at least {thresholds.min_duration_ratio:.0%}",
+        f"clip score at least {thresholds.min_clip_score:g}",
     )
 
 

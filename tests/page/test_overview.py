@@ -120,15 +120,15 @@ def test_facts_say_how_the_videos_were_judged() -> None:
     assert dict(view().run.facts) == {
         "Evidence": ("picture, speech (by exact words), text on screen",),
         "Thresholds": (
-            "a class applies from score 75 and 50% of the video",
-            "a clip counts from score 65",
+            "class score at least 75, coverage at least 50%",
+            "clip score at least 65",
         ),
         "Platform": ("Embedded engine, on this machine", "index mine"),
         "Models": ("picture: net",),
         "Run": (
             "finished 2 January 2026, 03:05 UTC",
             "took 1 min 12 s",
-            "3 uploaded, 1 indexed before",
+            "3 uploaded, 1 already indexed",
         ),
     }
 
@@ -149,7 +149,7 @@ def test_scores_that_are_not_the_platforms_own_are_labelled() -> None:
 
 def test_other_videos_in_the_index_are_counted() -> None:
     facts = dict(view(replace(RUN, counts={"other_videos_in_index": 2})).run.facts)
-    assert facts["Platform"][1:] == ("index mine", "2 other videos in it left out")
+    assert facts["Platform"][1:] == ("index mine", "2 other videos in it not shown")
 
 
 def test_card_shows_every_class_and_the_three_best_clips_with_distinct_prompts() -> None:
