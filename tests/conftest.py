@@ -10,21 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from engine.models.choice import default_models
+from engine.models.protocols import Models
 from tests.support.browsing import browser as browser
 from tests.support.browsing import open_page as open_page
 from tests.support.paths import CORPUS
 
-# What needs real models, a browser, much real media, or other programs: `make test-fast` leaves it
-# out, `make test` runs it.
-SLOW_FILES = frozenset(
-    (
-        *("test_demo.py", "test_browser.py", "test_browser_overview.py", "test_scripts.py"),
-        *("test_decoder.py", "test_media.py", "test_media_times.py", "test_streams.py"),
-        *("test_extract.py", "test_fetch.py", "test_hostile.py", "test_load.py", "test_models.py"),
-        *("test_openapi_calls.py", "test_prompts.py", "test_sdk.py", "test_tasks.py"),
-        *("test_text_reader.py", "test_whisper.py", "test_sample_videos.py", "test_pipeline.py"),
-    )
-)
+# Whoever asks for one of these is slow; other slow tests are marked where they stand.
+SLOW_FIXTURES = {"browser", "corpus", "real_models"}
 
 # The same examples every time, and no verdict that hangs on how busy the machine is.
 settings.register_profile(
@@ -34,10 +27,16 @@ settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of slow files."""
+    """Mark tests as slow by what they ask for."""
     for item in items:
-        if item.path.name in SLOW_FILES:
+        if isinstance(item, pytest.Function) and SLOW_FIXTURES & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def real_models() -> Models:
+    """The models that come in the wheels, loaded once."""
+    return default_models(threads=1)
 
 
 @pytest.fixture(scope="session")

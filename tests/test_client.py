@@ -1200,6 +1200,7 @@ def test_a_file_that_is_gone_is_the_systems_error(
     assert waits == []
 
 
+@pytest.mark.slow
 def test_an_upload_is_streamed_in_constant_memory(
     server: Platform, connect: Callable[..., TwelveLabsClient], video: Path
 ) -> None:

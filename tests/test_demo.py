@@ -11,6 +11,8 @@ from steps import samples
 from steps.sample_videos import SAMPLES
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 # Per sample: the class that applies, by which kinds of evidence, and the share of the video that
 # it covers, from and to. None where no class applies.
 TRUTH = {

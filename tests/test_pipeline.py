@@ -43,6 +43,8 @@ from tests.support.media import cut, damage, write_video
 from tests.support.paths import FIXTURES, ROOT
 from twelvelabs_client import TwelveLabsClient
 
+pytestmark = pytest.mark.slow
+
 TINY_CLIP = FIXTURES / "clip"
 PETS = {"classes": [{"name": "Pets", "prompts": ["a cat", "a dog"]}]}
 SIZE = {"size": (640, 480)}

@@ -19,7 +19,10 @@ from engine.media import AudioBlock, DecodeReport, Frame, MediaError, decoder
 from engine.media.decoder import DecoderClosed, DecoderCrashed, Decoders
 from tests.support.media import cut, damage, write_video
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits here"),
+]
 
 
 @pytest.fixture

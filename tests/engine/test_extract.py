@@ -18,7 +18,6 @@ from engine.indexing.extract import build_evidence
 from engine.indexing.screen_text import CHANGED_CELL, PACE_S, ScreenText
 from engine.indexing.transcript import CHUNK_S, Chunk, Chunker, Transcript, quiet_cut
 from engine.media import AudioBlock, Frame, MediaError, MediaInfo
-from engine.models.choice import default_models
 from tests.support.fakes import BeepRecogniser, NumberEncoder, quick_models
 from tests.support.media import join_tracks, write_video
 
@@ -383,11 +382,6 @@ def test_few_frames_wait_for_the_encoder():
 # --- The default models on real videos ------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def models():
-    return default_models(threads=1)
-
-
 def overlap(spans: Sequence[TextSpan], words: str, start: float, end: float) -> float:
     """Share of a segment, and of the spans with these words, that both have in common."""
     found = [span for span in spans if words.lower() in span.text.lower()]
@@ -418,19 +412,19 @@ def overlap(spans: Sequence[TextSpan], words: str, start: float, end: float) -> 
         ),
     ],
 )
-def test_real_video(corpus, models, name, written, said):
-    evidence = extracted(corpus / "videos" / name, models=models)
+def test_real_video(corpus, real_models, name, written, said):
+    evidence = extracted(corpus / "videos" / name, models=real_models)
     for words, start, end in written:
         assert overlap(evidence.screen_text, words, start, end) > 0.85, words
     spoken = " ".join(line.text for line in evidence.transcript).lower()
     assert said in spoken
     assert bool(said) == bool(spoken)
     assert np.isfinite(evidence.frame_vectors.astype(np.float32)).all()
-    assert evidence.models == models.names()
+    assert evidence.models == real_models.names()
 
 
-def test_nothing_is_read_where_nothing_is_written(corpus, models):
-    evidence = extracted(corpus / "videos" / "d004.mp4", models=models)
+def test_nothing_is_read_where_nothing_is_written(corpus, real_models):
+    evidence = extracted(corpus / "videos" / "d004.mp4", models=real_models)
     assert evidence.screen_text == evidence.transcript == ()
 
 

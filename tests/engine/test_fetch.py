@@ -543,6 +543,7 @@ def test_a_wrong_setting_is_reported(here, monkeypatch, capsys):
     assert "PORT" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_killed_fetch_goes_on_in_the_next_process(hub, tmp_path):
     """The command as somebody runs it, against the hub that HF_ENDPOINT names."""
     environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}

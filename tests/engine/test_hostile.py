@@ -22,6 +22,8 @@ from tests.support.api_calls import create_index, upload, wait_for
 from tests.support.fakes import quick_models
 from tests.support.media import write_video
 
+pytestmark = pytest.mark.slow
+
 QUICKLY = settings(max_examples=25)
 TEXTS = st.text(max_size=20) | st.sampled_from(
     ["\x00", "\ud800", "../../etc", "-1", "1e999", "nan", "9" * 400, "true", "null", "%", "[gte]"]

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bench import concurrency
+
+pytestmark = pytest.mark.slow
 
 
 def test_clients_at_once_lose_nothing_and_meet_no_fault(tmp_path: Path) -> None:

@@ -39,7 +39,6 @@ from engine.media import (
     streams,
 )
 from engine.media.audio import BLOCK_S
-from engine.models.choice import default_models
 from engine.models.protocols import Models
 from engine.retrieval.prompts import PromptSet
 from tests.support.media import (
@@ -204,20 +203,18 @@ UNUSUAL: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def models() -> Models:
-    return default_models(threads=2)
-
-
 @pytest.mark.parametrize("name", [*READABLE, *UNUSUAL])
-def test_everything_readable_becomes_evidence(tmp_path: Path, models: Models, name: str) -> None:
+def test_everything_readable_becomes_evidence(
+    tmp_path: Path, real_models: Models, name: str
+) -> None:
     file_name, arguments = (READABLE | UNUSUAL)[name]
     path = write_video(tmp_path / file_name, **arguments)
-    evidence = build_evidence(path, probe(path), models)
+    evidence = build_evidence(path, probe(path), real_models)
     assert len(evidence.frame_vectors) == len(evidence.frame_times) >= 1
     assert np.isfinite(evidence.window_vectors).all()
     assert evidence.window_edges[-1] == pytest.approx(evidence.duration_s)
-    clips = PromptSet({"Numbers": ("a number", "digits")}, "visual", models).clips(evidence)
+    prompt_set = PromptSet({"Numbers": ("a number", "digits")}, "visual", real_models)
+    clips = prompt_set.clips(evidence)
     covered = sum(clip.end - clip.start for clip in clips["Numbers"] if clip.prompt == "digits")
     assert covered >= evidence.duration_s - 0.01
 
@@ -371,6 +368,7 @@ def test_keeps_colours(tmp_path: Path, arguments: dict[str, Any]) -> None:
         assert frame.image[40, 40].astype(int) == pytest.approx(fill, abs=6)
 
 
+@pytest.mark.slow
 def test_reads_8k(tmp_path: Path) -> None:
     path = write_video(
         tmp_path / "a.mov",

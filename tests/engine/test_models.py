@@ -14,15 +14,9 @@ import skimage.data
 import skimage.io
 
 from engine.models.attributes import FACE, attributes
-from engine.models.choice import default_models
 from engine.models.imagenet import read_labels
 from engine.models.lazy import Lazy
 from engine.models.prompts import products
-
-
-@pytest.fixture(scope="module")
-def models():
-    return default_models(threads=1)
 
 
 def picture(name: str) -> np.ndarray:
@@ -38,7 +32,7 @@ def speech() -> np.ndarray:
     return np.asarray(samples, dtype=np.float32)[::3]
 
 
-def test_labels_are_in_the_order_of_the_network(models):
+def test_labels_are_in_the_order_of_the_network(real_models):
     labels = read_labels()
     assert len(labels) == 1000
     assert labels[281].words == ["tabby", "tabby cat"]
@@ -55,49 +49,49 @@ def test_labels_are_in_the_order_of_the_network(models):
         ("camera.png", {"tripod"}),  # a cameraman
     ],
 )
-def test_best_label_of_a_known_image(models, name, wanted):
-    vectors = models.visual.encode_frames([picture(name)])
-    assert vectors.shape == (1, models.visual.dimension)
+def test_best_label_of_a_known_image(real_models, name, wanted):
+    vectors = real_models.visual.encode_frames([picture(name)])
+    assert vectors.shape == (1, real_models.visual.dimension)
     assert wanted & set(read_labels()[int(vectors[0, :1000].argmax())].words)
 
 
-def test_prompts_find_their_images(models):
+def test_prompts_find_their_images(real_models):
     names = ["chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"]
     prompts = ["a cat", "a cup of coffee", "space rocket", "motorcycle"]
-    vectors = models.visual.encode_frames([picture(name) for name in names])
-    pooled = models.visual.pool(vectors, range(len(names)))
-    similarity = models.visual.similarity([pooled], models.visual.encode_prompts(prompts))
-    scores = models.visual.calibration.percent(similarity)
+    vectors = real_models.visual.encode_frames([picture(name) for name in names])
+    pooled = real_models.visual.pool(vectors, range(len(names)))
+    similarity = real_models.visual.similarity([pooled], real_models.visual.encode_prompts(prompts))
+    scores = real_models.visual.calibration.percent(similarity)
     assert scores.shape == (4, 4)
     assert scores.argmax(axis=0).tolist() == [0, 1, 2, 3]
     assert ((scores >= 0) & (scores <= 100)).all()
 
 
-def test_no_frames_give_no_vectors(models):
-    assert models.visual.encode_frames([]).shape == (0, models.visual.dimension)
+def test_no_frames_give_no_vectors(real_models):
+    assert real_models.visual.encode_frames([]).shape == (0, real_models.visual.dimension)
 
 
-def test_a_window_is_what_its_frames_have_in_common(models):
+def test_a_window_is_what_its_frames_have_in_common(real_models):
     cat, coffee = picture("chelsea.png"), picture("coffee.png")
-    vectors = models.visual.encode_frames([cat, coffee, cat, coffee])
-    prompts = models.visual.encode_prompts(["cat", "cup of coffee"])
-    apart = models.visual.similarity([models.visual.pool(vectors, [0, 1])], prompts)
-    together = models.visual.similarity([models.visual.pool(vectors, [0])], prompts)
+    vectors = real_models.visual.encode_frames([cat, coffee, cat, coffee])
+    prompts = real_models.visual.encode_prompts(["cat", "cup of coffee"])
+    apart = real_models.visual.similarity([real_models.visual.pool(vectors, [0, 1])], prompts)
+    together = real_models.visual.similarity([real_models.visual.pool(vectors, [0])], prompts)
     assert apart.argmax(axis=1).tolist() == [0, 1]
     assert apart[1, 0] < together[0, 0] < apart[0, 0]
 
 
-def test_prompts_are_weighed_the_same_alone_and_among_others(models):
-    alone = models.visual.encode_prompts(["dog"])
-    among = models.visual.encode_prompts(["tree", "dog", "tree"])
+def test_prompts_are_weighed_the_same_alone_and_among_others(real_models):
+    alone = real_models.visual.encode_prompts(["dog"])
+    among = real_models.visual.encode_prompts(["tree", "dog", "tree"])
     assert among[1] == pytest.approx(alone[0])
     assert among[0] == pytest.approx(among[2])
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 900, 3), (900, 2, 3), (224, 224, 3)])
-def test_frames_of_any_shape(models, shape):
+def test_frames_of_any_shape(real_models, shape):
     frame = np.full(shape, 127, dtype=np.uint8)
-    assert np.isfinite(models.visual.encode_frames([frame])).all()
+    assert np.isfinite(real_models.visual.encode_frames([frame])).all()
 
 
 def slide(ground: int, ink: tuple[int, int, int]) -> np.ndarray:
@@ -139,8 +133,8 @@ def test_attributes_are_found_by_several_threads_at_once():
     assert faces == [faces[0], 0] * 4
 
 
-def test_speech_has_words_and_times(models, speech):
-    lines = models.speech.transcribe(speech)
+def test_speech_has_words_and_times(real_models, speech):
+    lines = real_models.speech.transcribe(speech)
     said = " ".join(line.text for line in lines).lower()
     for words in ("best of times", "age of wisdom", "spring of hope"):
         assert words in said
@@ -150,11 +144,11 @@ def test_speech_has_words_and_times(models, speech):
     assert all(0 <= line.start < line.end <= len(speech) / 16_000 for line in lines)
 
 
-def test_speech_does_not_depend_on_earlier_sound(models, speech):
+def test_speech_does_not_depend_on_earlier_sound(real_models, speech):
     sentence = speech[: 16_000 * 6]
-    before = models.speech.transcribe(sentence)
-    models.speech.transcribe(speech[16_000 * 20 : 16_000 * 26])
-    after = models.speech.transcribe(sentence)
+    before = real_models.speech.transcribe(sentence)
+    real_models.speech.transcribe(speech[16_000 * 20 : 16_000 * 26])
+    after = real_models.speech.transcribe(sentence)
     assert [line.text for line in after] == [line.text for line in before]
     assert [line.start for line in after] == pytest.approx([line.start for line in before], abs=0.1)
 
@@ -170,8 +164,8 @@ def test_speech_does_not_depend_on_earlier_sound(models, speech):
     ],
     ids=["none", "one sample", "silence", "noise", "tone"],
 )
-def test_sound_without_speech(models, sound):
-    assert models.speech.transcribe(sound.astype(np.float32)) == []
+def test_sound_without_speech(real_models, sound):
+    assert real_models.speech.transcribe(sound.astype(np.float32)) == []
 
 
 def caption(*lines: str) -> np.ndarray:
@@ -182,26 +176,26 @@ def caption(*lines: str) -> np.ndarray:
     return image
 
 
-def test_text_is_read_top_to_bottom(models):
-    assert models.reader.read(caption("Road closed", "Long delays")) == [
+def test_text_is_read_top_to_bottom(real_models):
+    assert real_models.reader.read(caption("Road closed", "Long delays")) == [
         "Road closed",
         "Long delays",
     ]
 
 
-def test_image_without_text(models):
-    assert models.reader.read(np.full((360, 640, 3), 127, dtype=np.uint8)) == []
+def test_image_without_text(real_models):
+    assert real_models.reader.read(np.full((360, 640, 3), 127, dtype=np.uint8)) == []
 
 
-def test_text_is_read_by_several_threads_at_once(models):
+def test_text_is_read_by_several_threads_at_once(real_models):
     words = ["Weather", "Kitchen", "Football", "Galaxy"] * 2
     with ThreadPoolExecutor(4) as pool:
-        read = list(pool.map(models.reader.read, [caption(word) for word in words]))
+        read = list(pool.map(real_models.reader.read, [caption(word) for word in words]))
     assert read == [[word] for word in words]
 
 
-def test_similarity_of_texts(models):
-    vectors = models.text.encode(["dog", "a puppy and its owner", "rain and thunder", ""])
+def test_similarity_of_texts(real_models):
+    vectors = real_models.text.encode(["dog", "a puppy and its owner", "rain and thunder", ""])
     similarity = vectors @ vectors.T
     assert similarity[0, 1] > similarity[0, 2] + 0.2
     assert np.diag(similarity) == pytest.approx([1, 1, 1, 0], abs=1e-5)
@@ -210,13 +204,13 @@ def test_similarity_of_texts(models):
 @pytest.mark.parametrize(
     ("word", "stem"), [("coats", "coat"), ("COATS", "coat"), ("dancing", "dance")]
 )
-def test_words_are_compared_by_stems_that_are_known(models, word, stem):
-    one, other = models.text.encode([word, stem])
+def test_words_are_compared_by_stems_that_are_known(real_models, word, stem):
+    one, other = real_models.text.encode([word, stem])
     assert one @ other == pytest.approx(1, abs=1e-5)
 
 
-def test_models_say_their_names(models):
-    names = models.names()
+def test_models_say_their_names(real_models):
+    names = real_models.names()
     assert set(names) == {"visual", "conversation", "text_in_video", "text"}
     assert all(names.values())
 

@@ -17,6 +17,8 @@ from tests.support.api_calls import create_index, upload, wait_for
 from tests.support.fakes import quick_models
 from tests.support.media import write_video
 
+pytestmark = pytest.mark.slow
+
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis needs Python 3.11")
 CHECKS = schemathesis.checks
 

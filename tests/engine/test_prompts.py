@@ -24,7 +24,6 @@ from engine.evidence import (
     read_evidence,
     write_evidence,
 )
-from engine.models.choice import default_models
 from engine.pooling import cut_windows, is_prepared, prepare, with_neighbours
 from engine.retrieval import prompts as scoring
 from engine.retrieval.prompts import PromptSet
@@ -36,9 +35,7 @@ PROMPTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def models():
-    return default_models(threads=2)
+CAT_THEN_COFFEE = ["chelsea.png"] * 4 + ["coffee.png"] * 3
 
 
 def picture(name: str) -> np.ndarray:
@@ -69,9 +66,9 @@ RAIN = ((0.0, 3.0, "Now the weather forecast."), (3.2, 8.0, "Heavy rain and stro
 PHYSICS = ((20.0, 26.0, "Potential energy is converted to kinetic energy."),)
 
 
-def test_visual_clips_begin_and_end_with_the_scene(models):
-    video = evidence(models, ["chelsea.png"] * 6 + ["coffee.png"] * 6, scenes=(0, 6))
-    clips = PromptSet(PROMPTS, "visual", models).clips(video, min_score=65)
+def test_visual_clips_begin_and_end_with_the_scene(real_models):
+    video = evidence(real_models, ["chelsea.png"] * 6 + ["coffee.png"] * 6, scenes=(0, 6))
+    clips = PromptSet(PROMPTS, "visual", real_models).clips(video, min_score=65)
     assert {(clip.start, clip.end) for clip in clips["Pets"]} == {(0.0, 6.0)}
     assert {(clip.start, clip.end) for clip in clips["Drinks"]} == {(6.0, 12.0)}
     assert clips["Weather"] == []
@@ -79,17 +76,17 @@ def test_visual_clips_begin_and_end_with_the_scene(models):
     assert clips["Pets"][0].prompt in PROMPTS["Pets"]
 
 
-def test_speech_clips_cover_the_lines_that_match(models):
-    video = evidence(models, transcript=RAIN + PHYSICS, duration_s=30.0)
-    clips = PromptSet(PROMPTS, "conversation", models).clips(video, min_score=65)
+def test_speech_clips_cover_the_lines_that_match(real_models):
+    video = evidence(real_models, transcript=RAIN + PHYSICS, duration_s=30.0)
+    clips = PromptSet(PROMPTS, "conversation", real_models).clips(video, min_score=65)
     assert {(round(clip.start, 1), round(clip.end, 1)) for clip in clips["Weather"]} == {(0.0, 8.0)}
     assert clips["Pets"] == clips["Drinks"] == []
 
 
-def test_screen_text_clips(models):
+def test_screen_text_clips(real_models):
     text = ((4.0, 9.0, "WEATHER FORECAST Monday: sunny, 24 degrees"), (12.0, 14.0, "1:46 30 12"))
-    clips = PromptSet(PROMPTS, "text_in_video", models).clips(
-        evidence(models, screen_text=text, duration_s=20.0), min_score=65
+    clips = PromptSet(PROMPTS, "text_in_video", real_models).clips(
+        evidence(real_models, screen_text=text, duration_s=20.0), min_score=65
     )
     assert {(clip.start, clip.end) for clip in clips["Weather"]} == {(4.0, 9.0)}
 
@@ -106,9 +103,9 @@ def test_screen_text_clips(models):
         ("of the", False),
     ],
 )
-def test_exact_match_looks_for_the_words(models, prompt, found):
-    prompt_set = PromptSet({"any": (prompt,)}, "conversation", models, "exact_match")
-    video = evidence(models, transcript=RAIN, duration_s=10.0)
+def test_exact_match_looks_for_the_words(real_models, prompt, found):
+    prompt_set = PromptSet({"any": (prompt,)}, "conversation", real_models, "exact_match")
+    video = evidence(real_models, transcript=RAIN, duration_s=10.0)
     assert bool(prompt_set.clips(video, min_score=65)["any"]) == found
 
 
@@ -125,10 +122,10 @@ def test_exact_match_looks_for_the_words(models, prompt, found):
         ("หมา", True),
     ],
 )
-def test_exact_match_takes_several_languages_at_once(models, prompt, found):
+def test_exact_match_takes_several_languages_at_once(real_models, prompt, found):
     said = "Heute: drei Hunde. Дома кошка. 大きな黒い犬がいます。 หมาดำ"
-    video = evidence(models, transcript=((0.0, 5.0, said),), duration_s=5.0)
-    prompt_set = PromptSet({"any": (prompt,)}, "conversation", models, "exact_match")
+    video = evidence(real_models, transcript=((0.0, 5.0, said),), duration_s=5.0)
+    prompt_set = PromptSet({"any": (prompt,)}, "conversation", real_models, "exact_match")
     assert bool(prompt_set.clips(video, min_score=65)["any"]) == found
 
 
@@ -143,31 +140,32 @@ def test_exact_match_takes_several_languages_at_once(models, prompt, found):
         ("大きな黒い犬がいます。", "黒い猫", 95 * 2 / 3),
     ],
 )
-def test_exact_match_compares_stems_in_the_language_of_the_speech(models, said, prompt, score):
-    video = evidence(models, transcript=((0.0, 5.0, said),), duration_s=5.0)
-    prompt_set = PromptSet({"any": (prompt,)}, "conversation", models, "exact_match")
+def test_exact_match_compares_stems_in_the_language_of_the_speech(real_models, said, prompt, score):
+    video = evidence(real_models, transcript=((0.0, 5.0, said),), duration_s=5.0)
+    prompt_set = PromptSet({"any": (prompt,)}, "conversation", real_models, "exact_match")
     assert [clip.score for clip in prompt_set.clips(video)["any"]] == pytest.approx([score], 1e-3)
 
 
-def test_words_that_are_not_said_are_worth_nothing(models):
-    video = evidence(models, transcript=RAIN, duration_s=8.0)
-    prompt_set = PromptSet({"Pets": ("dog",)}, "conversation", models, "exact_match")
+def test_words_that_are_not_said_are_worth_nothing(real_models):
+    video = evidence(real_models, transcript=RAIN, duration_s=8.0)
+    prompt_set = PromptSet({"Pets": ("dog",)}, "conversation", real_models, "exact_match")
     (found,) = classify(prompt_set.clips(video), 8.0, Thresholds(0, 0, 0))
     assert (found.max_score, found.score) == (0, 0)
 
 
-def test_a_prompt_that_no_other_confirms_scores_lower(models):
-    video = evidence(models, ["chelsea.png"] * 3)
-    alone = PromptSet({"Pets": ("cat",)}, "visual", models).clips(video)["Pets"]
-    among = PromptSet({"Pets": ("cat", "motorcycle", "orchestra")}, "visual", models).clips(video)
+def test_a_prompt_that_no_other_confirms_scores_lower(real_models):
+    video = evidence(real_models, ["chelsea.png"] * 3)
+    alone = PromptSet({"Pets": ("cat",)}, "visual", real_models).clips(video)["Pets"]
+    prompts = {"Pets": ("cat", "motorcycle", "orchestra")}
+    among = PromptSet(prompts, "visual", real_models).clips(video)
     scores = {clip.prompt: clip.score for clip in among["Pets"]}
     assert scores["motorcycle"] < scores["cat"] < alone[0].score
 
 
-def test_every_second_belongs_to_a_clip_of_every_prompt(models):
+def test_every_second_belongs_to_a_clip_of_every_prompt(real_models):
     names = ["chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"] * 4
-    video = evidence(models, names, scenes=range(16))
-    for clips in PromptSet(PROMPTS, "visual", models).clips(video).values():
+    video = evidence(real_models, names, scenes=range(16))
+    for clips in PromptSet(PROMPTS, "visual", real_models).clips(video).values():
         for prompt in {clip.prompt for clip in clips}:
             spans = sorted((clip.start, clip.end) for clip in clips if clip.prompt == prompt)
             assert spans[0][0] == 0
@@ -176,11 +174,11 @@ def test_every_second_belongs_to_a_clip_of_every_prompt(models):
 
 
 @pytest.mark.parametrize("min_score", [10, 30, 65, 90])
-def test_a_threshold_only_removes_clips(models, min_score):
+def test_a_threshold_only_removes_clips(real_models, min_score):
     names = ["chelsea.png", "chelsea.png", "coffee.png", "rocket.jpg"] * 3
-    video = evidence(models, names, scenes=range(12), transcript=RAIN)
+    video = evidence(real_models, names, scenes=range(12), transcript=RAIN)
     for option in scoring.OPTIONS:
-        prompt_set = PromptSet(PROMPTS, option, models)
+        prompt_set = PromptSet(PROMPTS, option, real_models)
         every, some = prompt_set.clips(video), prompt_set.clips(video, min_score)
         for name in PROMPTS:
             assert some[name] == [clip for clip in every[name] if clip.score >= min_score]
@@ -188,14 +186,14 @@ def test_a_threshold_only_removes_clips(models, min_score):
 
 @pytest.mark.parametrize("option", scoring.OPTIONS)
 @pytest.mark.parametrize("min_score", [0, 65])
-def test_videos_scored_together_get_the_same_clips_as_alone(models, option, min_score):
+def test_videos_scored_together_get_the_same_clips_as_alone(real_models, option, min_score):
     videos = [
-        evidence(models, ["chelsea.png"] * 4 + ["coffee.png"] * 3, scenes=(0, 4), transcript=RAIN),
-        evidence(models, duration_s=5.0),
-        evidence(models, transcript=PHYSICS, screen_text=RAIN, duration_s=30.0),
-        evidence(models, ["rocket.jpg"], transcript=RAIN, screen_text=PHYSICS),
+        evidence(real_models, CAT_THEN_COFFEE, scenes=(0, 4), transcript=RAIN),
+        evidence(real_models, duration_s=5.0),
+        evidence(real_models, transcript=PHYSICS, screen_text=RAIN, duration_s=30.0),
+        evidence(real_models, ["rocket.jpg"], transcript=RAIN, screen_text=PHYSICS),
     ]
-    prompt_set = PromptSet(PROMPTS, option, models)
+    prompt_set = PromptSet(PROMPTS, option, real_models)
     found = prompt_set.find(videos, min_score)
     alone = [prompt_set.clips(video, min_score) for video in videos]
     assert any(any(clips.values()) for clips in alone)
@@ -215,10 +213,10 @@ def test_videos_scored_together_get_the_same_clips_as_alone(models, option, min_
     assert prompt_set.find([], min_score).seconds.shape == (0, 3)
 
 
-def test_persistent_classes_rank_above_short_ones(models):
-    flash = evidence(models, ["rocket.jpg"] * 9 + ["chelsea.png"] * 3, scenes=(0, 9))
-    lasting = evidence(models, ["chelsea.png"] * 12)
-    prompt_set = PromptSet(PROMPTS, "visual", models)
+def test_persistent_classes_rank_above_short_ones(real_models):
+    flash = evidence(real_models, ["rocket.jpg"] * 9 + ["chelsea.png"] * 3, scenes=(0, 9))
+    lasting = evidence(real_models, ["chelsea.png"] * 12)
+    prompt_set = PromptSet(PROMPTS, "visual", real_models)
     scores = [
         judge("Pets", prompt_set.clips(video)["Pets"], 12.0, Thresholds(0, 0, 0)).score
         for video in (flash, lasting)
@@ -226,51 +224,51 @@ def test_persistent_classes_rank_above_short_ones(models):
     assert scores[0] + 3 < scores[1] < 100
 
 
-def test_a_prompt_set_keeps_classes_apart(models):
-    video = evidence(models, ["chelsea.png"] * 3)
+def test_a_prompt_set_keeps_classes_apart(real_models):
+    video = evidence(real_models, ["chelsea.png"] * 3)
     shared = {"Cats": ("cat",), "Animals": ("cat", "dog")}
-    clips = PromptSet(shared, "visual", models).clips(video)
+    clips = PromptSet(shared, "visual", real_models).clips(video)
     assert {clip.prompt for clip in clips["Cats"]} == {"cat"}
     assert {clip.prompt for clip in clips["Animals"]} == {"cat", "dog"}
 
 
 @pytest.mark.parametrize("option", scoring.OPTIONS)
-def test_evidence_without_anything(models, option):
-    nothing = evidence(models, duration_s=5.0)
-    assert PromptSet(PROMPTS, option, models).clips(nothing) == {name: [] for name in PROMPTS}
-    assert PromptSet(PROMPTS, option, models).similarity(nothing)[1].shape == (0, 9)
-    assert PromptSet({}, option, models).clips(nothing) == {}
-    assert PromptSet({}, option, models).similarity(nothing)[1].shape == (0, 0)
+def test_evidence_without_anything(real_models, option):
+    nothing = evidence(real_models, duration_s=5.0)
+    assert PromptSet(PROMPTS, option, real_models).clips(nothing) == {name: [] for name in PROMPTS}
+    assert PromptSet(PROMPTS, option, real_models).similarity(nothing)[1].shape == (0, 9)
+    assert PromptSet({}, option, real_models).clips(nothing) == {}
+    assert PromptSet({}, option, real_models).similarity(nothing)[1].shape == (0, 0)
 
 
-def test_unknown_option_is_an_error(models):
+def test_unknown_option_is_an_error(real_models):
     with pytest.raises(ValueError, match=r"'smell'.*visual"):
-        PromptSet(PROMPTS, "smell", models)
+        PromptSet(PROMPTS, "smell", real_models)
 
 
-def test_clips_carry_the_requested_option(models):
-    video = evidence(models, screen_text=((0.0, 5.0, "weather forecast"),), duration_s=5.0)
-    clips = PromptSet(PROMPTS, "text_in_video", models, shown_as="logo").clips(video)
+def test_clips_carry_the_requested_option(real_models):
+    video = evidence(real_models, screen_text=((0.0, 5.0, "weather forecast"),), duration_s=5.0)
+    clips = PromptSet(PROMPTS, "text_in_video", real_models, shown_as="logo").clips(video)
     assert {clip.option for clip in clips["Weather"]} == {"logo"}
 
 
-def test_prepared_evidence_is_stored_and_scores_the_same(models, tmp_path):
-    raw = evidence(models, ["chelsea.png"] * 4, transcript=RAIN, screen_text=RAIN)
-    made = prepare(raw, models)
+def test_prepared_evidence_is_stored_and_scores_the_same(real_models, tmp_path):
+    raw = evidence(real_models, ["chelsea.png"] * 4, transcript=RAIN, screen_text=RAIN)
+    made = prepare(raw, real_models)
     assert is_prepared(made)
     assert not is_prepared(raw)
     write_evidence(tmp_path / "video", made)
     stored = read_evidence(tmp_path / "video")
     assert is_prepared(stored)
     for option in scoring.OPTIONS:
-        prompt_set = PromptSet(PROMPTS, option, models)
+        prompt_set = PromptSet(PROMPTS, option, real_models)
         assert prompt_set.clips(stored) == prompt_set.clips(made) == prompt_set.clips(raw)
 
 
-def test_every_float16_is_converted_exactly(models, tmp_path):
+def test_every_float16_is_converted_exactly(real_models, tmp_path):
     halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
     finite = halves[np.isfinite(halves)].astype(np.float32).reshape(-1, 8)
-    video = dataclasses.replace(evidence(models, duration_s=5.0), window_vectors=finite)
+    video = dataclasses.replace(evidence(real_models, duration_s=5.0), window_vectors=finite)
     write_evidence(tmp_path / "video", video)
     np.testing.assert_array_equal(read_evidence(tmp_path / "video").window_vectors, finite)
 

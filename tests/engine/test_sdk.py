@@ -21,6 +21,8 @@ from engine.service import Service
 from tests.support.fakes import quick_models
 from tests.support.media import write_video
 
+pytestmark = pytest.mark.slow
+
 KEY = "tlk_made_up"
 CLASSES = [{"name": "Early", "prompts": ["early"]}, {"name": "Late", "prompts": ["late"]}]
 ANYTHING = {"min_video_score": 0, "min_clip_score": 1, "min_duration_ratio": 0}

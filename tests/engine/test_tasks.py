@@ -468,6 +468,7 @@ def start_engine(data_dir: Path) -> tuple[subprocess.Popen[str], str]:
     return process, found.group() + "/v1.2"
 
 
+@pytest.mark.slow
 def test_a_killed_engine_goes_on_where_it_was(tmp_path: Path) -> None:
     videos = [
         write_video(tmp_path / f"{number}.mp4", seconds=5, fps=10, size=(320, 192))

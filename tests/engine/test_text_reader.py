@@ -19,6 +19,8 @@ from engine.models.onnx_files import read_without_denormals
 from engine.models.text_encoder import package_folder
 from engine.models.text_reader import DETECTOR, RapidTextReader
 
+pytestmark = pytest.mark.slow
+
 Picture = npt.NDArray[np.uint8]
 
 

@@ -13,9 +13,11 @@ from __future__ import annotations
 import contextlib
 import random
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -30,6 +32,23 @@ BEEP_EVERY_S, BEEP_S, BEEP_HZ = 0.5, 0.1, 1000
 LISTEN_S = 0.005
 
 
+def _encoded_once(write: Callable[..., Path]) -> Callable[..., Path]:
+    """Keep the bytes of what was written, for tests that want the same video: encoding is slow."""
+    written: dict[str, bytes] = {}
+
+    @wraps(write)
+    def write_or_copy(path: Path, **how: Any) -> Path:
+        key = f"{path.suffix} {sorted(how.items())}"
+        if key not in written:
+            written[key] = write(path, **how).read_bytes()
+        else:
+            path.write_bytes(written[key])
+        return path
+
+    return write_or_copy
+
+
+@_encoded_once
 def write_video(
     path: Path,
     *,
