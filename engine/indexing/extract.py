@@ -64,31 +64,18 @@ def build_evidence(
 
     Raises MediaError if no frame can be decoded. Missing sound, speech or text is no error.
     """
-    duration_s, report = info.duration_s, report or media.DecodeReport()
-    frames = _Frames(models.visual, every_s=max(duration_s / MAX_THUMBNAILS, STEP_S))
-    screen_text, speech = ScreenText(models.reader), Transcript(models.speech)
-    listens = info.has_audio and transcript is None and "conversation" in kinds
-    reader = screen_text if "text_in_video" in kinds else None
+    report = report or media.DecodeReport()
     language = models.speech.language
+    listens = info.has_audio and transcript is None and "conversation" in kinds
     items = (decode or media.decode)(
         path, step_s=STEP_S, audio=listens, language=language, report=report
     )
-    frame_vectors = _extract(items, duration_s, frames, speech, reader, on_progress)
-    duration_s = max(duration_s, frames.times[-1])
+    extraction = _Extraction(models, info.duration_s, reads="text_in_video" in kinds)
+    extraction.run(items, on_progress)
+    duration_s = max(info.duration_s, extraction.frames.times[-1])
     if transcript is None:
-        transcript = _recognised(speech, duration_s, report, language)
-    evidence = Evidence(
-        duration_s=duration_s,
-        frame_times=np.array(frames.times, dtype=np.float32),
-        frame_vectors=frame_vectors,
-        scene_starts=np.array(frames.scene_starts, dtype=np.float32),
-        transcript=tuple(transcript),
-        screen_text=screen_text.spans(duration_s),
-        thumbnail_times=np.array(frames.thumbnail_times, dtype=np.float32),
-        thumbnails=tuple(frames.thumbnails),
-        models=models.names(),
-    )
-    return prepare(evidence, models)
+        transcript = _recognised(extraction.speech, duration_s, report, language)
+    return prepare(extraction.evidence(duration_s, tuple(transcript)), models)
 
 
 def _recognised(
@@ -100,29 +87,51 @@ def _recognised(
     return () if report.is_speech_foreign else speech.spans(duration_s)
 
 
-def _extract(
-    items: Iterable[media.Frame | media.AudioBlock],
-    duration_s: float,
-    frames: _Frames,
-    speech: Transcript,
-    screen_text: ScreenText | None,
-    on_progress: Callable[[float], None],
-) -> npt.NDArray[np.float16]:
-    """Pass a file's frames and sound to the models; returns the frames' vectors."""
-    chunker = Chunker()
-    with _SecondThread() as second:
-        for item in items:
-            if isinstance(item, media.AudioBlock):
-                second.run(speech.recognise, chunker.add(item))
-                continue
-            miniature = frames.add(item)
-            if screen_text is not None:
-                second.run(screen_text.read, screen_text.add(item, miniature))
-            on_progress(min(item.time_s / duration_s, 1.0) if duration_s else 0.0)
-        second.run(speech.recognise, chunker.finish())
-        if screen_text is not None:
-            second.run(screen_text.read, screen_text.finish())
-        return frames.vectors()
+class _Extraction:
+    """Passes the frames and the sound of one video to the models, and collects what they find."""
+
+    def __init__(self, models: Models, duration_s: float, *, reads: bool) -> None:
+        """`reads`: text on the screen is read."""
+        self.frames = _Frames(models.visual, every_s=max(duration_s / MAX_THUMBNAILS, STEP_S))
+        self.speech = Transcript(models.speech)
+        self._screen_text = ScreenText(models.reader)
+        self._models = models
+        self._duration_s = duration_s
+        self._reads = reads
+
+    def run(
+        self,
+        items: Iterable[media.Frame | media.AudioBlock],
+        on_progress: Callable[[float], None],
+    ) -> None:
+        """Process all of a file; `on_progress` is called with the share that is done, 0-1."""
+        chunker = Chunker()
+        with _SecondThread() as second:
+            for item in items:
+                if isinstance(item, media.AudioBlock):
+                    second.run(self.speech.recognise, chunker.add(item))
+                    continue
+                miniature = self.frames.add(item)
+                if self._reads:
+                    second.run(self._screen_text.read, self._screen_text.add(item, miniature))
+                on_progress(min(item.time_s / self._duration_s, 1.0) if self._duration_s else 0.0)
+            second.run(self.speech.recognise, chunker.finish())
+            second.run(self._screen_text.read, self._screen_text.finish())
+            self.frames.finish()
+
+    def evidence(self, duration_s: float, transcript: tuple[TextSpan, ...]) -> Evidence:
+        """The evidence, not yet prepared for scoring."""
+        return Evidence(
+            duration_s=duration_s,
+            frame_times=np.array(self.frames.times, dtype=np.float32),
+            frame_vectors=self.frames.vectors(),
+            scene_starts=np.array(self.frames.scene_starts, dtype=np.float32),
+            transcript=transcript,
+            screen_text=self._screen_text.spans(duration_s),
+            thumbnail_times=np.array(self.frames.thumbnail_times, dtype=np.float32),
+            thumbnails=tuple(self.frames.thumbnails),
+            models=self._models.names(),
+        )
 
 
 class _Frames:
@@ -160,12 +169,15 @@ class _Frames:
         self._vector_of.append(self._encoded_count - 1)
         return miniature
 
-    def vectors(self) -> npt.NDArray[np.float16]:
-        """Vectors of all frames, float16[n, d]."""
+    def finish(self) -> None:
+        """Encode the last frames; raises MediaError if there were none at all."""
         if self._batch:
             self._encode()
         if not self._vectors:
             raise media.MediaError("has no frame that can be decoded")
+
+    def vectors(self) -> npt.NDArray[np.float16]:
+        """Vectors of all frames, float16[n, d]."""
         return np.concatenate(self._vectors)[self._vector_of]
 
     def _note_scene(self, time_s: float, image: Image) -> None:
