@@ -119,7 +119,7 @@ def serve(app: Flask, listener: socket.socket, host: str) -> None:
     """Answer requests until interrupted."""
     import waitress
 
-    from page.security import is_loopback
+    from core.addresses import is_loopback
 
     # Waitress warns of every request that waits a moment; the user cannot act on that.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import secrets
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request, session
+
+from core.addresses import is_loopback
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -48,14 +49,6 @@ def refuse_other_hosts() -> None:
     """Answer only to this machine's loopback names; Flask's TRUSTED_HOSTS does not cover IPv6."""
     if not is_loopback(urlsplit(f"//{request.host}").hostname or ""):
         abort(Response("Only localhost is served: start the page with --host for more.\n", 421))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def add_security_headers(response: Response) -> Response:

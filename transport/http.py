@@ -5,7 +5,6 @@ Failures are the errors drawn in `transport.errors`.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import re
@@ -31,6 +30,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from core.addresses import is_loopback
 from transport.errors import (
     STATUS_ERRORS,
     ApiConnectionError,
@@ -379,11 +379,7 @@ def call_of(response: requests.Response) -> str:
 
 def is_local(url: str) -> bool:
     """Whether a URL names this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(urlsplit(url).hostname or "")
 
 
 def _wait_s(state: RetryCallState) -> float:

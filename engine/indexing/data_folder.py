@@ -47,7 +47,8 @@ class DataFolder:
             self._check_unmarked(folder)
         for place in (self._uploads, self.evidence):
             place.mkdir(parents=True, exist_ok=True)
-        (folder / MARKER).write_text(MARKER_TEXT, encoding="utf-8")
+        if not (folder / MARKER).exists():
+            (folder / MARKER).write_text(MARKER_TEXT, encoding="utf-8")
 
     def incoming_path(self) -> Path:
         """A path for the bytes of an upload while they arrive."""

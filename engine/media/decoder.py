@@ -23,7 +23,6 @@ from contextlib import contextmanager, suppress
 from io import BufferedIOBase, BufferedReader, BufferedWriter
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from types import TracebackType
 from typing import Any, cast
 
 import numpy as np
@@ -79,12 +78,7 @@ class Decoders:
     def __enter__(self) -> Decoders:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ from engine.catalog.tables import Catalog, CatalogError, Index, Task, new_id, sq
 from engine.errors import PlatformError
 from engine.evidence import FORMAT_VERSION
 from engine.indexing import tasks as indexing
-from engine.indexing.data_folder import DataFolderError
+from engine.indexing.data_folder import DataFolder, DataFolderError
 from engine.indexing.tasks import Indexer, Upload
 from engine.media.decoder import DecoderCrashed, Decoders
 from engine.models.protocols import Models
@@ -108,6 +108,15 @@ def test_files_that_no_row_names_are_removed_at_the_start(tmp_path: Path) -> Non
     with Service(tmp_path, quick_models(), workers=1):
         assert not list((tmp_path / "uploads").iterdir())
         assert not list((tmp_path / "evidence").iterdir())
+
+
+def test_a_claimed_folder_is_not_written_to_at_a_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that an engine starts on a full disk as well."""
+    DataFolder(tmp_path)
+    monkeypatch.setattr(Path, "write_text", lambda *_, **__: pytest.fail("written again"))
+    DataFolder(tmp_path)
 
 
 FOREIGN = ("uploads/holiday.mp4", "uploads/sub/more.mp4", "evidence/notes.txt")
